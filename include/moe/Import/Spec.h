@@ -1,0 +1,175 @@
+//===- Spec.h - A MoE layer as plain data -----------------------*- C++ -*-===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The resolved form of a model spec: every default filled in, every constraint
+// of docs/Spec.md checked. Importers produce it, the graph builder consumes it.
+// Plain structs with no MLIR, so that import can be tested and fuzzed alone.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_IMPORT_SPEC_H
+#define MOE_IMPORT_SPEC_H
+
+#include "moe/Import/Expression.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace moe {
+
+enum class DType { f32, bf16, f16 };
+
+enum class Strategy { learned, hash, random, load_based, similarity };
+enum class Balancing {
+  token_choice,
+  expert_choice,
+  dynamic,
+  round_robin,
+  load_aware
+};
+/// `function` is an elementwise score; its formula is `RouterSpec::scoreFunction`.
+enum class Score { softmax, function };
+enum class ScoreOn { all, selected };
+enum class Renormalize { none, add, clamp };
+enum class GroupReduce { max, sum_top2 };
+enum class GroupFill { zero, neg_inf };
+enum class NullKind { identity, skip };
+enum class WeightOn { output, input };
+enum class ExpertForm { glu, mlp };
+enum class SharedGate { none, sigmoid, softmax2 };
+enum class Overflow { drop, pass_through };
+enum class Scope { global, local };
+enum class Priority { token_order, probability };
+enum class ExpertsOn { ep, tp };
+enum class Exchange { all_to_all, point_to_point, hierarchical, ring };
+enum class Compression { none, blockwise_int8, fp8_e4m3, fp8_e5m2, mxfp4 };
+enum class LoadBalanceForm { hf, switch_transformer };
+
+struct GroupsSpec {
+  int64_t count = 1;
+  int64_t keep = 1;
+  GroupReduce reduce = GroupReduce::sum_top2;
+  GroupFill fill = GroupFill::neg_inf;
+};
+
+struct ProjectionSpec {
+  int64_t layers = 1;
+  /// Width of the hidden layer of a two-layer router.
+  int64_t hidden = 0;
+  /// Activation of the hidden layer, a formula of `g`.
+  Expression activation;
+  bool bias = false;
+  /// Round logits to the activation type, as a router run in that type would.
+  bool inputPrecision = false;
+};
+
+struct RouterSpec {
+  int64_t experts = 0;
+  int64_t topK = 0;
+  Strategy strategy = Strategy::learned;
+  Score score = Score::softmax;
+  Expression scoreFunction; // of `x`; set iff score == function
+  ScoreOn scoreOn = ScoreOn::all;
+  Renormalize renormalize = Renormalize::none;
+  double renormalizeEps = 0.0;
+  ProjectionSpec projection;
+  double scale = 1.0;
+  bool expertScale = false;
+  double softcap = 0.0; // 0: none
+  bool selectionBias = false;
+  GroupsSpec groups; // count == 1: ungrouped
+  double temperature = 1.0;
+  Balancing balancing = Balancing::token_choice;
+  double balanceRate = 0.001;   // u of `dynamic`
+  double balanceLambda = 1.0;   // of `load_aware`
+  double balanceFactor = 1.0;   // of `expert_choice`
+  int64_t nullExperts = 0;
+  NullKind nullKind = NullKind::identity;
+  WeightOn weightOn = WeightOn::output;
+  uint64_t seed = 0;
+};
+
+struct ExpertsSpec {
+  int64_t intermediate = 0;
+  ExpertForm form = ExpertForm::glu;
+  /// The name as written, or empty for a formula; kept for printing only.
+  Expression activation; // of `g` and, for glu, `u`
+  bool bias = false;
+  int64_t latent = 0; // 0: none
+};
+
+struct SharedSpec {
+  int64_t intermediate = 0; // 0: none
+  SharedGate gate = SharedGate::none;
+};
+
+struct CapacitySpec {
+  /// At most one of the two is set; neither: dropless.
+  std::optional<double> factor;
+  std::optional<int64_t> tokens;
+  Overflow overflow = Overflow::drop;
+  Scope scope = Scope::global;
+  Priority priority = Priority::token_order;
+  bool limited() const { return factor || tokens; }
+};
+
+struct LossesSpec {
+  double loadBalance = 0.0;
+  LoadBalanceForm loadBalanceForm = LoadBalanceForm::hf;
+  double importance = 0.0;
+  double routerZ = 0.0;
+};
+
+struct DTypeSpec {
+  DType activation = DType::f32;
+  DType weights = DType::f32;
+};
+
+struct ParallelSpec {
+  int64_t dp = 1, ep = 1, tp = 1;
+  ExpertsOn expertsOn = ExpertsOn::ep;
+  Exchange exchange = Exchange::all_to_all;
+  bool sequenceParallel = false;
+  std::optional<int64_t> expertsPerDevice;
+};
+
+struct AveragingSpec {
+  int64_t groupSize = 4;
+  int64_t matchTimeoutMs = 30000;
+  int64_t exchangeTimeoutMs = 60000;
+  Compression compression = Compression::blockwise_int8;
+  int64_t block = 64;
+};
+
+/// What the package can be asked to do.
+enum class Function { forward, step, quantize, dequantize, accumulate, average };
+
+struct WeightsSpec {
+  int64_t layer = 0;
+  std::string prefix; // `{l}` stands for the layer
+};
+
+struct Spec {
+  std::string name = "moe";
+  int64_t hidden = 0;
+  RouterSpec router;
+  ExpertsSpec experts;
+  SharedSpec shared;
+  CapacitySpec capacity;
+  LossesSpec losses;
+  DTypeSpec dtype;
+  ParallelSpec parallel;
+  AveragingSpec averaging;
+  std::vector<Function> functions = {Function::forward};
+  WeightsSpec weights;
+};
+
+} // namespace moe
+
+#endif // MOE_IMPORT_SPEC_H

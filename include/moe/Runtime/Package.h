@@ -1,0 +1,49 @@
+/*===- Package.h - What generated code and runtime agree on ----------*- C -*-===
+ *
+ * Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+ * SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ *
+ *===----------------------------------------------------------------------===
+ *
+ * The binary interface of a package. Any change here raises MOE_ABI_VERSION.
+ *
+ *===----------------------------------------------------------------------===*/
+
+#ifndef MOE_RUNTIME_PACKAGE_H
+#define MOE_RUNTIME_PACKAGE_H
+
+#include "moe/Runtime/moe.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Generated code of one function. `sizes` has one entry per symbolic size of
+ *  the function ("T"), `buffers` one pointer per argument in the manifest's
+ *  order and the workspace last. Buffers are aligned to 64 bytes where the
+ *  runtime allocates them and to the element where the caller does. */
+typedef void (*moe_entry)(const int64_t *sizes, void *const *buffers);
+
+typedef struct moe_function {
+  const char *name;
+  moe_entry entry;
+} moe_function;
+
+/** Exported by every package as `NAME_package`. */
+struct moe_package {
+  uint32_t abi_version;
+  uint32_t function_count;
+  const char *manifest;
+  const moe_function *functions;
+};
+
+/** Called by generated code: body over [0, count), on all threads. */
+MOE_API void moe_parallel_for(moe_body body, void *context, int64_t count);
+/** Called by generated code: a monotonic clock in nanoseconds. */
+MOE_API int64_t moe_clock(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* MOE_RUNTIME_PACKAGE_H */

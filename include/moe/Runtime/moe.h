@@ -1,0 +1,157 @@
+/*===- moe.h - The runtime of generated MoE layers ------------------*- C -*-===
+ *
+ * Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+ * SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ *
+ *===----------------------------------------------------------------------===
+ *
+ * A package is compiled code for one layer shape; a `moe_layer` holds weights
+ * and state for it. The runtime moves memory, calls the code and reports; the
+ * arithmetic of the model is in the package.
+ *
+ * Every function returns a status; `moe_last_error` has the message of the
+ * calling thread's last failure. Nothing throws, exits or aborts across this
+ * interface. A layer is used by one thread at a time; layers made by
+ * `moe_layer_share` use the same weights concurrently.
+ *
+ *===----------------------------------------------------------------------===*/
+
+#ifndef MOE_RUNTIME_MOE_H
+#define MOE_RUNTIME_MOE_H
+
+#include "moe/Runtime/dlpack.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MOE_API __attribute__((visibility("default")))
+
+/** Raised whenever the layout of anything in Package.h changes. */
+#define MOE_ABI_VERSION 1
+
+typedef enum moe_status {
+  MOE_OK = 0,
+  MOE_INVALID_ARGUMENT = 1, /* null pointer, bad option, wrong call order */
+  MOE_OUT_OF_MEMORY = 2,
+  MOE_NOT_FOUND = 3,      /* no such file, function or tensor */
+  MOE_IO = 4,             /* the system refused to read or write */
+  MOE_BAD_FILE = 5,       /* a manifest or weight file is malformed */
+  MOE_ABI_MISMATCH = 6,   /* the package was made for another runtime */
+  MOE_CPU_MISMATCH = 7,   /* the package needs features this CPU lacks */
+  MOE_SHAPE_MISMATCH = 8, /* a tensor has another shape than expected */
+  MOE_DTYPE_MISMATCH = 9, /* a tensor has another element type */
+  MOE_WEIGHT_MISSING = 10, /* a weight was never set, or is not in the file */
+  MOE_NOT_FINITE = 11,     /* NaN or infinity where the result would be lost */
+  MOE_CANCELLED = 12       /* a progress callback asked to stop */
+} moe_status;
+
+/** The name of a status, as in "MOE_SHAPE_MISMATCH". */
+MOE_API const char *moe_status_name(moe_status status);
+/** The message of this thread's last failure; empty if there was none. */
+MOE_API const char *moe_last_error(void);
+
+/*--- Packages -------------------------------------------------------------*/
+
+typedef struct moe_package moe_package; /* Package.h */
+
+/** Loads the package in `directory` after checking ABI and CPU features
+ *  against its manifest. Close it after its last layer is destroyed. */
+MOE_API moe_status moe_package_open(const char *directory,
+                                    const moe_package **package);
+MOE_API moe_status moe_package_close(const moe_package *package);
+/** The manifest, JSON text owned by the package. */
+MOE_API const char *moe_package_manifest(const moe_package *package);
+
+/*--- Layers ---------------------------------------------------------------*/
+
+typedef struct moe_layer moe_layer;
+
+MOE_API moe_status moe_layer_create(const moe_package *package,
+                                    moe_layer **layer);
+/** A further layer with the same weights and fresh state. */
+MOE_API moe_status moe_layer_share(const moe_layer *layer, moe_layer **shared);
+MOE_API void moe_layer_destroy(moe_layer *layer);
+
+/** Called as weights arrive; a non-zero result cancels the load. */
+typedef int (*moe_progress)(void *user, const char *tensor, uint64_t done_bytes,
+                            uint64_t total_bytes);
+
+/** Loads every weight from a `.safetensors` file or a sharded
+ *  `.safetensors.index.json`. On failure the layer keeps what it had. */
+MOE_API moe_status moe_layer_load_weights(moe_layer *layer, const char *path,
+                                          moe_progress progress, void *user);
+/** Copies one weight in, by its name in the manifest. */
+MOE_API moe_status moe_layer_set_weight(moe_layer *layer, const char *name,
+                                        const DLTensor *value);
+/** Uniform values in [-bound, bound] with bound = 1/sqrt(fan in), the same for
+ *  the same seed everywhere. With `exact`, multiples of a power of two small
+ *  enough that f32 sums of products are exact in any order. */
+MOE_API moe_status moe_layer_randomize(moe_layer *layer, uint64_t seed,
+                                       int exact);
+/** Writes all weights to a `.safetensors` file under their file names. */
+MOE_API moe_status moe_layer_save_weights(const moe_layer *layer,
+                                          const char *path);
+
+/** Runs `function` of the package. `inputs` and `outputs` hold its tensors in
+ *  the manifest's order; an output may be NULL if the caller does not want it.
+ *  Tensors are compact row-major CPU tensors and are neither kept nor copied. */
+MOE_API moe_status moe_layer_run(moe_layer *layer, const char *function,
+                                 const DLTensor *const *inputs,
+                                 const DLTensor *const *outputs);
+
+/** A view of a weight, a state tensor or a tensor of the last forward's plan
+ *  ("indices", "weights", "rows", "offsets", "positions", "counts", ...), valid
+ *  until the next call with this layer. The shape points into the layer. */
+MOE_API moe_status moe_layer_get(moe_layer *layer, const char *name,
+                                 DLTensor *view);
+/** Puts state (loads, selection bias) back to what it was at creation. */
+MOE_API moe_status moe_layer_reset(moe_layer *layer);
+
+typedef struct moe_statistics {
+  const int32_t *loads;    /* [experts], slots routed by the last forward */
+  int64_t experts;         /* length of loads */
+  float imbalance;         /* standard deviation over mean of loads */
+  int64_t tokens;          /* tokens of the last forward */
+  int64_t routed;          /* slots computed by an expert */
+  int64_t dropped;         /* slots lost to capacity */
+  double seconds;          /* of the last forward */
+  double routing_fraction; /* share of it spent until slots were grouped */
+} moe_statistics;
+
+/** Figures of the last forward; `loads` is valid until the next call. */
+MOE_API moe_status moe_layer_statistics(moe_layer *layer,
+                                        moe_statistics *statistics);
+
+/*--- Threads --------------------------------------------------------------*/
+
+/** Runs `body(context, begin, end)` over a partition of [0, count). */
+typedef void (*moe_body)(void *context, int64_t begin, int64_t end);
+typedef void (*moe_executor)(void *user, moe_body body, void *context,
+                             int64_t count);
+
+/** Replaces the thread pool (OpenMP) by the application's own; NULL puts it
+ *  back. Any partition gives the same bits. */
+MOE_API void moe_set_executor(moe_executor executor, void *user);
+/** Threads of the built-in pool; 0 restores its default. */
+MOE_API void moe_set_threads(int threads);
+
+/*--- safetensors ----------------------------------------------------------*/
+
+typedef struct moe_named_tensor {
+  const char *name;
+  const DLTensor *value;
+} moe_named_tensor;
+
+MOE_API moe_status moe_safetensors_write(const char *path,
+                                         const moe_named_tensor *tensors,
+                                         size_t count);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* MOE_RUNTIME_MOE_H */
