@@ -40,4 +40,3 @@ if(MOE_SANITIZE)
 endif()
 
 add_compile_options(-Wall -Wextra -Werror -Wno-unused-parameter)
-                   )
