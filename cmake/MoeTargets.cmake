@@ -13,6 +13,7 @@ function(moe_library name)
   if(ARG_MLIR)
     moe_use_mlir(${name})
     add_dependencies(${name} moe-headers)
+    target_precompile_headers(${name} REUSE_FROM MoePch)
   endif()
 endfunction()
 
@@ -21,9 +22,6 @@ function(moe_use_mlir name)
   target_compile_definitions(${name} PUBLIC ${MOE_LLVM_DEFINITIONS})
   target_compile_options(${name} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions>")
   target_link_libraries(${name} PUBLIC MLIR LLVM)
-  if(NOT name STREQUAL "MoePch")
-    target_precompile_headers(${name} REUSE_FROM MoePch)
-  endif()
 endfunction()
 
 # moe_tool(NAME SOURCES... LINK libs...): an executable in bin/.

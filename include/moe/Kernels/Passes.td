@@ -1,0 +1,81 @@
+//===- Passes.td - From moe operations to loops ------------*- tablegen -*-===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_KERNELS_PASSES
+#define MOE_KERNELS_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def FusePass : Pass<"moe-fuse", "::mlir::func::FuncOp"> {
+  let summary = "Fold dispatch and activation into grouped matmuls";
+  let description = [{
+    A gather becomes an operand of the product that reads it, and an activation
+    becomes its epilogue, so that neither costs a pass over memory.
+
+    ```mlir
+    %xs = moe.dispatch %x, %rows {slots = 2}
+    %g = moe.grouped_matmul %xs, %wg offsets %o
+    %u = moe.grouped_matmul %xs, %wu offsets %o
+    %h = moe.activate %g, %u { ... }
+    ```
+    becomes
+    ```mlir
+    %h = moe.grouped_matmul %x, %wg, %wu offsets %o gather %rows {slots = 2} { ... }
+    ```
+  }];
+  let dependentDialects = ["::moe::MoEDialect"];
+}
+
+def LowerToLoopsPass : Pass<"moe-lower-to-loops", "::mlir::ModuleOp"> {
+  let summary = "Turn moe functions into loops over buffers";
+  let description = [{
+    Each function on tensors becomes one on memrefs that writes its results to
+    buffers given by the caller; everything in between lives in one workspace.
+    `reference` makes plain sequential f64 loops; otherwise loops over tokens,
+    rows and experts are `scf.parallel`, products use `vector`, and arithmetic
+    is f32.
+
+    ```mlir
+    func.func @forward(%x: tensor<?x64xf32> {moe.name = "x", ...}, ...)
+        -> (tensor<?x64xf32> {moe.name = "y", ...})
+    ```
+    becomes
+    ```mlir
+    func.func @tiny_forward_entry(%sizes: !llvm.ptr, %buffers: !llvm.ptr)
+    ```
+  }];
+  let options = [
+    Option<"reference", "reference", "bool", "false",
+           "sequential loops in f64, the oracle of every other lowering">,
+    Option<"vectorWidth", "vector-width", "int64_t", "16",
+           "f32 lanes of the target's vectors">
+  ];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect",
+    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
+}
+
+def OutlineParallelPass : Pass<"moe-outline-parallel", "::mlir::ModuleOp"> {
+  let summary = "Call the runtime's thread pool for parallel loops";
+  let description = [{
+    The body of each outermost one-dimensional `scf.parallel` becomes a function
+    over a range, called through `moe_parallel_for`, which an application may
+    replace. What the body uses is passed in a struct on the stack.
+
+    ```mlir
+    scf.parallel (%i) = (%c0) to (%n) step (%c1) { ... }
+    ```
+    becomes
+    ```mlir
+    llvm.call @moe_parallel_for(%body, %context, %n)
+    ```
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::scf::SCFDialect"];
+}
+
+#endif // MOE_KERNELS_PASSES
