@@ -8,6 +8,7 @@
 #include "Lowering.h"
 
 #include "moe/Graph/Graph.h"
+#include "moe/Kernels/Entry.h"
 #include "moe/Kernels/Passes.h"
 
 #include "mlir/Conversion/LLVMCommon/MemRefBuilder.h"
@@ -55,6 +56,7 @@ private:
   void copy(Value from, Value to, const Shape &shape, unsigned dim,
             SmallVector<Val> &at);
   LogicalResult lowerBody(Value buffers);
+  void describe(func::FuncOp entry);
 };
 
 FailureOr<FunctionLowering::Shape>
@@ -208,6 +210,43 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
   return success();
 }
 
+/// Leaves on the entry what the manifest will say about it.
+void FunctionLowering::describe(func::FuncOp entry) {
+  Emitter &e = l.e;
+  auto text = [&](const Twine &value) { return e.getStringAttr(value); };
+  SmallVector<Attribute> arguments;
+  auto add = [&](Type type, DictionaryAttr attrs) {
+    auto tensor = cast<RankedTensorType>(type);
+    SmallVector<Attribute> dims;
+    Shape extents = *shape(tensor, attrs);
+    for (const Extent &extent : extents)
+      dims.push_back(text(extent.str()));
+    NamedAttrList entry(attrs);
+    entry.set(entryAttr::kShape, e.getArrayAttr(dims));
+    entry.set(entryAttr::kType, TypeAttr::get(tensor.getElementType()));
+    arguments.push_back(entry.getDictionary(e.getContext()));
+  };
+  for (auto [i, type] : llvm::enumerate(func.getArgumentTypes()))
+    add(type, func.getArgAttrDict(i));
+  for (auto [i, type] : llvm::enumerate(func.getResultTypes())) {
+    auto role = func.getResultAttrOfType<StringAttr>(i, boundary::kRole);
+    if (!role || role.getValue() != "state")
+      add(type, func.getResultAttrDict(i));
+  }
+  SmallVector<Attribute> sizes;
+  for (const std::string &name : sizeNames)
+    sizes.push_back(text(name));
+  NamedAttrList workspace;
+  workspace.set("constant", e.getI64IntegerAttr(l.workspaceSize().constant));
+  for (auto &[size, bytes] : l.workspaceSize().per)
+    workspace.set(size, e.getI64IntegerAttr(bytes));
+  entry->setAttr(entryAttr::kFunction, func.getSymNameAttr());
+  entry->setAttr(entryAttr::kArguments, e.getArrayAttr(arguments));
+  entry->setAttr(entryAttr::kSizes, e.getArrayAttr(sizes));
+  entry->setAttr(entryAttr::kWorkspace,
+                 workspace.getDictionary(e.getContext()));
+}
+
 LogicalResult FunctionLowering::run() {
   if (!func.getBody().hasOneBlock())
     return func.emitError("expected a function of one block");
@@ -234,13 +273,7 @@ LogicalResult FunctionLowering::run() {
     return failure();
   func::ReturnOp::create(e);
 
-  // What the manifest will say about the workspace.
-  SmallVector<NamedAttribute> workspace = {
-      {e.getStringAttr("constant"),
-       e.getI64IntegerAttr(l.workspaceSize().constant)}};
-  for (auto &[size, bytes] : l.workspaceSize().per)
-    workspace.emplace_back(e.getStringAttr(size), e.getI64IntegerAttr(bytes));
-  entry->setAttr("moe.workspace", e.getDictionaryAttr(workspace));
+  describe(entry);
   func.erase();
   return success();
 }

@@ -65,8 +65,8 @@ struct ExpressionError {
 
 /// Parses `text` over `variables`. Beyond the operators `+ - * /`, unary minus
 /// and the functions of Expression::Op, it knows `sigmoid`, `softplus`,
-/// `clamp(x, lo, hi)`, `relu`, `silu` and `gelu`, written out as they are parsed.
-/// Returns false and fills `error` if it is not a formula.
+/// `clamp(x, lo, hi)`, `relu`, `silu` and `gelu`, written out as they are
+/// parsed. Returns false and fills `error` if it is not a formula.
 bool parseExpression(std::string_view text,
                      const std::vector<std::string> &variables,
                      Expression &result, ExpressionError &error);
