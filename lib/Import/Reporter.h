@@ -1,0 +1,63 @@
+//===- Reporter.h - Located messages ----------------------------*- C++ -*-===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// What every step of the import shares: messages at byte offsets of the text,
+// and the few ways of wording a value or a near miss.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_LIB_IMPORT_REPORTER_H
+#define MOE_LIB_IMPORT_REPORTER_H
+
+#include "moe/Import/Import.h"
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace moe {
+
+/// Collects diagnostics, turning offsets into lines and columns. After
+/// `maxErrors` errors it says so once and keeps no more.
+class Reporter {
+public:
+  static constexpr size_t maxErrors = 20;
+
+  Reporter(std::string_view text, std::vector<Diagnostic> &diagnostics)
+      : text(text), diagnostics(diagnostics) {}
+
+  void error(size_t offset, std::string message);
+  /// Belongs to the last error, and is dropped with it.
+  void note(size_t offset, std::string message);
+  bool failed() const { return errors != 0; }
+
+private:
+  void add(Diagnostic::Kind kind, size_t offset, std::string message);
+
+  std::string_view text;
+  std::vector<Diagnostic> &diagnostics;
+  size_t errors = 0;
+};
+
+/// `text` in quotes, cut when long and with nothing a terminal would obey.
+std::string inQuotes(std::string_view text);
+
+/// `'a', 'b' or 'c'`.
+std::string quotedList(const std::vector<std::string_view> &names);
+
+/// `; did you mean 'x'?` for the nearest of `candidates`, or nothing when none
+/// is near.
+std::string didYouMean(std::string_view name,
+                       const std::vector<std::string_view> &candidates);
+
+/// The shortest text that reads back as the same double.
+std::string numberText(double value);
+
+} // namespace moe
+
+#endif // MOE_LIB_IMPORT_REPORTER_H
