@@ -271,7 +271,7 @@ std::string json::describe(const Value &value, std::string_view text) {
   case Value::Kind::string:
     return "the string " + inQuotes(value.string);
   case Value::Kind::array:
-    return "a list";
+    return value.elements.empty() ? "an empty list" : "a list";
   case Value::Kind::object:
     return "an object";
   }

@@ -61,8 +61,37 @@ size_t json::skipTo(std::string_view text, size_t cursor, Place place) {
 }
 
 size_t json::numberEnd(std::string_view text, size_t begin) {
+  size_t at = begin;
+  auto digits = [&] {
+    size_t start = at;
+    while (at < text.size() && isDigit(text[at]))
+      ++at;
+    return at != start;
+  };
+  auto take = [&](std::string_view any) {
+    bool found =
+        at < text.size() && any.find(text[at]) != std::string_view::npos;
+    at += found;
+    return found;
+  };
+  take("-");
+  // Nothing but a fraction follows a leading zero.
+  if (!take("0") && !digits())
+    return begin;
+  if (take(".") && !digits())
+    return begin;
+  if (take("eE")) {
+    take("+-");
+    if (!digits())
+      return begin;
+  }
+  return at;
+}
+
+/// Everything that looks as if it were one number.
+static std::string_view numberLike(std::string_view text, size_t begin) {
   size_t end = text.find_first_not_of("+-.eE0123456789", begin);
-  return std::min(end, text.size());
+  return text.substr(begin, std::min(end, text.size()) - begin);
 }
 
 /// The length of a well-formed UTF-8 character, or 0.
@@ -150,42 +179,13 @@ static std::optional<SyntaxError> checkString(std::string_view text,
                                   std::string_view::npos) {
       ++at;
     } else if (escape != 0) {
-      return SyntaxError{at, "found escape " + inQuotes(text.substr(at, 2)) +
-                                 ", expected one of JSON's"};
+      return SyntaxError{
+          at, "found escape " + inQuotes(text.substr(at, 2)) +
+                  ", expected one of \" \\ / b f n r t u behind '\\'"};
     }
   }
   return SyntaxError{begin, "found the end of the file in this string, "
                             "expected '\"'"};
-}
-
-/// Whether text[begin, end) is a number as JSON writes it.
-static bool isNumber(std::string_view number) {
-  size_t at = 0;
-  auto digits = [&] {
-    size_t start = at;
-    while (at < number.size() && isDigit(number[at]))
-      ++at;
-    return at - start;
-  };
-  auto take = [&](std::string_view any) {
-    bool found =
-        at < number.size() && any.find(number[at]) != std::string_view::npos;
-    at += found;
-    return found;
-  };
-  take("-");
-  size_t start = at;
-  size_t count = digits();
-  if (count == 0 || (count > 1 && number[start] == '0'))
-    return false;
-  if (take(".") && digits() == 0)
-    return false;
-  if (take("eE")) {
-    take("+-");
-    if (digits() == 0)
-      return false;
-  }
-  return at == number.size();
 }
 
 /// The token at `at`, for a message.
@@ -196,7 +196,7 @@ static std::string tokenText(std::string_view text, size_t at) {
     return "a string";
   size_t end = at + 1;
   if (isDigit(text[at]) || text[at] == '-')
-    end = numberEnd(text, at);
+    end = at + numberLike(text, at).size();
   else if (isLetter(text[at]))
     while (end < text.size() && (isLetter(text[end]) || isDigit(text[end])))
       ++end;
@@ -254,14 +254,19 @@ SyntaxError json::explainSyntax(std::string_view text, size_t cursor,
           std::to_string(1 + std::count(before.begin(), before.end(), '\n')) +
           " is open)";
     }
-    return {text.size(), message};
+    // Not on the empty line that ends most files.
+    return {text.find_last_not_of(" \t\r\n") + 1, message};
   }
   if (text[at] == '"')
     if (std::optional<SyntaxError> error = checkString(text, at))
       return *error;
+  // The parser may have taken the beginning of a bad number for a number.
+  bool inNumber = at == cursor && at > 0 && isDigit(text[at - 1]);
+  while (inNumber && at > 0 && !numberLike(text, at - 1).empty())
+    --at;
   if (isDigit(text[at]) || text[at] == '-') {
-    std::string_view number = text.substr(at, numberEnd(text, at) - at);
-    if (!isNumber(number))
+    std::string_view number = numberLike(text, at);
+    if (numberEnd(text, at) != at + number.size())
       return {at, "found " + inQuotes(number) + ", expected a number"};
     if (wantsValue)
       return {at, "found " + inQuotes(number) + ", expected a finite number"};

@@ -74,7 +74,7 @@ std::string moe::expectation(const Key &key) {
   case KeyType::renormalize:
     return "true, false or an object";
   case KeyType::functions:
-    return "a list of " + quotedList(key.values);
+    return "a list with any of " + quotedList(key.values);
   }
   return "";
 }

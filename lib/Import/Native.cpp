@@ -44,6 +44,7 @@ public:
     readFormulas();
     if (!locations.given("dtype.weights"))
       spec.dtype.weights = spec.dtype.activation;
+    checkSelectionBias();
     resolveDefaults(spec);
   }
 
@@ -52,6 +53,8 @@ private:
   /// whatever the text does.
   void readGroup(const Value &object, const std::string &path) {
     for (const json::Member &member : object.members) {
+      if (reporter.full())
+        return;
       std::string memberPath =
           path.empty() ? member.key : path + "." + member.key;
       const Key *key = findKey(memberPath);
@@ -70,7 +73,7 @@ private:
       } else if (key) {
         readKey(member.value, *key);
       } else {
-        failedGroups.push_back(memberPath);
+        reported.push_back(memberPath);
         wrongType(member.value, memberPath, "an object");
       }
     }
@@ -80,31 +83,32 @@ private:
     std::vector<std::string_view> names = namesIn(group);
     std::string message = "unknown key " + inQuotes(member.key) +
                           (group.empty() ? "" : " in " + inQuotes(group));
-    if (findKey(member.key) && !group.empty() &&
-        member.key.find('.') == std::string::npos)
-      // A key of the document that slipped inside an object.
-      return reporter.error(member.begin, message + "; " +
-                                              inQuotes(member.key) +
-                                              " belongs outside of it");
-    std::string near = didYouMean(member.key, names);
-    if (near.empty())
-      near = elsewhere(member.key);
-    if (near.empty())
+    std::string meant = elsewhere(member.key);
+    std::string_view near = nearest(member.key, names);
+    if (!near.empty()) {
+      meant = (group.empty() ? "" : group + ".") + std::string(near);
+      message += "; did you mean " + inQuotes(near) + "?";
+    } else if (meant == member.key && group.empty()) {
+      message += "; expected objects inside one another instead of dots";
+    } else if (!meant.empty()) {
+      size_t dot = meant.rfind('.');
+      message += dot == std::string::npos
+                     ? ", expected it outside of any object"
+                     : ", expected it in " + inQuotes(meant.substr(0, dot));
+    } else {
       message += ", expected " + quotedList(names);
-    reporter.error(member.begin, message + near);
+    }
+    reporter.error(member.begin, message);
+    if (!meant.empty())
+      reported.push_back(meant);
   }
 
-  /// A hint if the key is one of another object.
+  /// The path of the key that has this name, wherever it is.
   static std::string elsewhere(std::string_view name) {
-    for (const Key &key : keyTable()) {
-      size_t dot = key.path.rfind('.');
-      if (dot == std::string_view::npos)
-        continue;
-      if (key.path == name)
-        return "; expected objects inside one another instead of dots";
-      if (key.path.substr(dot + 1) == name)
-        return "; it belongs in " + inQuotes(key.path.substr(0, dot));
-    }
+    for (const Key &key : keyTable())
+      if (key.path == name ||
+          key.path.substr(key.path.rfind('.') + 1) == name) // npos + 1 is 0
+        return std::string(key.path);
     return "";
   }
 
@@ -172,6 +176,8 @@ private:
     spec.functions.clear();
     std::vector<const Value *> first(key.values.size());
     for (const Value &element : list.elements) {
+      if (reporter.full())
+        return;
       if (element.kind != Value::Kind::string) {
         wrongType(element, key.path, quotedList(key.values));
         continue;
@@ -209,13 +215,26 @@ private:
   }
 
   void require(std::string_view path) {
-    for (const std::string &group : failedGroups)
-      if (path.substr(0, group.size()) == group)
-        return; // already reported as a whole
+    for (const std::string &other : reported)
+      if (path == other || path.substr(0, other.size() + 1) == other + ".")
+        return;
     if (!locations.given(path))
       reporter.error(locations.of(path), "found no key " + inQuotes(path) +
                                              ", expected " +
                                              expectation(*findKey(path)));
+  }
+
+  /// [S6] Here, as the default that is filled in next would hide it.
+  void checkSelectionBias() {
+    constexpr std::string_view path = "router.selection_bias";
+    if (spec.router.balancing != Balancing::dynamic || !locations.given(path) ||
+        spec.router.selectionBias)
+      return;
+    reporter.error(locations.of(path),
+                   "router.selection_bias: found false, expected true, as "
+                   "router.load_balancing 'dynamic' has the bias as its state");
+    reporter.note(locations.of("router.load_balancing"),
+                  "router.load_balancing is given here");
   }
 
   void readFormulas() {
@@ -238,7 +257,8 @@ private:
   Spec &spec;
   Locations &locations;
   Reporter &reporter;
-  std::vector<std::string> failedGroups;
+  /// What an error was about already, and is not missing besides.
+  std::vector<std::string> reported;
   struct Formula {
     const Key *key;
     const Value *value;

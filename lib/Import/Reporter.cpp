@@ -81,11 +81,11 @@ static size_t editDistance(std::string_view a, std::string_view b) {
   return old[b.size()];
 }
 
-std::string moe::didYouMean(std::string_view name,
-                            const std::vector<std::string_view> &candidates) {
+std::string_view moe::nearest(std::string_view name,
+                              const std::vector<std::string_view> &candidates) {
   // A key of a whole page is no misspelling, and its distance costs time.
   if (name.size() > 64)
-    return "";
+    return {};
   std::string_view best;
   size_t bestDistance = (name.size() + 2) / 3 + 1;
   for (std::string_view candidate : candidates) {
@@ -95,6 +95,12 @@ std::string moe::didYouMean(std::string_view name,
       bestDistance = distance;
     }
   }
+  return best;
+}
+
+std::string moe::didYouMean(std::string_view name,
+                            const std::vector<std::string_view> &candidates) {
+  std::string_view best = nearest(name, candidates);
   return best.empty() ? "" : "; did you mean " + inQuotes(best) + "?";
 }
 

@@ -35,6 +35,8 @@ public:
   /// Belongs to the last error, and is dropped with it.
   void note(size_t offset, std::string message);
   bool failed() const { return errors != 0; }
+  /// Nothing more will be kept, so nothing more need be looked for.
+  bool full() const { return errors > maxErrors; }
 
 private:
   void add(Diagnostic::Kind kind, size_t offset, std::string message);
@@ -50,8 +52,11 @@ std::string inQuotes(std::string_view text);
 /// `'a', 'b' or 'c'`.
 std::string quotedList(const std::vector<std::string_view> &names);
 
-/// `; did you mean 'x'?` for the nearest of `candidates`, or nothing when none
-/// is near.
+/// The one of `candidates` that `name` is a misspelling of, or nothing.
+std::string_view nearest(std::string_view name,
+                         const std::vector<std::string_view> &candidates);
+
+/// `; did you mean 'x'?` for the nearest of `candidates`, if there is one.
 std::string didYouMean(std::string_view name,
                        const std::vector<std::string_view> &candidates);
 

@@ -34,7 +34,7 @@ public:
     checkWeighting();
     checkParallel();
     checkRest();
-    checkSizes();
+    validateSizes(spec, locations, reporter);
   }
 
 private:
@@ -110,11 +110,15 @@ private:
             {});
   }
 
+  std::string numberOfExperts() const {
+    return std::string(", the number of experts") +
+           (router.nullExperts ? ", null ones included" : "");
+  }
+
   void checkTopK() { // [S3]
     if (router.topK > choices)
       wrong("router.top_k",
-            "at most " + std::to_string(choices) + ", the number of experts" +
-                (router.nullExperts ? ", null experts included" : ""),
+            "at most " + std::to_string(choices) + numberOfExperts(),
             {"router.experts", "router.null_experts.count"});
   }
 
@@ -130,7 +134,7 @@ private:
     if (choices % groups.count != 0)
       return wrong("router.groups.count",
                    "a divisor of " + std::to_string(choices) +
-                       ", the number of experts",
+                       numberOfExperts(),
                    {"router.experts", "router.null_experts.count"});
     int64_t size = choices / groups.count;
     if (groups.keep <= groups.count && groups.keep * size < router.topK)
@@ -274,55 +278,6 @@ private:
         spec.averaging.block != 32)
       valueNeeds("averaging.compression.kind", "averaging.compression.block",
                  "32");
-  }
-
-  /// Whether the product is `limit` or more. Compares before it multiplies.
-  static bool reaches(int64_t limit, std::initializer_list<int64_t> factors) {
-    int64_t product = 1;
-    for (int64_t factor : factors) {
-      if (factor != 0 && product > (limit - 1) / factor)
-        return true;
-      product *= factor;
-    }
-    return false;
-  }
-
-  void checkWeight(Path weight, std::initializer_list<int64_t> shape,
-                   Path path) {
-    if (!reaches(int64_t(1) << 40, shape))
-      return;
-    std::string text;
-    for (int64_t size : shape)
-      text += (text.empty() ? "" : " x ") + std::to_string(size);
-    reporter.error(locations.of(path),
-                   std::string(path) + ": found weight " + inQuotes(weight) +
-                       " of " + text + " elements, expected fewer than 2^40");
-  }
-
-  void checkSizes() { // [S18]
-    int64_t hidden = spec.hidden, latent = spec.experts.latent;
-    int64_t width = latent ? latent : hidden;
-    int64_t shared = spec.shared.intermediate;
-    const ProjectionSpec &projection = router.projection;
-    bool twoLayers = projection.layers == 2;
-    if (scored)
-      checkWeight("router.weight",
-                  {choices, twoLayers ? projection.hidden : hidden},
-                  "router.experts");
-    if (scored && twoLayers)
-      checkWeight("router.hidden.weight", {projection.hidden, hidden},
-                  "router.projection.hidden");
-    checkWeight("experts.up.weight",
-                {experts, spec.experts.intermediate, width},
-                "experts.intermediate");
-    if (latent)
-      checkWeight("latent.down.weight", {latent, hidden}, "experts.latent");
-    if (shared)
-      checkWeight("shared.up.weight", {shared, hidden}, "shared.intermediate");
-    // T is not known yet, but one token is the least.
-    if (reaches(int64_t(1) << 62, {choices, router.topK}))
-      wrong("router.top_k", "fewer than 2^62 slots for a token",
-            {"router.experts", "router.null_experts.count"});
   }
 
   const Spec &spec;

@@ -19,6 +19,10 @@ class Reporter;
 /// several of them: [S3] to [S14] and [S16] to [S18] of docs/Spec.md.
 void validate(const Spec &spec, const Locations &locations, Reporter &reporter);
 
+/// The part of it that is about sizes, [S18].
+void validateSizes(const Spec &spec, const Locations &locations,
+                   Reporter &reporter);
+
 } // namespace moe
 
 #endif // MOE_LIB_IMPORT_VALIDATE_H
