@@ -13,19 +13,17 @@
 
 using namespace moe;
 
-ImportResult moe::importSpec(std::string_view text) {
-  ImportResult result;
-  Reporter reporter(text, result.diagnostics);
+static void import(std::string_view text, ImportResult &result,
+                   Reporter &reporter) {
   std::optional<json::Value> document = json::parse(text, reporter);
   if (!document)
-    return result;
+    return;
 
   for (const json::Member &member : document->members)
-    if (member.key == "model_type" || member.key == "architectures") {
-      reporter.error(member.begin, "found a Hugging Face configuration, "
-                                   "expected a spec in the native form");
-      return result;
-    }
+    if (member.key == "model_type" || member.key == "architectures")
+      return reporter.error(member.begin,
+                            "found a Hugging Face configuration, expected a "
+                            "spec in the native form");
 
   Spec spec;
   Locations locations;
@@ -35,5 +33,12 @@ ImportResult moe::importSpec(std::string_view text) {
     validate(spec, locations, reporter);
   if (!reporter.failed())
     result.spec = std::move(spec);
+}
+
+ImportResult moe::importSpec(std::string_view text) {
+  ImportResult result;
+  Reporter reporter(text, result.diagnostics);
+  import(text, result, reporter);
+  reporter.finish();
   return result;
 }

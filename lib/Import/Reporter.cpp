@@ -17,8 +17,7 @@ void Reporter::error(size_t offset, std::string message) {
   if (errors <= maxErrors)
     add(Diagnostic::Kind::error, offset, std::move(message));
   else if (errors == maxErrors + 1)
-    add(Diagnostic::Kind::note, offset,
-        "more errors from here on are not shown");
+    firstNotKept = offset;
 }
 
 void Reporter::note(size_t offset, std::string message) {
@@ -35,6 +34,29 @@ void Reporter::add(Diagnostic::Kind kind, size_t offset, std::string message) {
   diagnostic.column = before.size() - (before.rfind('\n') + 1) + 1;
   diagnostic.message = std::move(message);
   diagnostics.push_back(std::move(diagnostic));
+}
+
+void Reporter::finish() {
+  // Sorts whole errors: an error and its notes are one.
+  std::vector<std::vector<Diagnostic>> groups;
+  for (Diagnostic &diagnostic : diagnostics) {
+    if (diagnostic.kind == Diagnostic::Kind::error)
+      groups.emplace_back();
+    groups.back().push_back(std::move(diagnostic));
+  }
+  auto position = [](const std::vector<Diagnostic> &group) {
+    return std::make_pair(group[0].line, group[0].column);
+  };
+  std::stable_sort(
+      groups.begin(), groups.end(),
+      [&](const auto &a, const auto &b) { return position(a) < position(b); });
+  diagnostics.clear();
+  for (std::vector<Diagnostic> &group : groups)
+    for (Diagnostic &diagnostic : group)
+      diagnostics.push_back(std::move(diagnostic));
+  if (full())
+    add(Diagnostic::Kind::note, firstNotKept,
+        "there are more errors, of which this is the first");
 }
 
 std::string moe::inQuotes(std::string_view text) {

@@ -22,8 +22,8 @@
 
 namespace moe {
 
-/// Collects diagnostics, turning offsets into lines and columns. After
-/// `maxErrors` errors it says so once and keeps no more.
+/// Collects diagnostics, turning offsets into lines and columns. It keeps
+/// `maxErrors` errors with their notes, and says so if there are more.
 class Reporter {
 public:
   static constexpr size_t maxErrors = 20;
@@ -32,11 +32,13 @@ public:
       : text(text), diagnostics(diagnostics) {}
 
   void error(size_t offset, std::string message);
-  /// Belongs to the last error, and is dropped with it.
+  /// Belongs to the last error, and is left out with it.
   void note(size_t offset, std::string message);
   bool failed() const { return errors != 0; }
   /// Nothing more will be kept, so nothing more need be looked for.
   bool full() const { return errors > maxErrors; }
+  /// Puts the errors in the order of the text, each before its notes.
+  void finish();
 
 private:
   void add(Diagnostic::Kind kind, size_t offset, std::string message);
@@ -44,6 +46,7 @@ private:
   std::string_view text;
   std::vector<Diagnostic> &diagnostics;
   size_t errors = 0;
+  size_t firstNotKept = 0; // where the first error stands that was too many
 };
 
 /// `text` in quotes, cut when long and with nothing a terminal would obey.

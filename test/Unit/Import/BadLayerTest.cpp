@@ -178,6 +178,13 @@ static const BadInput inputs[] = {
      {{Kind::error, 2, 39,
        "router.projection.hidden: found weight 'router.hidden.weight' of "
        "1048576 x 1048576 elements, expected fewer than 2^40"}}},
+    {"HugeChoice",
+     "{\"hidden\": 1,\n \"router\": {\"experts\": 2147483647, \"top_k\": "
+     "2147483647, \"null_experts\": {\"count\": 2147483647}},\n \"experts\": "
+     "{\"intermediate\": 1}}",
+     {{Kind::error, 2, 36,
+       "router.top_k: found 2147483647 times 4294967294 experts, expected "
+       "fewer than 2^62 pairs for a token"}}},
 };
 
 MOE_BAD_INPUTS(BadLayer, inputs);
