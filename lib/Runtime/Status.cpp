@@ -12,15 +12,23 @@
 
 #include "Status.h"
 
-#include <cstdio>
+#include <algorithm>
 #include <new>
+#include <string_view>
 
 namespace moe::runtime {
 
 static thread_local char lastError[4096];
 
-static moe_status record(moe_status status, const char *message) noexcept {
-  std::snprintf(lastError, sizeof lastError, "%s", message);
+/// Names in messages come from files: control characters become '?', so that a
+/// message is one line and nothing but text.
+static moe_status record(moe_status status, std::string_view message) noexcept {
+  size_t length = std::min(message.size(), sizeof lastError - 1);
+  for (size_t i = 0; i < length; ++i) {
+    unsigned char c = static_cast<unsigned char>(message[i]);
+    lastError[i] = c < 32 || c == 127 ? '?' : message[i];
+  }
+  lastError[length] = 0;
   return status;
 }
 
@@ -28,7 +36,7 @@ moe_status recordException() noexcept {
   try {
     throw;
   } catch (const Error &error) {
-    return record(error.status, error.what());
+    return record(error.status, error.message);
   } catch (const std::bad_alloc &) {
     return record(MOE_OUT_OF_MEMORY, "out of memory");
   } catch (const std::exception &error) {
