@@ -66,14 +66,9 @@ struct ExpressionError {
 
 /// Parses `text` over `variables`. Beyond the operators `+ - * /`, unary minus
 /// and the functions of Expression::Op, it knows `sigmoid`, `softplus`,
-<<<<<<< HEAD
-/// `clamp(x, lo, hi)`, `relu`, `silu` and `gelu`, written out as they are
-/// parsed. Returns false and fills `error` if it is not a formula.
-=======
 /// `clamp(x, lo, hi)`, `relu`, `silu`, `gelu` and `gelu_tanh`, written out as
 /// they are parsed. Returns false, fills `error` and leaves `result` alone if it
 /// is not a formula.
->>>>>>> import
 bool parseExpression(std::string_view text,
                      const std::vector<std::string> &variables,
                      Expression &result, ExpressionError &error);

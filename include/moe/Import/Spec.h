@@ -33,8 +33,7 @@ enum class Balancing {
   round_robin,
   load_aware
 };
-/// `function` is an elementwise score; its formula is
-/// `RouterSpec::scoreFunction`.
+/// `function` is an elementwise score; its formula is `RouterSpec::scoreFunction`.
 enum class Score { softmax, function };
 enum class ScoreOn { all, selected };
 enum class Renormalize { none, add, clamp };
@@ -87,9 +86,9 @@ struct RouterSpec {
   GroupsSpec groups; // count == 1: ungrouped
   double temperature = 1.0;
   Balancing balancing = Balancing::token_choice;
-  double balanceRate = 0.001; // u of `dynamic`
-  double balanceLambda = 1.0; // of `load_aware`
-  double balanceFactor = 1.0; // of `expert_choice`
+  double balanceRate = 0.001;   // u of `dynamic`
+  double balanceLambda = 1.0;   // of `load_aware`
+  double balanceFactor = 1.0;   // of `expert_choice`
   int64_t nullExperts = 0;
   NullKind nullKind = NullKind::identity;
   WeightOn weightOn = WeightOn::output;
@@ -148,14 +147,7 @@ struct AveragingSpec {
 };
 
 /// What the package can be asked to do.
-enum class Function {
-  forward,
-  step,
-  quantize,
-  dequantize,
-  accumulate,
-  average
-};
+enum class Function { forward, step, quantize, dequantize, accumulate, average };
 
 struct WeightsSpec {
   int64_t layer = 0;
