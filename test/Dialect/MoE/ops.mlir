@@ -100,6 +100,19 @@ func.func private @numbers() attributes {
   e = #moe.router<experts = 1, top_k = 1, scale = 4.9e-324>,
   f = #moe.router<experts = 1, top_k = 1, scale = 1.0e6>}
 
+// Attributes stand alone as well.
+// CHECK-LABEL: func private @attributes
+// CHECK-SAME: #moe.router<experts = 256, top_k = 8, score = function, renormalize = add, eps = 1.0e-20, scale = 2.5, groups = <count = 8, keep = 4>>
+// CHECK-SAME: #moe.groups<count = 8, keep = 4, reduce = max, fill = zero>
+// CHECK-SAME: #moe.capacity<factor = 1.25, priority = probability>
+// CHECK-SAME: #moe.quant<kind = fp8_e4m3, block = 64>
+func.func private @attributes() attributes {
+  a = #moe.router<experts = 256, top_k = 8, score = function, renormalize = add,
+                  eps = 1.0e-20, scale = 2.5, groups = <count = 8, keep = 4>>,
+  b = #moe.groups<count = 8, keep = 4, reduce = max, fill = zero>,
+  c = #moe.capacity<factor = 1.25, priority = probability>,
+  d = #moe.quant<kind = fp8_e4m3, block = 64>}
+
 // CHECK-LABEL: func @check_finite
 func.func @check_finite(%logits: tensor<?x4xf32>) -> tensor<i32> {
   // CHECK: moe.check_finite %{{.*}} : (tensor<?x4xf32>) -> tensor<i32>
@@ -261,32 +274,42 @@ func.func @statistics(%logits: tensor<?x4xf32>, %indices: tensor<?x2xi32>,
 // Averaging
 //===----------------------------------------------------------------------===//
 
-// CHECK-LABEL: func @averaging
-func.func @averaging(%v: tensor<65xf32>, %d: tensor<?xi8>, %s: tensor<?xf32>,
-    %sum: tensor<4xi64>, %values: tensor<4xi32>, %a: tensor<?xf32>,
-    %sets: tensor<?x?xf32>) {
+// CHECK-LABEL: func @quantize
+func.func @quantize(%values: tensor<65xf32>) {
   // CHECK: moe.quantize %{{.*}} <kind = mxfp4, block = 32>
-  %data, %scales, %status = moe.quantize %v <kind = mxfp4, block = 32>
+  %data, %scales, %status = moe.quantize %values <kind = mxfp4, block = 32>
       : (tensor<65xf32>) -> (tensor<33xi8>, tensor<3xi8>, tensor<i32>)
   // CHECK: moe.quantize %{{.*}} <kind = fp8_e4m3, block = 64>
-  %0:3 = moe.quantize %v <kind = fp8_e4m3, block = 64>
+  %0:3 = moe.quantize %values <kind = fp8_e4m3, block = 64>
       : (tensor<65xf32>) -> (tensor<65xi8>, tensor<2xf32>, tensor<i32>)
-  // Both lengths that 33 bytes can have.
-  // CHECK: moe.dequantize %{{.*}}, %{{.*}} <kind = mxfp4, block = 32>
+  // 33 bytes can have either length.
+  // CHECK: moe.dequantize %{{.*}}, %{{.*}} <kind = mxfp4, block = 32> : (tensor<33xi8>, tensor<3xi8>) -> tensor<65xf32>
   %odd = moe.dequantize %data, %scales <kind = mxfp4, block = 32>
       : (tensor<33xi8>, tensor<3xi8>) -> tensor<65xf32>
+  // CHECK: moe.dequantize %{{.*}}, %{{.*}} <kind = mxfp4, block = 32> : (tensor<33xi8>, tensor<3xi8>) -> tensor<66xf32>
   %even = moe.dequantize %data, %scales <kind = mxfp4, block = 32>
       : (tensor<33xi8>, tensor<3xi8>) -> tensor<66xf32>
+  return
+}
+
+// CHECK-LABEL: func @dequantize
+func.func @dequantize(%data: tensor<?xi8>, %scales: tensor<?xf32>) {
   // CHECK: moe.dequantize %{{.*}}, %{{.*}} <kind = int8, block = 64>
-  %1 = moe.dequantize %d, %s <kind = int8, block = 64>
+  %values = moe.dequantize %data, %scales <kind = int8, block = 64>
       : (tensor<?xi8>, tensor<?xf32>) -> tensor<?xf32>
+  return
+}
+
+// CHECK-LABEL: func @sums
+func.func @sums(%sum: tensor<4xi64>, %values: tensor<4xi32>, %scalar: tensor<f32>,
+                %sets: tensor<?x?xf32>) {
   // CHECK: moe.accumulate %{{.*}}, %{{.*}} : (tensor<4xi64>, tensor<4xi32>) -> tensor<4xi64>
   %result = moe.accumulate %sum, %values
       : (tensor<4xi64>, tensor<4xi32>) -> tensor<4xi64>
-  // CHECK: moe.accumulate %{{.*}}, %{{.*}} : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32>
-  %2 = moe.accumulate %a, %a : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32>
+  // CHECK: moe.accumulate %{{.*}}, %{{.*}} : (tensor<f32>, tensor<f32>) -> tensor<f32>
+  %0 = moe.accumulate %scalar, %scalar : (tensor<f32>, tensor<f32>) -> tensor<f32>
   // CHECK: moe.average %{{.*}} : (tensor<?x?xf32>) -> (tensor<?xf32>, tensor<i32>)
-  %mean, %bad = moe.average %sets : (tensor<?x?xf32>) -> (tensor<?xf32>, tensor<i32>)
+  %mean, %status = moe.average %sets : (tensor<?x?xf32>) -> (tensor<?xf32>, tensor<i32>)
   return
 }
 

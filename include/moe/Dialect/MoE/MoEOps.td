@@ -32,7 +32,7 @@ def MoE_YieldOp : Op<MoE_Dialect, "yield", [Pure, Terminator,
     vector width.
 
     ```mlir
-    moe.yield %s
+    moe.yield %score
     ```
   }];
   let arguments = (ins F32:$value);
