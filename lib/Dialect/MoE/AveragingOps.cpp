@@ -12,6 +12,7 @@
 #include "Verify.h"
 
 #include "mlir/IR/Matchers.h"
+#include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
 using namespace moe;
