@@ -118,8 +118,8 @@ LogicalResult moe::verifyElementwise(Operation *op, StringRef name,
       !llvm::all_of(block.getArgumentTypes(), llvm::IsaPred<Float32Type>)) {
     InFlightDiagnostic diag = op->emitOpError();
     diag << "expected region '" << name << "' with " << numArguments
-         << " arguments of type f32, found (" << block.getArgumentTypes()
-         << ")";
+         << (numArguments == 1 ? " argument" : " arguments")
+         << " of type f32, found (" << block.getArgumentTypes() << ")";
     return diag;
   }
   for (Operation &inner : block.without_terminator()) {

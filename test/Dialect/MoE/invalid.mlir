@@ -286,7 +286,7 @@ func.func @region(%x: tensor<?x8xf32>) {
 
 // [O2]: the wrong number of arguments.
 func.func @region(%x: tensor<?x8xf32>) {
-  // expected-error @below {{expected region 'body' with 1 arguments of type f32, found ('f32', 'f32')}}
+  // expected-error @below {{expected region 'body' with 1 argument of type f32, found ('f32', 'f32')}}
   %0 = moe.activate %x : (tensor<?x8xf32>) -> tensor<?x8xf32> {
   ^bb0(%v: f32, %w: f32):
     moe.yield %v
@@ -298,7 +298,7 @@ func.func @region(%x: tensor<?x8xf32>) {
 
 // [O2]: arguments of another type.
 func.func @region(%x: tensor<?x8xf32>) {
-  // expected-error @below {{expected region 'body' with 1 arguments of type f32, found ('f64')}}
+  // expected-error @below {{expected region 'body' with 1 argument of type f32, found ('f64')}}
   %0 = moe.activate %x : (tensor<?x8xf32>) -> tensor<?x8xf32> {
   ^bb0(%v: f64):
     %t = arith.truncf %v : f64 to f32
@@ -370,7 +370,7 @@ func.func @region(%x: tensor<?x8xf32>) {
 
 // [O2]: the epilogue of a product.
 func.func @region(%x: tensor<?x8xf32>) {
-  // expected-error @below {{expected region 'epilogue' with 1 arguments of type f32, found ()}}
+  // expected-error @below {{expected region 'epilogue' with 1 argument of type f32, found ()}}
   %0 = moe.grouped_matmul %x, %x : (tensor<?x8xf32>, tensor<?x8xf32>) -> tensor<?x?xf32> {
     %c = arith.constant 0.0 : f32
     moe.yield %c
