@@ -79,8 +79,8 @@ def MoE_SelectOp : MoE_Op<"select", [AttrSizedOperandSegments, IsolatedFromAbove
 
     ```
       logits [T, N]           top_k = 2       indices [T, K]   weights [T, K]
-      0.1 2.0 0.3 1.0   t=0   ----------->    1  3             0.62  0.23
-      3.0 0.2 0.1 2.5   t=1                   0  3             0.57  0.35
+      0.1 2.0 0.3 1.0   t=0   ----------->    1  3             0.59  0.22
+      3.0 0.2 0.1 2.5   t=1                   0  3             0.58  0.35
       nan 0.0 1.0 1.0   t=2                  -1 -1             0     0
     ```
 
