@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 
 using namespace moe;
 
@@ -37,22 +38,17 @@ void Reporter::add(Diagnostic::Kind kind, size_t offset, std::string message) {
 }
 
 void Reporter::finish() {
-  // Sorts whole errors: an error and its notes are one.
-  std::vector<std::vector<Diagnostic>> groups;
+  // Sorts whole errors, notes included. Equal keys stay in order of insertion.
+  std::multimap<std::pair<size_t, size_t>, std::vector<Diagnostic>> sorted;
+  auto last = sorted.end();
   for (Diagnostic &diagnostic : diagnostics) {
     if (diagnostic.kind == Diagnostic::Kind::error)
-      groups.emplace_back();
-    groups.back().push_back(std::move(diagnostic));
+      last = sorted.insert({{diagnostic.line, diagnostic.column}, {}});
+    last->second.push_back(std::move(diagnostic));
   }
-  auto position = [](const std::vector<Diagnostic> &group) {
-    return std::make_pair(group[0].line, group[0].column);
-  };
-  std::stable_sort(
-      groups.begin(), groups.end(),
-      [&](const auto &a, const auto &b) { return position(a) < position(b); });
   diagnostics.clear();
-  for (std::vector<Diagnostic> &group : groups)
-    for (Diagnostic &diagnostic : group)
+  for (auto &entry : sorted)
+    for (Diagnostic &diagnostic : entry.second)
       diagnostics.push_back(std::move(diagnostic));
   if (full())
     add(Diagnostic::Kind::note, firstNotKept,
