@@ -429,7 +429,7 @@ def mask_groups(spec, q):
     """q with the experts of lost groups masked, and the group scores [T, count]."""
     groups = spec["router"]["groups"]
     count, keep = groups["count"], groups["keep"]
-    parts = q.reshape(q.shape[0], count, -1)
+    parts = q.reshape(q.shape[0], count, q.shape[1] // count)
     ordered = np.take_along_axis(parts, descending(parts), axis=-1)
     if groups["reduce"] == "max":
         group_scores = ordered[..., 0]
@@ -608,51 +608,75 @@ def _added(spec, weights, state, experts):
     return added
 
 
+def _tied(spec, exact, sa, sb, ba, bb):
+    """Whether q = s + b is the very same for both in any arithmetic.
+
+    It is where equal exact logits give equal scores, and where the score is the logit.
+    """
+    router = spec["router"]
+    plain = router["score"] == "identity" or router["score_on"] == "selected"
+    if plain and router["softcap"] == 0 and router["load_balancing"] != "load_aware":
+        return exact & (sa + ba == sb + bb)
+    return exact & (sa == sb) & (ba == bb)
+
+
+def _exact_tokens(spec, l):
+    """Where f32 finds the very same logits [T]: always, or where they are sums of nothing."""
+    return np.full(len(l), exact_logits(spec)) | (l == 0).all(axis=1)
+
+
+def group_margin(spec, exact, size, added, s, q):
+    """Per token, the relative gap between the last group kept and the first one lost."""
+    groups = spec["router"]["groups"]
+    count, keep = groups["count"], groups["keep"]
+    _, group_scores, _ = mask_groups(spec, q)
+    if keep == count:
+        return np.full(len(q), np.inf)
+    parts = (len(q), count, q.shape[1] // count)
+    rows, order = np.arange(len(q)), descending(group_scores)
+    last, first = order[:, keep - 1], order[:, keep]
+    group_size = size.reshape(parts).max(axis=2)
+    scale = np.maximum(group_size[rows, last], group_size[rows, first])
+    gap = _gap(group_scores[rows, last], group_scores[rows, first], scale)
+
+    tops = descending(q.reshape(parts))[..., : 1 if groups["reduce"] == "max" else 2]
+
+    def terms(values):
+        best = np.take_along_axis(values.reshape(parts), tops, axis=2)
+        return best[rows, last], best[rows, first]
+
+    tied = _tied(spec, exact[:, None], *terms(s), *terms(added)).all(axis=1)
+    return np.where(tied, np.inf, gap)
+
+
 def choice_margin(spec, weights, state, l, s, q):
     """Per token, the smallest relative gap that decided who is chosen and in which order."""
-    k = spec["router"]["top_k"]
-    exact = exact_logits(spec)
-    size = _term_size(spec, weights, state, s)
+    size, exact = _term_size(spec, weights, state, s), _exact_tokens(spec, l)
     added = np.broadcast_to(_added(spec, weights, state, q.shape[1]), q.shape)
     margin = np.full(len(q), np.inf)
     masked = np.zeros(q.shape, bool)
     if spec["router"]["groups"]["count"] > 1:
-        groups = spec["router"]["groups"]
-        raw = q
-        q, group_scores, kept = mask_groups(spec, q)
-        masked = ~np.repeat(kept, q.shape[1] // groups["count"], axis=1)
-        order = descending(group_scores)
-        first, second = order[:, groups["keep"] - 1], order[:, groups["keep"] :][:, :1]
-        if second.size:
-            rows = np.arange(len(q))
-            second = second[:, 0]
-            group_size = size.reshape(len(q), groups["count"], -1).max(axis=2)
-            scale = np.maximum(group_size[rows, first], group_size[rows, second])
-            gap = _gap(group_scores[rows, first], group_scores[rows, second], scale)
-            parts = np.sort(raw.reshape(len(q), groups["count"], -1), axis=2)
-            used = parts[..., -1:] if groups["reduce"] == "max" else parts[..., -2:]
-            twins = np.all(used[rows, first] == used[rows, second], axis=1) & exact
-            margin = np.where(twins & (added == 0).all(axis=1), np.inf, gap)
+        margin = group_margin(spec, exact, size, added, s, q)
+        q, _, kept = mask_groups(spec, q)
+        masked = ~np.repeat(kept, q.shape[1] // kept.shape[1], axis=1)
     order = descending(q)
-    for j in range(min(k, q.shape[1] - 1)):
-        a, b = order[:, j : j + 1], order[:, j + 1 : j + 2]
+    for j in range(min(spec["router"]["top_k"], q.shape[1] - 1)):
 
         def pair(values):
-            return (np.take_along_axis(values, i, axis=1)[:, 0] for i in (a, b))
+            return (np.take_along_axis(values, order[:, i : i + 1], 1)[:, 0] for i in (j, j + 1))
 
-        (qa, qb), (sa, sb) = pair(q), pair(size)
-        (la, lb), (ba, bb), (ma, mb) = pair(l), pair(added), pair(masked)
-        gap = _gap(qa, qb, np.maximum(sa, sb))
-        twins = (qa == qb) & (((la == lb) & (ba == bb) & exact & ~ma & ~mb) | (ma & mb))
-        margin = np.minimum(margin, np.where(twins, np.inf, gap))
+        (qa, qb), (za, zb), (sa, sb), (ba, bb) = pair(q), pair(size), pair(s), pair(added)
+        ma, mb = pair(masked)
+        gap = _gap(qa, qb, np.maximum(za, zb))
+        tied = np.where(ma | mb, ma & mb, _tied(spec, exact, sa, sb, ba, bb)) & (qa == qb)
+        margin = np.minimum(margin, np.where(tied, np.inf, gap))
     return margin / _amplification(spec, l)
 
 
 def expert_choice_margin(spec, weights, state, l, s, q, taken):
-    """Per token, the smallest relative gap between it and one on the other side of an expert's cut."""
+    """Per token, the smallest relative gap to one on the other side of an expert's cut."""
     margin = np.full(len(q), np.inf)
     size = _term_size(spec, weights, state, s)
-    whole_row = spec["router"]["score"] == "softmax"
     for e in range(q.shape[1]):
         inside, outside = np.flatnonzero(taken[:, e]), np.flatnonzero(~taken[:, e])
         if not len(inside) or not len(outside):
@@ -661,11 +685,10 @@ def expert_choice_margin(spec, weights, state, l, s, q, taken):
         first = outside[descending(q[outside, e])[0]]
         for tokens, other in ((inside, first), (outside, last)):
             gap = _gap(q[tokens, e], q[other, e], np.maximum(size[tokens, e], size[other, e]))
-            same = l[tokens, e] == l[other, e]
-            if whole_row:
-                same = np.all(l[tokens] == l[other], axis=1)
-            gap = np.where(same & exact_logits(spec), np.inf, gap)
-            margin[tokens] = np.minimum(margin[tokens], gap)
+            tied = _tied(spec, exact_logits(spec), s[tokens, e], s[other, e], 0.0, 0.0)
+            if spec["router"]["score"] == "softmax":  # the sums below the line differ otherwise
+                tied &= np.all(l[tokens] == l[other], axis=1)
+            margin[tokens] = np.minimum(margin[tokens], np.where(tied, np.inf, gap))
     return margin / _amplification(spec, l)
 
 
