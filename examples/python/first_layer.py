@@ -1,6 +1,6 @@
 """Compiles a layer from a dict, runs it on numpy arrays and looks inside.
 
-    PYTHONPATH=python python3 examples/python/first_layer.py
+PYTHONPATH=python python3 examples/python/first_layer.py
 """
 
 import numpy as np
