@@ -39,7 +39,8 @@ def commands(language, text):
 
 class Docs(unittest.TestCase):
     def test_markers(self):
-        page = "a\n<!-- test -->\n```sh\nls\n```\n```sh\nno\n```\n<!-- test: file f.c -->\n```c\nx\n```\n"
+        page = "a\n<!-- test -->\n```sh\nls\n```\n```sh\nno\n```\n"
+        page += "<!-- test: file f.c -->\n```c\nx\n```\n"
         expected = [(3, "sh", None, "ls\n"), (10, "c", "f.c", "x\n")]
         self.assertEqual(list(blocks(page)), expected)
 
