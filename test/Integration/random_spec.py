@@ -74,8 +74,6 @@ def random_spec(seed):
     strategy = dice.pick(*["learned"] * 8, "similarity", "similarity", *UNLEARNED)
     if strategy != "learned" or dice.chance(0.2):
         router["strategy"] = strategy
-    if strategy == "similarity":  # angles between very short vectors are all the same
-        spec["hidden"] += 5
     if strategy in UNLEARNED:
         router["top_k"] = _top_k(dice, router["experts"])
         if strategy != "load_based" and dice.chance(0.7):
@@ -89,6 +87,7 @@ def random_spec(seed):
     _shared(dice, spec)
     _capacity(dice, spec)
     _dtypes(dice, spec)
+    _avoid_ties(spec)
     if dice.chance(0.1):
         spec["weights"] = {"layer": 3, "prefix": "model.layers.{l}.mlp."}
     if router.get("load_balancing") == "dynamic" and dice.chance(0.8):  # [S14]
@@ -232,6 +231,17 @@ def _capacity(dice, spec):
     if dice.chance(0.1):
         capacity["scope"] = "local"
     spec["capacity"] = capacity
+
+
+def _avoid_ties(spec):
+    """Tokens compete by rounding errors where short vectors of few values are all alike."""
+    router = spec["router"]
+    if (
+        router.get("strategy") == "similarity"
+        or router.get("load_balancing") == "expert_choice"
+        or spec.get("capacity", {}).get("priority") == "probability"
+    ):
+        spec["hidden"] += 7
 
 
 def _dtypes(dice, spec):

@@ -313,14 +313,14 @@ class Pool:
 
 def sweep(tools, seeds, jobs):
     pool, left = Pool(tools, jobs), list(reversed(seeds))
-    passed, near_ties, failed = 0, 0, []
+    passed, near_ties, failed = 0, [], []
     while left or pool.busy:
         while left and pool.idle:
             pool.give(left.pop())
         for seed, reason, near_tie in pool.results():
             if reason is None:
                 passed += 1
-                near_ties += near_tie
+                near_ties += [seed] * near_tie
                 continue
             failed.append(seed)
             print(f"FAIL seed {seed}: {reason}")
@@ -364,8 +364,10 @@ def main():
     seeds = range(tools.seed, tools.seed + tools.count)
     passed, near_ties, failed = sweep(tools, seeds, max(1, tools.jobs))
     # One or two say nothing about a rate.
-    too_near = near_ties > max(2, tools.count // 100)
-    print(f"{near_ties} specs were compared only up to a near tie" + " (too many)" * too_near)
+    too_near = len(near_ties) > max(2, tools.count // 100)
+    print(f"{len(near_ties)} specs compared only up to a near tie:", *sorted(near_ties))
+    if too_near:
+        print("too many near ties: the comparison says too little")
     if failed:
         print("failed seeds:", *sorted(failed))
     print(f"{time.monotonic() - began:.0f} s")

@@ -685,8 +685,11 @@ def expert_choice_margin(spec, weights, state, l, s, q, taken):
         first = outside[descending(q[outside, e])[0]]
         for tokens, other in ((inside, first), (outside, last)):
             gap = _gap(q[tokens, e], q[other, e], np.maximum(size[tokens, e], size[other, e]))
-            tied = _tied(spec, exact_logits(spec), s[tokens, e], s[other, e], 0.0, 0.0)
-            if spec["router"]["score"] == "softmax":  # the sums below the line differ otherwise
+            exact = exact_logits(spec) or q.shape[1] == 1
+            tied = _tied(spec, exact, s[tokens, e], s[other, e], 0.0, 0.0)
+            if (
+                spec["router"]["score"] == "softmax" and q.shape[1] > 1
+            ):  # the sums below the line differ otherwise
                 tied &= np.all(l[tokens] == l[other], axis=1)
             margin[tokens] = np.minimum(margin[tokens], np.where(tied, np.inf, gap))
     return margin / _amplification(spec, l)
@@ -796,7 +799,7 @@ def group(spec, indices, weights, logits_=None):
         if limit is not None and len(mine) > limit:
             if spec["capacity"]["priority"] == "probability":
                 ordered = mine[descending(flat_weights[mine])]
-                _capacity_margin(margin, ordered, limit, slots, flat_weights, logits_)
+                _capacity_margin(spec, margin, ordered, limit, slots, flat_weights, logits_)
                 mine = np.sort(ordered[:limit])
             else:
                 mine = mine[:limit]
@@ -811,16 +814,18 @@ def group(spec, indices, weights, logits_=None):
     )
 
 
-def _capacity_margin(margin, ordered, limit, slots, w, l):
+def _capacity_margin(spec, margin, ordered, limit, slots, w, l):
+    """Lowers the margins of the tokens whose slots kept or lost a place by little."""
+    router = spec["router"]
+    softmaxed = router["score"] == "softmax" and slots > 1
     last, first = ordered[limit - 1], ordered[limit]
     for some, other in ((ordered[:limit], first), (ordered[limit:], last)):
         gap = _gap(w[some], w[other], np.maximum(np.abs(w[some]), np.abs(w[other])))
-        if l is None or slots == 1:
-            same = w[some] == w[other]
-        else:
-            same = np.all(l[some // slots] == l[other // slots], axis=1)
-        gap = np.where(same & (w[some] == w[other]), np.inf, gap)
-        np.minimum.at(margin, some // slots, gap)
+        tied = w[some] == w[other]
+        # Weights made from whole rows of logits are the very same only if the rows are.
+        if l is not None and slots > 1 and (softmaxed or router["renormalize"]):
+            tied &= np.all(l[some // slots] == l[other // slots], axis=1)
+        np.minimum.at(margin, some // slots, np.where(tied, np.inf, gap))
 
 
 def imbalance(counts):
