@@ -5,11 +5,12 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 import weakref
 from pathlib import Path
-from typing import Any, Mapping, Optional, Union
+from typing import Any, List, Mapping, Optional, Union
 
 from . import _library
 from ._errors import CompileError
@@ -25,14 +26,13 @@ class Package:
     'reference'
     """
 
-    def __init__(self, path: Union[str, os.PathLike], _keep: Any = None):
+    def __init__(self, path: Union[str, os.PathLike], _scratch: Optional[str] = None):
         self.path = Path(path)
-        self._keep = _keep
         runtime = _library.runtime()
         handle = ctypes.c_void_p()
         runtime.moe_package_open(os.fsencode(self.path), ctypes.byref(handle))
         self._handle = handle
-        self._close = weakref.finalize(self, runtime.moe_package_close, handle)
+        self._close = weakref.finalize(self, _close, runtime, handle, _scratch)
         #: docs/Manifest.md as a dict.
         self.manifest: dict = json.loads(runtime.moe_package_manifest(handle))
 
@@ -61,10 +61,6 @@ def compile(
     ...
     CompileError: ...
     """
-    keep: Optional[tempfile.TemporaryDirectory] = None
-    if output is None:
-        keep = tempfile.TemporaryDirectory(prefix="moe-mlir-")
-        output = keep.name
     with tempfile.TemporaryDirectory(prefix="moe-mlir-") as scratch:
         if isinstance(spec, Mapping):
             path = Path(scratch) / "spec.json"
@@ -74,12 +70,28 @@ def compile(
         command = [str(_library.compiler()), str(path), "--emit=package", f"--target={target}"]
         if target == "cpu":
             command.append(f"--cpu={cpu}")
-        command += ["-o", os.fspath(output)]
-        run = subprocess.run(command, capture_output=True, text=True, errors="replace")
+        scratch_output = None
+        if output is None:
+            output = scratch_output = tempfile.mkdtemp(prefix="moe-mlir-")
+        try:
+            _run(command + ["-o", os.fspath(output)])
+            return Package(output, scratch_output)
+        except BaseException:
+            if scratch_output:
+                shutil.rmtree(scratch_output, ignore_errors=True)
+            raise
+
+
+def _run(command: List[str]) -> None:
+    run = subprocess.run(command, capture_output=True, text=True, errors="replace")
     if run.returncode:
-        reason = run.stderr.strip() or f"moe-opt ended with status {run.returncode}"
-        raise CompileError(reason)
-    return Package(output, keep)
+        raise CompileError(run.stderr.strip() or f"moe-opt ended with status {run.returncode}")
+
+
+def _close(runtime: ctypes.CDLL, handle: ctypes.c_void_p, scratch: Optional[str]) -> None:
+    runtime.moe_package_close(handle)
+    if scratch:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def load(path: Union[str, os.PathLike]) -> Layer:

@@ -3,6 +3,7 @@
 import doctest
 import gc
 import importlib
+import os
 import pkgutil
 import subprocess
 import sys
@@ -194,7 +195,10 @@ class Layers(unittest.TestCase):
 
     def test_example(self):
         script = ROOT / "examples" / "python" / "first_layer.py"
-        run = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
+        environment = {**os.environ, "PYTHONPATH": str(ROOT / "python")}
+        run = subprocess.run(
+            [sys.executable, str(script)], capture_output=True, text=True, env=environment
+        )
         self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
 
 
