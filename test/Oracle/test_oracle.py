@@ -6,7 +6,10 @@ import unittest
 
 import numpy as np
 
+import floats
+import formulas
 import oracle
+import routing
 
 try:
     import torch
@@ -45,7 +48,8 @@ def run_logits(values, extra=None, state=None, **router):
 
 class Docs(unittest.TestCase):
     def test_examples(self):
-        self.assertEqual(doctest.testmod(oracle).failed, 0)
+        for module in (floats, formulas, oracle, routing):
+            self.assertEqual(doctest.testmod(module).failed, 0)
 
 
 class Formulas(unittest.TestCase):
