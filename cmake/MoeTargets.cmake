@@ -21,6 +21,11 @@ function(moe_use_mlir name)
   target_include_directories(${name} SYSTEM PUBLIC ${LLVM_INCLUDE_DIRS} ${MLIR_INCLUDE_DIRS})
   target_compile_definitions(${name} PUBLIC ${MOE_LLVM_DEFINITIONS})
   target_compile_options(${name} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions>")
+  # The identity of a trait is the address of a template's static. Hidden, it
+  # would differ from the one in libMLIR.so, which would then see our
+  # terminators as none, and we its constants.
+  set_target_properties(${name} PROPERTIES
+    CXX_VISIBILITY_PRESET default VISIBILITY_INLINES_HIDDEN OFF)
   target_link_libraries(${name} PUBLIC MLIR LLVM)
 endfunction()
 

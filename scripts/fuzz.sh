@@ -12,23 +12,27 @@ build fuzz
 corpora="$(mktemp -d)"
 trap 'rm -rf "$corpora"' EXIT
 found=0 failed=()
-for fuzzer in build/fuzz/bin/*[-_]fuzz build/fuzz/bin/*[-_]fuzzer; do
+for fuzzer in build/fuzz/bin/*[Ff]uzzer; do
   [[ -x "$fuzzer" ]] || continue
   found=1
   name="$(basename "$fuzzer")"
-  short="${name%[-_]fuzz*}"
-  mkdir -p "$corpora/$name" "build/fuzz/findings"
-  while IFS= read -r folder; do
-    cp -r "$folder/." "$corpora/$name/"
-  done < <(find test -type d \( -ipath "*corpus/$short" -o -ipath "*corpus/$name" \
-    -o -ipath "*$short/corpus" \))
+  # SpecFuzzer and moe-spec-fuzzer have test/Fuzz/corpus/spec and test/Fuzz/spec.dict.
+  short="${name,,}"
+  short="${short#moe-}"
+  short="${short%fuzzer}"
+  short="${short%-}"
+  mkdir -p "$corpora/$name" build/fuzz/findings
+  options=(-max_total_time="$seconds" -rss_limit_mb=4096 -timeout=10 -print_final_stats=1)
+  [[ -d "test/Fuzz/corpus/$short" ]] && cp -r "test/Fuzz/corpus/$short/." "$corpora/$name/"
+  [[ -f "test/Fuzz/$short.dict" ]] && options+=(-dict="test/Fuzz/$short.dict")
   say "Fuzzing $name for $seconds s from $(find "$corpora/$name" -type f | wc -l) inputs"
-  if ! "$fuzzer" "$corpora/$name" -max_total_time="$seconds" -rss_limit_mb=2048 -timeout=10 \
-    -print_final_stats=1 -artifact_prefix="build/fuzz/findings/$name-" >"build/fuzz/$name.log" 2>&1; then
-    tail -n 40 "build/fuzz/$name.log" >&2
+  log="build/fuzz/$name.log"
+  if ! "$fuzzer" "$corpora/$name" "${options[@]}" \
+    -artifact_prefix="build/fuzz/findings/$name-" >"$log" 2>&1; then
+    tail -n 40 "$log" >&2
     failed+=("$name")
   fi
-  grep -E 'stat::number_of_executed_units|stat::average_exec_per_sec' "build/fuzz/$name.log" >&2 || true
+  grep -E 'stat::(number_of_executed_units|average_exec_per_sec)' "$log" >&2 || true
 done
 ((found)) || die "the build made no fuzzer"
 ((${#failed[@]} == 0)) || die "inputs that fail are in build/fuzz/findings: ${failed[*]}"

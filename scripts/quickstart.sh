@@ -3,7 +3,7 @@
 #   scripts/quickstart.sh [spec.json]
 source "$(dirname "$0")/common.sh"
 
-spec="${1:-examples/olmoe.json}"
+spec="${1:-examples/specs/olmoe.json}"
 [[ -f "$spec" ]] || spec="$OLDPWD/$spec"
 [[ -f "$spec" ]] || die "no such file: ${1:-$spec}"
 need "${build_packages[@]}"

@@ -1,18 +1,18 @@
 /* Loads weights into a compiled layer, runs it on a few tokens and prints what
  * happened. Any call may fail; what to do then is shown once, in `check`. */
 
-#include "first.h"
+#include "tiny.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { tokens = 4, hidden = 64 };
 
-static void check(const first_t *layer, moe_status status, const char *what) {
+static void check(const tiny_t *layer, moe_status status, const char *what) {
   if (status == MOE_OK)
     return;
   fprintf(stderr, "%s: %s: %s\n", what, moe_status_name(status),
-          layer ? first_error(layer) : moe_last_error());
+          layer ? tiny_error(layer) : moe_last_error());
   exit(1);
 }
 
@@ -38,25 +38,25 @@ int main(int argc, char **argv) {
     fprintf(stderr, "usage: %s WEIGHTS.safetensors\n", argv[0]);
     return 2;
   }
-  first_t *layer = NULL;
-  check(NULL, first_create(&layer), "create");
+  tiny_t *layer = NULL;
+  check(NULL, tiny_create(&layer), "create");
 
   /* An error leaves the layer as it was, and says what was wrong. */
   moe_status status =
-      first_load_weights(layer, "no/such/file.safetensors", NULL, NULL);
-  printf("as expected: %s: %s\n", moe_status_name(status), first_error(layer));
+      tiny_load_weights(layer, "no/such/file.safetensors", NULL, NULL);
+  printf("as expected: %s: %s\n", moe_status_name(status), tiny_error(layer));
 
-  check(layer, first_load_weights(layer, argv[1], progress, NULL), argv[1]);
+  check(layer, tiny_load_weights(layer, argv[1], progress, NULL), argv[1]);
 
   float input[tokens * hidden], output[tokens * hidden];
   for (int i = 0; i < tokens * hidden; ++i)
     input[i] = (float)(i % 17) / 17.0f - 0.5f;
   int64_t shape[] = {tokens, hidden};
   DLTensor x = matrix(input, shape), y = matrix(output, shape);
-  check(layer, first_forward(layer, &x, &y), "forward");
+  check(layer, tiny_forward(layer, &x, &y), "forward");
 
   DLTensor indices;
-  check(layer, first_get(layer, "indices", &indices), "indices");
+  check(layer, tiny_get(layer, "indices", &indices), "indices");
   const int32_t *chosen = indices.data;
   for (int t = 0; t < tokens; ++t) {
     printf("token %d: experts", t);
@@ -66,9 +66,9 @@ int main(int argc, char **argv) {
   }
 
   moe_statistics statistics;
-  check(layer, first_statistics(layer, &statistics), "statistics");
+  check(layer, tiny_statistics(layer, &statistics), "statistics");
   printf("%lld slots in %.1f us\n", (long long)statistics.routed,
          1e6 * statistics.seconds);
-  first_destroy(layer);
+  tiny_destroy(layer);
   return 0;
 }

@@ -22,7 +22,8 @@
 namespace moe {
 
 /// A formula as a postfix-ordered node list: operands come before their user,
-/// the last node is the result. Flat, so that no walk over it recurses.
+/// the last node is the result. A node can be the operand of several. Flat, so
+/// that no walk over it recurses.
 struct Expression {
   enum class Op {
     constant, // value
@@ -65,8 +66,9 @@ struct ExpressionError {
 
 /// Parses `text` over `variables`. Beyond the operators `+ - * /`, unary minus
 /// and the functions of Expression::Op, it knows `sigmoid`, `softplus`,
-/// `clamp(x, lo, hi)`, `relu`, `silu` and `gelu`, written out as they are parsed.
-/// Returns false and fills `error` if it is not a formula.
+/// `clamp(x, lo, hi)`, `relu`, `silu`, `gelu` and `gelu_tanh`, written out as
+/// they are parsed. Returns false, fills `error` and leaves `result` alone if it
+/// is not a formula.
 bool parseExpression(std::string_view text,
                      const std::vector<std::string> &variables,
                      Expression &result, ExpressionError &error);

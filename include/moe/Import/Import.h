@@ -42,6 +42,12 @@ std::string printSpec(const Spec &spec);
 std::string formatDiagnostic(const Diagnostic &diagnostic,
                              std::string_view fileName, std::string_view text);
 
+/// Every key of the native form as a path, `router.projection.bias`.
+std::vector<std::string> specKeys();
+
+/// The names that a key chooses from; none for any other key.
+std::vector<std::string> specKeyValues(std::string_view path);
+
 } // namespace moe
 
 #endif // MOE_IMPORT_IMPORT_H

@@ -98,7 +98,6 @@ struct RouterSpec {
 struct ExpertsSpec {
   int64_t intermediate = 0;
   ExpertForm form = ExpertForm::glu;
-  /// The name as written, or empty for a formula; kept for printing only.
   Expression activation; // of `g` and, for glu, `u`
   bool bias = false;
   int64_t latent = 0; // 0: none
@@ -136,7 +135,7 @@ struct ParallelSpec {
   ExpertsOn expertsOn = ExpertsOn::ep;
   Exchange exchange = Exchange::all_to_all;
   bool sequenceParallel = false;
-  std::optional<int64_t> expertsPerDevice;
+  std::optional<int64_t> expertsPerDevice; // set by import in any case
 };
 
 struct AveragingSpec {

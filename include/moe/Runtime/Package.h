@@ -1,4 +1,5 @@
-/*===- Package.h - What generated code and runtime agree on ----------*- C -*-===
+/*===- Package.h - What generated code and runtime agree on ----------*- C
+ * -*-===
  *
  * Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
  * SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,5 @@
-/*===- dlpack.h - The DLPack tensor, as its specification defines it -*- C -*-===
+/*===- dlpack.h - The DLPack tensor, as its specification defines it -*- C
+ * -*-===
  *
  * Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
  * SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -37,13 +37,13 @@ typedef enum moe_status {
   MOE_OK = 0,
   MOE_INVALID_ARGUMENT = 1, /* null pointer, bad option, wrong call order */
   MOE_OUT_OF_MEMORY = 2,
-  MOE_NOT_FOUND = 3,      /* no such file, function or tensor */
-  MOE_IO = 4,             /* the system refused to read or write */
-  MOE_BAD_FILE = 5,       /* a manifest or weight file is malformed */
-  MOE_ABI_MISMATCH = 6,   /* the package was made for another runtime */
-  MOE_CPU_MISMATCH = 7,   /* the package needs features this CPU lacks */
-  MOE_SHAPE_MISMATCH = 8, /* a tensor has another shape than expected */
-  MOE_DTYPE_MISMATCH = 9, /* a tensor has another element type */
+  MOE_NOT_FOUND = 3,       /* no such file, function or tensor */
+  MOE_IO = 4,              /* the system refused to read or write */
+  MOE_BAD_FILE = 5,        /* a manifest or weight file is malformed */
+  MOE_ABI_MISMATCH = 6,    /* the package was made for another runtime */
+  MOE_CPU_MISMATCH = 7,    /* the package needs features this CPU lacks */
+  MOE_SHAPE_MISMATCH = 8,  /* a tensor has another shape than expected */
+  MOE_DTYPE_MISMATCH = 9,  /* a tensor has another element type */
   MOE_WEIGHT_MISSING = 10, /* a weight was never set, or is not in the file */
   MOE_NOT_FINITE = 11,     /* NaN or infinity where the result would be lost */
   MOE_CANCELLED = 12       /* a progress callback asked to stop */
@@ -98,7 +98,8 @@ MOE_API moe_status moe_layer_save_weights(const moe_layer *layer,
 
 /** Runs `function` of the package. `inputs` and `outputs` hold its tensors in
  *  the manifest's order; an output may be NULL if the caller does not want it.
- *  Tensors are compact row-major CPU tensors and are neither kept nor copied. */
+ *  Tensors are compact row-major CPU tensors and are neither kept nor copied.
+ */
 MOE_API moe_status moe_layer_run(moe_layer *layer, const char *function,
                                  const DLTensor *const *inputs,
                                  const DLTensor *const *outputs);

@@ -5,9 +5,10 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "moe/Dialect/MoE/MoE.h"
+#include "Verify.h"
 
 #include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -31,34 +32,128 @@ FailureOr<APFloat> moe::parseDouble(AsmParser &parser) {
 }
 
 void moe::printDouble(AsmPrinter &printer, const APFloat &value) {
+  // Few digits say most numbers; 17 say any.
   SmallString<32> text;
-  value.toString(text, /*FormatPrecision=*/0, /*FormatMaxPadding=*/0,
-                 /*TruncateZero=*/false);
+  for (unsigned precision = 1; precision <= 17; ++precision) {
+    text.clear();
+    value.toString(text, precision, /*FormatMaxPadding=*/8,
+                   /*TruncateZero=*/false);
+    double again;
+    if (!StringRef(text).getAsDouble(again) &&
+        APFloat(again).bitwiseIsEqual(value))
+      break;
+  }
+  // The lexer reads "8" as an integer.
   printer << text;
+  if (!StringRef(text).contains('.'))
+    printer << ".0";
 }
 
+// [O3], [O5]
 LogicalResult GroupsAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                  int64_t count, int64_t keep,
                                  GroupReduceKind reduce, GroupFillKind fill) {
+  return success(succeeded(verifyRange(emitError, "count", count, 1)) &&
+                 succeeded(verifyRange(emitError, "keep", keep, 1, count)));
+}
+
+// [O5], [O6]
+static LogicalResult verifyGroups(function_ref<InFlightDiagnostic()> emitError,
+                                  GroupsAttr groups, int64_t numLogits,
+                                  int64_t topK, bool isLearned,
+                                  BalancingKind balancing,
+                                  ScoreOnKind scoreOn) {
+  if (numLogits % groups.getCount() != 0)
+    return emitError() << "expected a number of groups that divides "
+                       << numLogits << ", found " << groups.getCount();
+  int64_t size = numLogits / groups.getCount();
+  if (size * groups.getKeep() < topK)
+    return emitError() << "expected the kept groups to hold at least " << topK
+                       << " experts, found " << size * groups.getKeep();
+  if (groups.getReduce() == GroupReduceKind::sum_top2 && size < 2)
+    return emitError() << "expected groups of at least 2 for sum_top2, found "
+                       << size;
+  if (!isLearned)
+    return emitError() << "expected strategy learned or similarity with groups";
+  if (scoreOn != ScoreOnKind::all)
+    return emitError() << "expected score_on = all with groups, found "
+                       << stringifyScoreOnKind(scoreOn);
+  if (balancing == BalancingKind::expert_choice ||
+      balancing == BalancingKind::round_robin)
+    return emitError() << "expected no groups with balancing = "
+                       << stringifyBalancingKind(balancing);
   return success();
 }
 
-LogicalResult RouterAttr::verify(
-    function_ref<InFlightDiagnostic()> emitError, int64_t experts,
-    int64_t top_k, int64_t null_experts, StrategyKind strategy,
-    BalancingKind balancing, ScoreKind score, ScoreOnKind score_on,
-    RenormalizeKind renormalize, APFloat eps, APFloat scale, APFloat lambda,
-    APFloat factor, uint64_t seed, GroupsAttr groups) {
+LogicalResult RouterAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                                 int64_t experts, int64_t top_k,
+                                 int64_t null_experts, StrategyKind strategy,
+                                 BalancingKind balancing, ScoreKind score,
+                                 ScoreOnKind score_on,
+                                 RenormalizeKind renormalize, APFloat eps,
+                                 APFloat scale, APFloat lambda, APFloat factor,
+                                 uint64_t seed, GroupsAttr groups) {
+  // [O3]
+  if (failed(verifyRange(emitError, "experts", experts, 1)) ||
+      failed(verifyRange(emitError, "null_experts", null_experts, 0,
+                         kMaxSize - experts)) ||
+      failed(verifyRange(emitError, "top_k", top_k, 1, experts + null_experts)))
+    return failure();
+
+  // [O4]
+  if (failed(verifyNumber(emitError, "eps", eps)) ||
+      failed(verifyNumber(emitError, "scale", scale)) ||
+      failed(verifyNumber(emitError, "lambda", lambda)) ||
+      failed(verifyNumber(emitError, "factor", factor, Sign::NotNegative)))
+    return failure();
+
+  // [O7]: without logits there is nothing to score, bias or balance.
+  bool isLearned =
+      strategy == StrategyKind::learned || strategy == StrategyKind::similarity;
+  if (!isLearned &&
+      (balancing != BalancingKind::token_choice ||
+       score != ScoreKind::softmax || score_on != ScoreOnKind::all ||
+       renormalize != RenormalizeKind::none || null_experts != 0))
+    return emitError() << "expected default balancing, score, score_on, "
+                          "renormalize and null_experts with strategy = "
+                       << stringifyStrategyKind(strategy);
+
+  // [O8]
+  if (balancing == BalancingKind::expert_choice &&
+      (score_on != ScoreOnKind::all || renormalize != RenormalizeKind::none ||
+       null_experts != 0))
+    return emitError() << "expected default score_on, renormalize and "
+                          "null_experts with balancing = expert_choice";
+  if (balancing == BalancingKind::round_robin && null_experts != 0)
+    return emitError()
+           << "expected no null_experts with balancing = round_robin, found "
+           << null_experts;
+
+  if (groups)
+    return verifyGroups(emitError, groups, experts + null_experts, top_k,
+                        isLearned, balancing, score_on);
   return success();
 }
 
+// [O4], [O9]
 LogicalResult CapacityAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                    int64_t tokens, APFloat factor,
                                    PriorityKind priority) {
+  if (failed(verifyRange(emitError, "tokens", tokens, 0)) ||
+      failed(verifyNumber(emitError, "factor", factor, Sign::NotNegative)))
+    return failure();
+  if ((tokens != 0) == !factor.isZero())
+    return emitError() << "expected one of 'tokens' and 'factor', found "
+                       << (tokens != 0 ? "both" : "neither");
   return success();
 }
 
+// [O10]
 LogicalResult QuantAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                 QuantKind kind, int64_t block) {
+  if (failed(verifyRange(emitError, "block", block, 1, int64_t(1) << 20)))
+    return failure();
+  if (kind == QuantKind::mxfp4 && block != 32)
+    return emitError() << "expected blocks of 32 with mxfp4, found " << block;
   return success();
 }

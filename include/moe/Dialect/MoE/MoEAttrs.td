@@ -29,6 +29,15 @@ class MoE_Default<string type, string value>
 
 def MoE_GroupsAttr : MoE_Attr<"Groups", "groups"> {
   let summary = "experts chosen by group first";
+  let description = [{
+    The columns of the logits form `count` groups of neighbours. Only the `keep`
+    with the largest scores, made by `reduce`, can be chosen from; the others'
+    values become `fill`. Spec 3.4.
+
+    ```mlir
+    #moe.groups<count = 8, keep = 4, reduce = max, fill = zero>
+    ```
+  }];
   let parameters = (ins
     "int64_t":$count,
     "int64_t":$keep,
@@ -43,7 +52,6 @@ def MoE_RouterAttr : MoE_Attr<"Router", "router"> {
     counts those with weights; `null_experts` follow them in the logits.
 
     ```mlir
-    #moe.router<experts = 64, top_k = 8, score = softmax>
     #moe.router<experts = 256, top_k = 8, score = function, renormalize = add,
                 eps = 1.0e-20, scale = 2.5, groups = <count = 8, keep = 4>>
     ```
@@ -84,7 +92,13 @@ def MoE_RouterAttr : MoE_Attr<"Router", "router"> {
 def MoE_CapacityAttr : MoE_Attr<"Capacity", "capacity"> {
   let summary = "places per expert";
   let description = [{
-    Either a number of `tokens`, or `factor`: `ceil(factor * T * k / E)`.
+    Either a number of `tokens`, or `factor`: `ceil(factor * T * k / E)`. Those
+    who keep a place are the first in `token_order`, or those of the largest
+    weight. Spec 4.
+
+    ```mlir
+    #moe.capacity<factor = 1.25, priority = probability>
+    ```
   }];
   let parameters = (ins
     MoE_Default<"int64_t", "0">:$tokens,
@@ -94,6 +108,13 @@ def MoE_CapacityAttr : MoE_Attr<"Capacity", "capacity"> {
 
 def MoE_QuantAttr : MoE_Attr<"Quant", "quant"> {
   let summary = "a blockwise format";
+  let description = [{
+    How values become bytes, and how many share a scale. Spec 7.
+
+    ```mlir
+    #moe.quant<kind = fp8_e4m3, block = 64>
+    ```
+  }];
   let parameters = (ins "QuantKind":$kind, "int64_t":$block);
 }
 

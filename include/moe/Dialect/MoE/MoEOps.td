@@ -22,8 +22,19 @@ def MoE_F32 : RankedTensorOf<[F32]>;
 def MoE_I32 : RankedTensorOf<[I32]>;
 def MoE_I64 : RankedTensorOf<[I64]>;
 
-def MoE_YieldOp : Op<MoE_Dialect, "yield", [Pure, Terminator]> {
+def MoE_YieldOp : Op<MoE_Dialect, "yield", [Pure, Terminator,
+    ParentOneOf<["SelectOp", "GroupedMatmulOp", "ActivateOp"]>]> {
   let summary = "the result of an elementwise region";
+  let description = [{
+    Ends the region of `select`, `grouped_matmul` and `activate`. Such a region
+    computes one f32 from f32 arguments with elementwise operations on scalars,
+    and sees nothing outside itself, so that a lowering may repeat it at any
+    vector width.
+
+    ```mlir
+    moe.yield %score
+    ```
+  }];
   let arguments = (ins F32:$value);
   let assemblyFormat = "$value attr-dict";
 }
@@ -34,6 +45,17 @@ def MoE_YieldOp : Op<MoE_Dialect, "yield", [Pure, Terminator]> {
 
 def MoE_RouterOp : MoE_Op<"router"> {
   let summary = "logits of tokens over experts";
+  let description = [{
+    `x` times `weight` transposed, plus `bias`; with `cosine`, the cosine of each
+    row of `x` and of `weight`, over `temperature` (which nothing else reads).
+    Then `softcap * tanh(logits / softcap)` unless `softcap` is 0, then rounding
+    to `round`. Spec 3.1.
+
+    ```mlir
+    %logits = moe.router %x, %weight bias %bias {round = bf16, softcap = 3.0e+01 : f64}
+        : (tensor<?x8xbf16>, tensor<4x8xbf16>, tensor<4xf32>) -> tensor<?x4xf32>
+    ```
+  }];
   let arguments = (ins MoE_Data:$x, MoE_Data:$weight, Optional<MoE_F32>:$bias,
       DefaultValuedAttr<F64Attr, "0.0">:$softcap,
       DefaultValuedAttr<F64Attr, "1.0">:$temperature,
@@ -44,8 +66,38 @@ def MoE_RouterOp : MoE_Op<"router"> {
   }];
 }
 
-def MoE_SelectOp : MoE_Op<"select", [AttrSizedOperandSegments]> {
+def MoE_SelectOp : MoE_Op<"select", [AttrSizedOperandSegments, IsolatedFromAbove]> {
   let summary = "experts and weights of each token";
+  let description = [{
+    Chooses `K` experts for each token and weighs them, as `router` says. Spec
+    3.2 to 3.7. `input` is the logits for strategies that learn; others read
+    only its number of rows. `bias` moves the choice and not the weight, `scale`
+    is a factor per expert, `ids` are what `hash` hashes and `loads` the slots
+    each expert was given so far. The region is the score of a logit, where the
+    router has `score = function`. A token with a logit that is not finite gets
+    indices -1 and weights 0.
+
+    ```
+      logits [T, N]           top_k = 2       indices [T, K]   weights [T, K]
+      0.1 2.0 0.3 1.0   t=0   ----------->    1  3             0.59  0.22
+      3.0 0.2 0.1 2.5   t=1                   0  3             0.58  0.35
+      nan 0.0 1.0 1.0   t=2                  -1 -1             0     0
+    ```
+
+    ```mlir
+    %indices, %weights = moe.select %logits bias %bias
+        <experts = 4, top_k = 2, score = function, renormalize = add>
+        : (tensor<?x4xf32>, tensor<4xf32>) -> (tensor<?x2xi32>, tensor<?x2xf32>) {
+    ^bb0(%l: f32):
+      %one = arith.constant 1.0 : f32
+      %negated = arith.negf %l : f32
+      %exp = math.exp %negated : f32
+      %sum = arith.addf %exp, %one : f32
+      %score = arith.divf %one, %sum : f32
+      moe.yield %score
+    }
+    ```
+  }];
   let arguments = (ins
       RankedTensorOf<[F32, BF16, F16]>:$input, Optional<MoE_F32>:$bias,
       Optional<MoE_F32>:$expert_scale, Optional<MoE_I64>:$token_ids,
@@ -57,10 +109,19 @@ def MoE_SelectOp : MoE_Op<"select", [AttrSizedOperandSegments]> {
     (`loads` $loads^)? $router attr-dict `:` functional-type(operands, results)
     ($score^)?
   }];
+  let hasRegionVerifier = 1;
 }
 
 def MoE_CheckFiniteOp : MoE_Op<"check_finite"> {
   let summary = "which row first holds a value that is not finite";
+  let description = [{
+    0 if every value is finite, else 1 + the first row that holds one which is
+    not.
+
+    ```mlir
+    %status = moe.check_finite %logits : (tensor<?x4xf32>) -> tensor<i32>
+    ```
+  }];
   let arguments = (ins MoE_F32:$values);
   let results = (outs MoE_I32:$status);
   let assemblyFormat = "$values attr-dict `:` functional-type(operands, results)";
@@ -68,6 +129,28 @@ def MoE_CheckFiniteOp : MoE_Op<"check_finite"> {
 
 def MoE_GroupOp : MoE_Op<"group"> {
   let summary = "slots sorted by expert";
+  let description = [{
+    Orders the slots, `t * K + j`, by expert, and by slot within one. Spec 4.
+    `rows` has room for every slot and ends in -1; expert `e` has the rows from
+    `offsets[e]` to `offsets[e + 1]`; `positions` is the inverse of `rows`, -1
+    for slots without a row: none chosen, a null expert, or no place left under
+    `capacity`. `counts` are before capacity and include null experts.
+
+    ```
+      indices [T, K]          rows [T*K]             positions [T, K]
+      1  3   slots 0 1        2 | 0 | | 1 3 | -1 -1     1  2
+      0  3         2 3        ^   ^ ^ ^     ^           0  3
+     -1 -1         4 5        |   | | |     |          -1 -1
+                     offsets  0   1 2 2     4        counts  1 1 0 2
+    ```
+
+    ```mlir
+    %rows, %offsets, %positions, %counts = moe.group %indices, %weights
+        {experts = 4 : i64, capacity = #moe.capacity<factor = 1.25>}
+        : (tensor<?x2xi32>, tensor<?x2xf32>)
+        -> (tensor<?xi32>, tensor<5xi32>, tensor<?x2xi32>, tensor<4xi32>)
+    ```
+  }];
   let arguments = (ins MoE_I32:$indices, MoE_F32:$weights, I64Attr:$experts,
       DefaultValuedAttr<I64Attr, "0">:$null_experts,
       OptionalAttr<MoE_CapacityAttr>:$capacity);
@@ -84,16 +167,70 @@ def MoE_GroupOp : MoE_Op<"group"> {
 
 def MoE_DispatchOp : MoE_Op<"dispatch"> {
   let summary = "rows of tokens in the order of experts";
+  let description = [{
+    Row `r` of the result is row `rows[r] / slots` of `x`, times the weight of
+    the slot where `weights` are given. Rows whose slot is -1 are unspecified.
+
+    ```
+      x [T, M]    rows [R]        xs [R, M]
+      a  t=0      2 0 1 3 -1 -1   b     slot 2, of token 1
+      b  t=1      --------------> a     slot 0
+      c  t=2        slots = 2     a     slot 1
+                                  b     slot 3
+                                  ?
+                                  ?
+    ```
+
+    ```mlir
+    %xs = moe.dispatch %x, %rows weights %weights {slots = 2 : i64}
+        : (tensor<?x8xbf16>, tensor<?xi32>, tensor<?x2xf32>) -> tensor<?x8xbf16>
+    ```
+  }];
   let arguments = (ins MoE_Data:$x, MoE_I32:$rows, Optional<MoE_F32>:$weights,
       I64Attr:$slots);
   let results = (outs MoE_Data:$xs);
   let assemblyFormat = [{
     $x `,` $rows (`weights` $weights^)? attr-dict `:` functional-type(operands, results)
   }];
+  let hasCanonicalizeMethod = 1;
 }
 
-def MoE_GroupedMatmulOp : MoE_Op<"grouped_matmul", [AttrSizedOperandSegments]> {
+def MoE_GroupedMatmulOp : MoE_Op<"grouped_matmul",
+    [AttrSizedOperandSegments, IsolatedFromAbove]> {
   let summary = "each row times the weight of its group";
+  let description = [{
+    Rows `offsets[e]` to `offsets[e + 1]` of `xs` times `weight[e]` transposed,
+    plus `bias[e]`, accumulated in f32; without `offsets`, all rows times one
+    matrix. With `gather`, row `r` of the product is of row `gather[r] / slots`
+    of `xs`. With several weights, or to save a pass over memory, the region
+    computes the result from the accumulated values. Rows past the last offset
+    are unspecified.
+
+    ```
+       xs [R, M]   offsets    weights [E, O, M]      ys [R, O]
+       b           0 --.
+                   1 --+----  x  W[0]' + bias[0]     b W0'
+       a           1 --+----  x  W[1]' + bias[1]     a W1'
+                   2 --+----  x  W[2]'               (no rows)
+       a           2 --+----  x  W[3]' + bias[3]     a W3'
+       b             --'                             b W3'
+       ?           4                                 ?
+    ```
+
+    ```mlir
+    %h = moe.grouped_matmul %x, %gate, %up bias %gate_bias, %up_bias
+        offsets %offsets gather %rows {slots = 2 : i64}
+        : (tensor<?x8xbf16>, tensor<4x16x8xbf16>, tensor<4x16x8xbf16>,
+           tensor<4x16xf32>, tensor<4x16xf32>, tensor<5xi32>, tensor<?xi32>)
+        -> tensor<?x16xf32> {
+    ^bb0(%g: f32, %u: f32):
+      %zero = arith.constant 0.0 : f32
+      %relu = arith.maximumf %g, %zero : f32
+      %product = arith.mulf %relu, %u : f32
+      moe.yield %product
+    }
+    ```
+  }];
   let arguments = (ins MoE_Data:$xs, Variadic<MoE_Data>:$weights,
       Variadic<MoE_F32>:$biases, Optional<MoE_I32>:$offsets,
       Optional<MoE_I32>:$gather, DefaultValuedAttr<I64Attr, "1">:$slots);
@@ -103,20 +240,60 @@ def MoE_GroupedMatmulOp : MoE_Op<"grouped_matmul", [AttrSizedOperandSegments]> {
     $xs `,` $weights (`bias` $biases^)? (`offsets` $offsets^)? (`gather` $gather^)?
     attr-dict `:` functional-type(operands, results) ($epilogue^)?
   }];
+  let hasRegionVerifier = 1;
+  let hasCanonicalizeMethod = 1;
 }
 
-def MoE_ActivateOp : MoE_Op<"activate"> {
+def MoE_ActivateOp : MoE_Op<"activate", [IsolatedFromAbove]> {
   let summary = "an elementwise function of one or two tensors";
+  let description = [{
+    The region, for each element.
+
+    ```mlir
+    %h = moe.activate %gate, %up
+        : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32> {
+    ^bb0(%g: f32, %u: f32):
+      %product = arith.mulf %g, %u : f32
+      moe.yield %product
+    }
+    ```
+  }];
   let arguments = (ins Variadic<MoE_F32>:$inputs);
   let regions = (region SizedRegion<1>:$body);
   let results = (outs MoE_F32:$result);
   let assemblyFormat = [{
     $inputs attr-dict `:` functional-type(operands, results) $body
   }];
+  let hasRegionVerifier = 1;
+  let hasFolder = 1;
+  let hasCanonicalizeMethod = 1;
 }
 
 def MoE_CombineOp : MoE_Op<"combine"> {
   let summary = "weighted sum of a token's expert results";
+  let description = [{
+    Row `t` of the result is the sum over its slots, in order and in f32, of
+    the weight times row `positions[t, j]` of `ys`. Slots without a row add
+    nothing, except that `identity_nulls` adds weight times row `t` of `x` where
+    the index is that of a null expert, and `pass_through` where it is that of
+    an expert which had no place left. `unweighted` leaves out the weights,
+    which were on the input. Spec 5.
+
+    ```
+      ys [R, M]   positions   weights        y [T, M]
+      p  r=0       1  2       0.6  0.2       0.6 q + 0.2 r
+      q  r=1       0  3       0.6  0.4       0.6 p + 0.4 s
+      r  r=2      -1 -1       0    0         0
+      s  r=3
+    ```
+
+    ```mlir
+    %y = moe.combine %ys, %positions, %indices, %weights x %x
+        {experts = 4 : i64, identity_nulls, pass_through}
+        : (tensor<?x8xf32>, tensor<?x2xi32>, tensor<?x2xi32>, tensor<?x2xf32>,
+           tensor<?x8xbf16>) -> tensor<?x8xbf16>
+    ```
+  }];
   let arguments = (ins MoE_F32:$ys, MoE_I32:$positions, MoE_I32:$indices,
       MoE_F32:$weights, Optional<MoE_Data>:$x, I64Attr:$experts,
       UnitAttr:$unweighted, UnitAttr:$identity_nulls, UnitAttr:$pass_through);
@@ -125,10 +302,21 @@ def MoE_CombineOp : MoE_Op<"combine"> {
     $ys `,` $positions `,` $indices `,` $weights (`x` $x^)? attr-dict `:`
     functional-type(operands, results)
   }];
+  let hasCanonicalizeMethod = 1;
 }
 
 def MoE_MixOp : MoE_Op<"mix", [AttrSizedOperandSegments]> {
   let summary = "routed and shared results together";
+  let description = [{
+    `routed + shared` (`none`), `routed + sigmoid(logits) * shared` (`sigmoid`)
+    or the softmax of two logits as factors of both (`softmax2`), in f32, then
+    rounding to the type of the result. Spec 5.
+
+    ```mlir
+    %y = moe.mix %routed, %shared logits %logits sigmoid
+        : (tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x1xf32>) -> tensor<?x8xbf16>
+    ```
+  }];
   let arguments = (ins MoE_F32:$routed, Optional<MoE_F32>:$shared,
       Optional<MoE_F32>:$logits,
       EnumAttr<MoE_Dialect, MoE_GateEnum, "gate">:$gate);
@@ -137,6 +325,7 @@ def MoE_MixOp : MoE_Op<"mix", [AttrSizedOperandSegments]> {
     $routed (`,` $shared^)? (`logits` $logits^)? $gate attr-dict `:`
     functional-type(operands, results)
   }];
+  let hasFolder = 1;
 }
 
 //===----------------------------------------------------------------------===//
@@ -145,6 +334,14 @@ def MoE_MixOp : MoE_Op<"mix", [AttrSizedOperandSegments]> {
 
 def MoE_LossOp : MoE_Op<"loss"> {
   let summary = "an auxiliary loss of the router";
+  let description = [{
+    One of the losses of spec 6, times `coefficient`.
+
+    ```mlir
+    %loss = moe.loss router_z %logits, %indices {coefficient = 1.000000e-03 : f64}
+        : (tensor<?x4xf32>, tensor<?x2xi32>) -> tensor<f32>
+    ```
+  }];
   let arguments = (ins MoE_F32:$logits, MoE_I32:$indices,
       EnumAttr<MoE_Dialect, MoE_LossEnum, "loss_kind">:$kind,
       F64Attr:$coefficient);
@@ -156,6 +353,14 @@ def MoE_LossOp : MoE_Op<"loss"> {
 
 def MoE_ImbalanceOp : MoE_Op<"imbalance"> {
   let summary = "standard deviation over mean of counts";
+  let description = [{
+    The population standard deviation of `counts` over their mean; 0 if all
+    are 0.
+
+    ```mlir
+    %imbalance = moe.imbalance %counts : (tensor<4xi32>) -> tensor<f32>
+    ```
+  }];
   let arguments = (ins MoE_I32:$counts);
   let results = (outs MoE_F32:$imbalance);
   let assemblyFormat = "$counts attr-dict `:` functional-type(operands, results)";
@@ -163,6 +368,15 @@ def MoE_ImbalanceOp : MoE_Op<"imbalance"> {
 
 def MoE_RebalanceOp : MoE_Op<"rebalance"> {
   let summary = "selection bias moved towards equal load";
+  let description = [{
+    Adds `rate * sign(mean(loads) - loads[e])` to each `bias[e]` and sets the
+    loads to zero. Spec 3.6, `dynamic`.
+
+    ```mlir
+    %new_bias, %new_loads = moe.rebalance %bias, %loads {rate = 1.000000e-03 : f64}
+        : (tensor<4xf32>, tensor<4xi64>) -> (tensor<4xf32>, tensor<4xi64>)
+    ```
+  }];
   let arguments = (ins MoE_F32:$bias, MoE_I64:$loads, F64Attr:$rate);
   let results = (outs MoE_F32:$new_bias, MoE_I64:$new_loads);
   let assemblyFormat = [{
@@ -172,11 +386,21 @@ def MoE_RebalanceOp : MoE_Op<"rebalance"> {
 
 def MoE_ClockOp : Op<MoE_Dialect, "clock", []> {
   let summary = "the time when its operands were ready";
+  let description = [{
+    Nanoseconds of a monotonic clock. The operands are not read: they say what
+    must have been computed before. Not pure, so that two readings stay two.
+
+    ```mlir
+    %time = moe.clock after %indices, %weights
+        : (tensor<?x2xi32>, tensor<?x2xf32>) -> tensor<i64>
+    ```
+  }];
   let arguments = (ins Variadic<AnyRankedTensor>:$after);
   let results = (outs MoE_I64:$time);
   let assemblyFormat = [{
     (`after` $after^)? attr-dict `:` functional-type(operands, results)
   }];
+  let hasVerifier = 1;
 }
 
 //===----------------------------------------------------------------------===//
@@ -185,6 +409,25 @@ def MoE_ClockOp : Op<MoE_Dialect, "clock", []> {
 
 def MoE_QuantizeOp : MoE_Op<"quantize"> {
   let summary = "values to a blockwise format";
+  let description = [{
+    Rounds each block of consecutive values, the last possibly shorter, to bytes
+    that share a scale. Spec 7. `status` is 0, or 1 + the first value that is
+    not finite.
+
+    ```
+      values [n]       |  v0 v1 v2 v3  |  v4 v5 |         n = 6, block = 4
+      data   [n]       |  d0 d1 d2 d3  |  d4 d5 |         i8 or fp8 bits
+      scales [ceil]    |      s0       |   s1   |         f32
+
+      data   [ceil(n/2)] of mxfp4: each byte has two values, the even one low
+             | v1:v0 | v3:v2 | ...       scales: one e8m0 byte per 32 values
+    ```
+
+    ```mlir
+    %data, %scales, %status = moe.quantize %values <kind = mxfp4, block = 32>
+        : (tensor<65xf32>) -> (tensor<33xi8>, tensor<3xi8>, tensor<i32>)
+    ```
+  }];
   let arguments = (ins MoE_F32:$values, MoE_QuantAttr:$format);
   let results = (outs RankedTensorOf<[I8]>:$data, RankedTensorOf<[F32, I8]>:$scales,
       MoE_I32:$status);
@@ -195,6 +438,15 @@ def MoE_QuantizeOp : MoE_Op<"quantize"> {
 
 def MoE_DequantizeOp : MoE_Op<"dequantize"> {
   let summary = "values of a blockwise format";
+  let description = [{
+    Each value times the scale of its block. The result of `mxfp4` has one or
+    two values for the last byte.
+
+    ```mlir
+    %values = moe.dequantize %data, %scales <kind = int8, block = 64>
+        : (tensor<?xi8>, tensor<?xf32>) -> tensor<?xf32>
+    ```
+  }];
   let arguments = (ins RankedTensorOf<[I8]>:$data, RankedTensorOf<[F32, I8]>:$scales,
       MoE_QuantAttr:$format);
   let results = (outs MoE_F32:$values);
@@ -205,14 +457,31 @@ def MoE_DequantizeOp : MoE_Op<"dequantize"> {
 
 def MoE_AccumulateOp : MoE_Op<"accumulate"> {
   let summary = "elementwise sum into the type of the first";
+  let description = [{
+    `sum + values`, elementwise, in the type of `sum`.
+
+    ```mlir
+    %result = moe.accumulate %sum, %values
+        : (tensor<4xi64>, tensor<4xi32>) -> tensor<4xi64>
+    ```
+  }];
   let arguments = (ins RankedTensorOf<[F32, I64]>:$sum,
       RankedTensorOf<[F32, I32]>:$values);
   let results = (outs RankedTensorOf<[F32, I64]>:$result);
   let assemblyFormat = "$sum `,` $values attr-dict `:` functional-type(operands, results)";
+  let hasFolder = 1;
 }
 
 def MoE_AverageOp : MoE_Op<"average"> {
   let summary = "mean of sets of values";
+  let description = [{
+    The sum of the sets in order, in f64, over their number. `status` is 0, or
+    1 + the first element that is not finite.
+
+    ```mlir
+    %mean, %status = moe.average %sets : (tensor<?x?xf32>) -> (tensor<?xf32>, tensor<i32>)
+    ```
+  }];
   let arguments = (ins MoE_F32:$sets);
   let results = (outs MoE_F32:$mean, MoE_I32:$status);
   let assemblyFormat = "$sets attr-dict `:` functional-type(operands, results)";

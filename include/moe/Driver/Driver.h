@@ -1,0 +1,48 @@
+//===- Driver.h - moe-opt -----------------------------------------*- C++ -*-=//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_DRIVER_DRIVER_H
+#define MOE_DRIVER_DRIVER_H
+
+#include "moe/Pipelines/Pipelines.h"
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/Support/Error.h"
+
+#include <string>
+
+namespace moe {
+
+enum class Emit { spec, mlir, llvm, assembly, object, header, package };
+enum class TargetKind { cpu, reference };
+
+/// What the command line asks for.
+struct CompileOptions {
+  std::string input;
+  std::string output = "-";
+  Emit emit = Emit::mlir;
+  TargetKind target = TargetKind::cpu;
+  std::string cpu = "native";
+  Phase compileTo = Phase::graph;
+  std::string dumpDirectory; // empty: none
+};
+
+/// Whether these arguments ask to compile, rather than to run passes.
+bool isCompilation(llvm::ArrayRef<const char *> arguments);
+llvm::Expected<CompileOptions>
+parseOptions(llvm::ArrayRef<const char *> arguments);
+llvm::StringRef helpText();
+
+/// Compiles; reports to stderr and returns the exit status.
+int compile(const CompileOptions &options);
+
+/// The whole of moe-opt.
+int optMain(int argc, char **argv);
+
+} // namespace moe
+
+#endif // MOE_DRIVER_DRIVER_H

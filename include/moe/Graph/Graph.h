@@ -1,0 +1,41 @@
+//===- Graph.h - From a Spec to the moe dialect -----------------*- C++ -*-===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_GRAPH_GRAPH_H
+#define MOE_GRAPH_GRAPH_H
+
+#include "moe/Import/Spec.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+
+namespace moe {
+
+/// Attributes at the boundary of a function, on arguments and results alike.
+namespace boundary {
+/// Name of the tensor in the manifest.
+inline constexpr llvm::StringLiteral kName = "moe.name";
+/// "input", "weight", "state", "output" or "plan".
+inline constexpr llvm::StringLiteral kRole = "moe.role";
+/// One size expression per dynamic dimension: "T", "2*T" or "n/64" (rounded
+/// up).
+inline constexpr llvm::StringLiteral kSizes = "moe.sizes";
+/// On a state argument that starts as a copy of the weight of the same name.
+inline constexpr llvm::StringLiteral kInitial = "moe.initial";
+} // namespace boundary
+
+/// On the module: the prefix of every symbol of its package.
+inline constexpr llvm::StringLiteral kPackageName = "moe.name";
+
+/// Builds one function per entry of `spec.functions`. What docs/Spec.md says in
+/// words, this says in operations.
+mlir::OwningOpRef<mlir::ModuleOp> buildGraph(const Spec &spec,
+                                             mlir::MLIRContext &context);
+
+} // namespace moe
+
+#endif // MOE_GRAPH_GRAPH_H

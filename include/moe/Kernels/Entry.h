@@ -1,0 +1,27 @@
+//===- Entry.h - What a lowered function says about itself ------*- C++ -*-===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_KERNELS_ENTRY_H
+#define MOE_KERNELS_ENTRY_H
+
+#include "llvm/ADT/StringRef.h"
+
+/// Attributes that `moe-lower-to-loops` leaves on an entry for the manifest.
+namespace moe::entryAttr {
+/// The function it was made from, as in "forward".
+inline constexpr llvm::StringLiteral kFunction = "moe.function";
+/// One dictionary per buffer: the attributes of moe::boundary, and:
+inline constexpr llvm::StringLiteral kArguments = "moe.arguments";
+inline constexpr llvm::StringLiteral kShape = "moe.shape";
+inline constexpr llvm::StringLiteral kType = "moe.type";
+/// Names of the sizes, in the order in which they are passed.
+inline constexpr llvm::StringLiteral kSizes = "moe.sizes";
+/// Bytes of workspace: `constant`, and so many per unit of each size.
+inline constexpr llvm::StringLiteral kWorkspace = "moe.workspace";
+} // namespace moe::entryAttr
+
+#endif // MOE_KERNELS_ENTRY_H

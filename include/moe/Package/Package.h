@@ -1,0 +1,73 @@
+//===- Package.h - What an application links --------------------*- C++ -*-===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_PACKAGE_PACKAGE_H
+#define MOE_PACKAGE_PACKAGE_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/Support/Error.h"
+
+#include <string>
+#include <vector>
+
+namespace llvm {
+class Module;
+}
+
+namespace moe {
+
+struct Spec;
+
+/// One buffer of a function, as docs/Manifest.md has it.
+struct Argument {
+  std::string name, role, type;
+  std::vector<std::string> shape;
+  bool startsAsWeight = false;
+};
+
+/// One function of a package.
+struct Signature {
+  std::string name, symbol;
+  std::vector<std::string> sizes;
+  std::vector<Argument> arguments;
+  int64_t workspaceConstant = 0;
+  std::vector<std::pair<std::string, int64_t>> workspacePer;
+
+  std::vector<Argument> withRole(llvm::StringRef role) const;
+};
+
+/// Reads what `moe-lower-to-loops` left on the entries of `module`.
+llvm::Expected<std::vector<Signature>> readSignatures(mlir::ModuleOp module);
+
+/// What a manifest says beyond its functions.
+struct PackageInfo {
+  std::string name;
+  const Spec *spec = nullptr; // null: made from .mlir
+  std::string targetKind, triple, cpu;
+  std::vector<std::string> features;
+};
+
+std::string makeManifest(const PackageInfo &info,
+                         llvm::ArrayRef<Signature> signatures);
+std::string makeHeader(llvm::StringRef name,
+                       llvm::ArrayRef<Signature> signatures);
+
+/// Adds the package's table, its manifest and the functions of its header to
+/// the generated code.
+void addInterface(llvm::Module &module, llvm::StringRef name,
+                  llvm::StringRef manifest,
+                  llvm::ArrayRef<Signature> signatures);
+
+/// Writes libNAME.so, libNAME.a, NAME.h, NAME.json, NAMEConfig.cmake and
+/// NAME.pc to `directory`: all of them, or on an error none.
+llvm::Error writePackage(llvm::StringRef directory, llvm::StringRef name,
+                         llvm::StringRef object, llvm::StringRef manifest,
+                         llvm::StringRef header);
+
+} // namespace moe
+
+#endif // MOE_PACKAGE_PACKAGE_H

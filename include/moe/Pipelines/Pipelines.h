@@ -1,0 +1,51 @@
+//===- Pipelines.h - The order of passes ------------------------*- C++ -*-===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The only place that knows which pass comes after which.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_PIPELINES_PIPELINES_H
+#define MOE_PIPELINES_PIPELINES_H
+
+#include "mlir/Pass/PassManager.h"
+#include "llvm/ADT/ArrayRef.h"
+
+#include <optional>
+
+namespace moe {
+
+/// The points between spec and machine code at which a program can be looked
+/// at. Each is the state after its passes.
+enum class Phase {
+  import,   // the moe dialect as the spec was written
+  graph,    // simplified
+  autodiff, // with the backward functions that were asked for
+  sharding, // the program of one rank
+  kernels,  // loops over buffers
+  target    // the LLVM dialect
+};
+
+llvm::StringRef name(Phase phase);
+std::optional<Phase> parsePhase(llvm::StringRef name);
+/// In order.
+llvm::ArrayRef<Phase> allPhases();
+
+struct PipelineOptions {
+  /// Plain loops in f64 instead of kernels for the machine.
+  bool reference = false;
+  /// f32 lanes of the machine's vectors.
+  int64_t vectorWidth = 16;
+};
+
+/// Adds the passes that lead from the phase before to `phase`.
+void addPhase(mlir::OpPassManager &passes, Phase phase,
+              const PipelineOptions &options);
+
+} // namespace moe
+
+#endif // MOE_PIPELINES_PIPELINES_H

@@ -1,0 +1,66 @@
+//===- CPU.h - Machine code for CPUs ----------------------------*- C++ -*-===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_TARGET_CPU_CPU_H
+#define MOE_TARGET_CPU_CPU_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Pass/PassManager.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/Support/Error.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace llvm {
+class LLVMContext;
+class Module;
+class TargetMachine;
+} // namespace llvm
+
+namespace moe {
+
+/// One CPU to make code for.
+class CPUTarget {
+public:
+  /// `name` is `native` or a CPU that LLVM knows; an unknown one is an error
+  /// that says which was probably meant.
+  static llvm::Expected<CPUTarget> create(llvm::StringRef name);
+
+  CPUTarget(CPUTarget &&);
+  CPUTarget &operator=(CPUTarget &&);
+  ~CPUTarget();
+
+  llvm::StringRef name() const { return cpu; }
+  std::string triple() const;
+  /// Features that code for this CPU may use, of those a runtime can check.
+  std::vector<std::string> requiredFeatures() const;
+  /// f32 lanes of its widest vectors.
+  int64_t vectorWidth() const;
+
+  /// Translates a module of the LLVM dialect, lets `extend` add to it, and
+  /// optimises the whole.
+  llvm::Expected<std::unique_ptr<llvm::Module>>
+  translate(mlir::ModuleOp module, llvm::LLVMContext &context,
+            llvm::function_ref<void(llvm::Module &)> extend) const;
+  enum class Output { assembly, object };
+  llvm::Expected<llvm::SmallString<0>> emit(llvm::Module &module,
+                                            Output output) const;
+
+private:
+  CPUTarget() = default;
+  std::string cpu;
+  std::unique_ptr<llvm::TargetMachine> machine;
+};
+
+/// Loops over buffers to the LLVM dialect, with upstream passes.
+void addCPULoweringPasses(mlir::OpPassManager &passes);
+
+} // namespace moe
+
+#endif // MOE_TARGET_CPU_CPU_H

@@ -1,0 +1,238 @@
+//===- Compile.cpp - From a spec to what was asked for --------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "moe/Driver/Driver.h"
+
+#include "moe/Dialect/MoE/MoE.h"
+#include "moe/Graph/Graph.h"
+#include "moe/Import/Import.h"
+#include "moe/Package/Package.h"
+#include "moe/Target/CPU/CPU.h"
+
+#include "mlir/Conversion/ConvertToLLVM/ToLLVMInterface.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/SourceMgr.h"
+
+using namespace llvm;
+using namespace moe;
+
+namespace {
+
+/// One run of the compiler. Each step returns an error, or has reported one.
+class Compilation {
+public:
+  explicit Compilation(const CompileOptions &options) : options(options) {
+    context.loadDialect<MoEDialect, mlir::func::FuncDialect,
+                        mlir::LLVM::LLVMDialect, mlir::memref::MemRefDialect,
+                        mlir::scf::SCFDialect, mlir::vector::VectorDialect>();
+  }
+
+  Error run();
+
+private:
+  const CompileOptions &options;
+  mlir::MLIRContext context;
+  std::optional<CPUTarget> target;
+  std::optional<Spec> spec;
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+  std::vector<Signature> signatures;
+  std::string packageName;
+
+  Error readInput();
+  Error importJson(const MemoryBuffer &buffer);
+  Error checkGrid();
+  Error runPhases();
+  Error dump(Phase phase);
+  Error emitCode();
+  Error write(StringRef text);
+};
+
+/// An error whose message has been printed already.
+Error reported() { return createStringError(""); }
+
+} // namespace
+
+Error Compilation::importJson(const MemoryBuffer &buffer) {
+  ImportResult result = importSpec(buffer.getBuffer());
+  for (const Diagnostic &diagnostic : result.diagnostics)
+    errs() << formatDiagnostic(diagnostic, options.input, buffer.getBuffer());
+  if (!result.spec)
+    return reported();
+  spec = std::move(*result.spec);
+  return Error::success();
+}
+
+Error Compilation::readInput() {
+  ErrorOr<std::unique_ptr<MemoryBuffer>> buffer =
+      MemoryBuffer::getFileOrSTDIN(options.input);
+  if (!buffer)
+    return createStringError("cannot read '" + options.input +
+                             "': " + buffer.getError().message());
+  if (StringRef(options.input).ends_with(".json")) {
+    if (Error error = importJson(**buffer))
+      return error;
+    packageName = spec->name;
+    return Error::success();
+  }
+  if (options.emit == Emit::spec)
+    return createStringError("--emit=spec needs a .json input");
+  auto sources = std::make_shared<SourceMgr>();
+  sources->AddNewSourceBuffer(std::move(*buffer), SMLoc());
+  mlir::SourceMgrDiagnosticHandler handler(*sources, &context);
+  module = mlir::parseSourceFile<mlir::ModuleOp>(sources, &context);
+  if (!module)
+    return reported();
+  auto name = (*module)->getAttrOfType<mlir::StringAttr>(kPackageName);
+  packageName = name ? name.str() : "moe";
+  return Error::success();
+}
+
+/// Programs of several ranks are not made yet; say so rather than make one
+/// that would compute something else.
+Error Compilation::checkGrid() {
+  if (!spec)
+    return Error::success();
+  int64_t devices = spec->parallel.dp * spec->parallel.ep * spec->parallel.tp;
+  if (devices == 1)
+    return Error::success();
+  return createStringError(
+      options.input + ": error: 'parallel.grid' asks for " +
+      std::to_string(devices) +
+      " devices, but code is made for one device so far; expected a grid of 1");
+}
+
+Error Compilation::dump(Phase phase) {
+  if (options.dumpDirectory.empty())
+    return Error::success();
+  if (std::error_code code = sys::fs::create_directories(options.dumpDirectory))
+    return createStringError("cannot create '" + options.dumpDirectory +
+                             "': " + code.message());
+  std::string file = "0" + std::to_string(static_cast<int>(phase)) + "-" +
+                     name(phase).str() + ".mlir";
+  SmallString<128> path(options.dumpDirectory);
+  sys::path::append(path, file);
+  return writeToOutput(path, [&](raw_ostream &os) {
+    module->print(os);
+    return Error::success();
+  });
+}
+
+Error Compilation::runPhases() {
+  PipelineOptions pipeline;
+  pipeline.reference = options.target == TargetKind::reference;
+  pipeline.vectorWidth = target->vectorWidth();
+  for (Phase phase : allPhases()) {
+    if (phase > options.compileTo)
+      break;
+    if (phase == Phase::sharding)
+      if (Error error = checkGrid())
+        return error;
+    mlir::PassManager passes(&context);
+    addPhase(passes, phase, pipeline);
+    if (mlir::failed(passes.run(*module)))
+      return reported();
+    if (Error error = dump(phase))
+      return error;
+    if (phase == Phase::kernels && options.emit != Emit::mlir) {
+      Expected<std::vector<Signature>> read = readSignatures(*module);
+      if (!read)
+        return read.takeError();
+      signatures = std::move(*read);
+    }
+  }
+  return Error::success();
+}
+
+Error Compilation::write(StringRef text) {
+  return writeToOutput(options.output, [&](raw_ostream &os) {
+    os << text;
+    return Error::success();
+  });
+}
+
+Error Compilation::emitCode() {
+  PackageInfo info;
+  info.name = packageName;
+  info.spec = spec ? &*spec : nullptr;
+  info.targetKind =
+      options.target == TargetKind::reference ? "reference" : "cpu";
+  info.triple = target->triple();
+  info.cpu = target->name().str();
+  info.features = target->requiredFeatures();
+  std::string manifest = makeManifest(info, signatures);
+
+  LLVMContext llvmContext;
+  Expected<std::unique_ptr<Module>> code =
+      target->translate(*module, llvmContext, [&](Module &code) {
+        addInterface(code, packageName, manifest, signatures);
+      });
+  if (!code)
+    return code.takeError();
+  if (options.emit == Emit::llvm) {
+    std::string text;
+    raw_string_ostream(text) << **code;
+    return write(text);
+  }
+  auto output = options.emit == Emit::assembly ? CPUTarget::Output::assembly
+                                               : CPUTarget::Output::object;
+  Expected<SmallString<0>> emitted = target->emit(**code, output);
+  if (!emitted)
+    return emitted.takeError();
+  if (options.emit != Emit::package)
+    return write(*emitted);
+  return writePackage(options.output, packageName, *emitted, manifest,
+                      makeHeader(packageName, signatures));
+}
+
+Error Compilation::run() {
+  Expected<CPUTarget> created = CPUTarget::create(options.cpu);
+  if (!created)
+    return created.takeError();
+  target.emplace(std::move(*created));
+  if (Error error = readInput())
+    return error;
+  if (options.emit == Emit::spec)
+    return write(printSpec(*spec));
+  if (spec)
+    module = buildGraph(*spec, context);
+  if (Error error = runPhases())
+    return error;
+  switch (options.emit) {
+  case Emit::spec:
+  case Emit::mlir: {
+    std::string text;
+    raw_string_ostream os(text);
+    module->print(os);
+    return write(text + "\n");
+  }
+  case Emit::header:
+    return write(makeHeader(packageName, signatures));
+  default:
+    return emitCode();
+  }
+}
+
+int moe::compile(const CompileOptions &options) {
+  Error error = Compilation(options).run();
+  if (!error)
+    return 0;
+  std::string message = toString(std::move(error));
+  if (!message.empty())
+    errs() << "moe-opt: error: " << message << "\n";
+  return 1;
+}

@@ -1,0 +1,170 @@
+//===- Options.cpp - The command line of moe-opt --------------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "moe/Driver/Driver.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+
+using namespace llvm;
+using namespace moe;
+
+static constexpr std::pair<StringLiteral, Emit> emits[] = {
+    {"spec", Emit::spec},       {"mlir", Emit::mlir},
+    {"llvm", Emit::llvm},       {"asm", Emit::assembly},
+    {"object", Emit::object},   {"header", Emit::header},
+    {"package", Emit::package},
+};
+static constexpr std::pair<StringLiteral, TargetKind> targets[] = {
+    {"cpu", TargetKind::cpu},
+    {"reference", TargetKind::reference},
+};
+static constexpr StringLiteral optionNames[] = {"--emit", "--target", "--cpu",
+                                                "--compile-to", "--dump-dir"};
+
+StringRef moe::helpText() {
+  return R"(moe-opt: compiles Mixture-of-Experts layers
+
+usage: moe-opt SPEC.json [options]     from a spec to the moe dialect or beyond
+       moe-opt FILE.mlir [options]     the same from the moe dialect
+       moe-opt FILE.mlir --moe-fuse …  single passes, as mlir-opt runs them
+
+  --emit=WHAT        what to write (default: mlir)
+                       spec     the spec with every default written out
+                       mlir     the program at the phase of --compile-to
+                       llvm     LLVM IR, optimised
+                       asm      assembly
+                       object   an object file
+                       header   the C header of the package
+                       package  a directory with library, archive, header,
+                                manifest, CMake and pkg-config files
+  --target=KIND      cpu (default), or reference: plain f64 loops that every
+                     other target must agree with
+  --cpu=NAME         native (default), x86-64-v3, x86-64-v4, znver4, …
+  --compile-to=PHASE stop after import, graph (default), autodiff, sharding,
+                     kernels or target
+  --dump-dir=DIR     write the program after each phase to DIR
+  -o PATH            where to write (default: standard output)
+  --help             this; --help-passes lists every pass
+  --version
+
+examples:
+  moe-opt examples/specs/tiny.json
+  moe-opt examples/specs/olmoe.json --emit=package -o out/
+  moe-opt examples/specs/tiny.json --compile-to=kernels --target=reference
+)";
+}
+
+/// "; did you mean …" for the closest of `known`, if one is close.
+static std::string suggestion(StringRef text, ArrayRef<StringRef> known) {
+  StringRef best;
+  unsigned bestDistance = 3;
+  for (StringRef candidate : known) {
+    unsigned distance = text.edit_distance(candidate, true, bestDistance);
+    if (distance < bestDistance) {
+      best = candidate;
+      bestDistance = distance;
+    }
+  }
+  return best.empty() ? "" : ("; did you mean '" + best + "'?").str();
+}
+
+template <typename T>
+static Error choose(StringRef option, StringRef text,
+                    ArrayRef<std::pair<StringLiteral, T>> table, T &result) {
+  SmallVector<StringRef> names;
+  for (auto &[name, value] : table) {
+    if (name == text) {
+      result = value;
+      return Error::success();
+    }
+    names.push_back(name);
+  }
+  return createStringError("unknown value '" + text.str() + "' of " +
+                           option.str() + "; expected " + join(names, ", ") +
+                           suggestion(text, names));
+}
+
+static bool isOption(StringRef argument, StringRef name) {
+  return argument == name || argument.starts_with((name + "=").str());
+}
+
+bool moe::isCompilation(ArrayRef<const char *> arguments) {
+  return any_of(arguments, [](StringRef argument) {
+    return argument.ends_with(".json") || argument == "--help" ||
+           argument == "-h" || any_of(optionNames, [&](StringRef name) {
+             return isOption(argument, name);
+           });
+  });
+}
+
+static Error setOption(CompileOptions &options, StringRef name, StringRef value,
+                       bool &phaseGiven) {
+  if (name == "--emit")
+    return choose<Emit>(name, value, emits, options.emit);
+  if (name == "--target")
+    return choose<TargetKind>(name, value, targets, options.target);
+  if (name == "--compile-to") {
+    phaseGiven = true;
+    SmallVector<StringRef> names;
+    for (Phase phase : allPhases())
+      names.push_back(moe::name(phase));
+    if (std::optional<Phase> phase = parsePhase(value)) {
+      options.compileTo = *phase;
+      return Error::success();
+    }
+    return createStringError("unknown value '" + value.str() +
+                             "' of --compile-to; expected " +
+                             join(names, ", ") + suggestion(value, names));
+  }
+  (name == "--cpu" ? options.cpu : options.dumpDirectory) = value.str();
+  return Error::success();
+}
+
+Expected<CompileOptions> moe::parseOptions(ArrayRef<const char *> arguments) {
+  CompileOptions options;
+  bool phaseGiven = false;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    StringRef argument = arguments[i];
+    bool isPath = argument == "-" || !argument.starts_with("-");
+    if (isPath && options.input.empty()) {
+      options.input = argument.str();
+      continue;
+    }
+    if (isPath)
+      return createStringError("more than one input: '" + options.input +
+                               "' and '" + argument.str() + "'");
+    auto [name, value] = argument.split('=');
+    if (name != "-o" && !is_contained(optionNames, name)) {
+      SmallVector<StringRef> known(std::begin(optionNames),
+                                   std::end(optionNames));
+      return createStringError("unknown option '" + name.str() + "'" +
+                               suggestion(name, known));
+    }
+    // Both --emit=object and --emit object.
+    if (!argument.contains('=')) {
+      if (i + 1 == arguments.size())
+        return createStringError("expected a value after '" + name.str() + "'");
+      value = arguments[++i];
+    }
+    if (value.empty())
+      return createStringError("expected a value after '" + name.str() + "'");
+    if (name == "-o")
+      options.output = value.str();
+    else if (Error error = setOption(options, name, value, phaseGiven))
+      return error;
+  }
+  if (options.input.empty())
+    return createStringError("no input; expected a spec such as model.json");
+  if (phaseGiven && options.emit != Emit::mlir)
+    return createStringError("--compile-to goes with --emit=mlir only");
+  if (options.emit == Emit::package && options.output == "-")
+    return createStringError("expected -o DIRECTORY for --emit=package");
+  if (options.emit != Emit::mlir && options.emit != Emit::spec)
+    options.compileTo = Phase::target;
+  return options;
+}

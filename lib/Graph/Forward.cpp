@@ -1,0 +1,320 @@
+//===- Forward.cpp - The forward function of a spec -----------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "FunctionBuilder.h"
+
+using namespace mlir;
+using namespace moe;
+
+namespace {
+
+/// Builds the forward function in the order of docs/Spec.md.
+class Forward {
+public:
+  Forward(const Spec &spec, ModuleOp module)
+      : spec(spec), router(spec.router), b(module, "forward") {}
+
+  void build();
+
+private:
+  static constexpr int64_t T = FunctionBuilder::dynamic;
+
+  const Spec &spec;
+  const RouterSpec &router;
+  FunctionBuilder b;
+  Value x, tokenIds, logits, bias, loads;
+  Value indices, weights, rows, offsets, positions, counts;
+
+  bool isLearned() const {
+    return router.strategy == Strategy::learned ||
+           router.strategy == Strategy::similarity;
+  }
+  int64_t numLogits() const { return router.experts + router.nullExperts; }
+  int64_t numSlots() const {
+    return router.balancing == Balancing::expert_choice ? router.experts
+                                                        : router.topK;
+  }
+  int64_t expertWidth() const {
+    return spec.experts.latent ? spec.experts.latent : spec.hidden;
+  }
+
+  Type type(DType dtype);
+  Value weight(StringRef name, ArrayRef<int64_t> shape);
+  Value parameter(StringRef name, ArrayRef<int64_t> shape);
+  Value project(Value input, StringRef weightName, int64_t width);
+  RouterAttr routerAttr();
+
+  void buildLogits();
+  void buildRouting();
+  Value buildFFN(Value input, StringRef prefix, bool grouped);
+  Value buildExperts(bool last);
+  Value buildShared(Value routed);
+  void buildLosses();
+};
+
+Type Forward::type(DType dtype) {
+  switch (dtype) {
+  case DType::f32:
+    return b.getF32Type();
+  case DType::bf16:
+    return b.getBF16Type();
+  case DType::f16:
+    return b.getF16Type();
+  }
+  llvm_unreachable("every element type is one of the above");
+}
+
+/// A projection matrix, in the type that the spec gives to weights.
+Value Forward::weight(StringRef name, ArrayRef<int64_t> shape) {
+  return b.argument(name, "weight", b.tensor(shape, type(spec.dtype.weights)));
+}
+
+/// A bias or scale, always f32.
+Value Forward::parameter(StringRef name, ArrayRef<int64_t> shape) {
+  return b.argument(name, "weight", b.f32(shape));
+}
+
+/// A dense product with a weight `[width, columns of input]`.
+Value Forward::project(Value input, StringRef weightName, int64_t width) {
+  int64_t columns = cast<RankedTensorType>(input.getType()).getDimSize(1);
+  Value w = weight(weightName, {width, columns});
+  return GroupedMatmulOp::create(b, b.f32({T, width}), input, w, ValueRange{},
+                                 Value(), Value());
+}
+
+RouterAttr Forward::routerAttr() {
+  GroupsAttr groups;
+  if (router.groups.count > 1)
+    groups =
+        GroupsAttr::get(b.getContext(), router.groups.count, router.groups.keep,
+                        static_cast<GroupReduceKind>(router.groups.reduce),
+                        static_cast<GroupFillKind>(router.groups.fill));
+  return RouterAttr::get(b.getContext(), router.experts, router.topK,
+                         router.nullExperts,
+                         static_cast<StrategyKind>(router.strategy),
+                         static_cast<BalancingKind>(router.balancing),
+                         static_cast<ScoreKind>(router.score),
+                         static_cast<ScoreOnKind>(router.scoreOn),
+                         static_cast<RenormalizeKind>(router.renormalize),
+                         APFloat(router.renormalizeEps), APFloat(router.scale),
+                         APFloat(router.balanceLambda),
+                         APFloat(router.balanceFactor), router.seed, groups);
+}
+
+void Forward::buildLogits() {
+  int64_t n = numLogits();
+  auto create = [&](Value input, Value w, Value bias, int64_t width,
+                    bool last) {
+    TypeAttr round;
+    if (last && router.projection.inputPrecision)
+      round = TypeAttr::get(type(spec.dtype.activation));
+    return RouterOp::create(
+        b, b.f32({T, width}), input, w, bias,
+        b.getF64FloatAttr(last ? router.softcap : 0.0),
+        b.getF64FloatAttr(router.temperature),
+        router.strategy == Strategy::similarity ? b.getUnitAttr() : UnitAttr(),
+        round);
+  };
+  const ProjectionSpec &projection = router.projection;
+  Value input = x;
+  int64_t columns = spec.hidden;
+  if (projection.layers == 2) {
+    columns = projection.hidden;
+    Value w = weight("router.hidden.weight", {columns, spec.hidden});
+    Value bias =
+        projection.bias ? parameter("router.hidden.bias", {columns}) : Value();
+    Value hidden = create(x, w, bias, columns, false);
+    auto activate = ActivateOp::create(b, b.f32({T, columns}), hidden);
+    b.formula(activate.getBody(), projection.activation, 1);
+    input = activate.getResult();
+  }
+  Value w = weight("router.weight", {n, columns});
+  Value bias = projection.bias ? parameter("router.bias", {n}) : Value();
+  logits = create(input, w, bias, n, true);
+}
+
+void Forward::buildRouting() {
+  int64_t n = numLogits(), k = numSlots();
+  bool isDynamic = router.balancing == Balancing::dynamic;
+  if (isLearned())
+    buildLogits();
+  if (isDynamic)
+    bias = b.state("router.selection_bias", b.f32({n}), /*fromWeight=*/true);
+  else if (router.selectionBias)
+    bias = parameter("router.selection_bias", {n});
+  Value expertScale;
+  if (router.expertScale)
+    expertScale = parameter("router.expert_scale", {router.experts});
+  if (isDynamic || router.balancing == Balancing::load_aware ||
+      router.strategy == Strategy::load_based)
+    loads = b.state("loads", b.i64({n}));
+
+  auto select = SelectOp::create(
+      b, TypeRange{b.i32({T, k}), b.f32({T, k})}, isLearned() ? logits : x,
+      bias, expertScale, tokenIds, isDynamic ? Value() : loads, routerAttr());
+  if (router.score == Score::function && isLearned())
+    b.formula(select.getScore(), router.scoreFunction, 1);
+  indices = select.getIndices();
+  weights = select.getWeights();
+
+  CapacityAttr capacity;
+  if (spec.capacity.limited())
+    capacity =
+        CapacityAttr::get(b.getContext(), spec.capacity.tokens.value_or(0),
+                          APFloat(spec.capacity.factor.value_or(0.0)),
+                          static_cast<PriorityKind>(spec.capacity.priority));
+  auto group =
+      GroupOp::create(b,
+                      TypeRange{b.i32({T}), b.i32({router.experts + 1}),
+                                b.i32({T, k}), b.i32({n})},
+                      indices, weights, b.getI64IntegerAttr(router.experts),
+                      b.getI64IntegerAttr(router.nullExperts), capacity);
+  rows = group.getRows();
+  offsets = group.getOffsets();
+  positions = group.getPositions();
+  counts = group.getCounts();
+}
+
+/// up/gate, activation, down; `grouped` over the experts of `rows`.
+Value Forward::buildFFN(Value input, StringRef prefix, bool grouped) {
+  int64_t inner =
+      grouped ? spec.experts.intermediate : spec.shared.intermediate;
+  int64_t width = cast<RankedTensorType>(input.getType()).getDimSize(1);
+  bool biased = grouped && spec.experts.bias;
+  auto matmul = [&](Value input, StringRef role, int64_t out, int64_t in) {
+    std::string name = (prefix + "." + role).str();
+    // The shared expert's gate projection is not its gate.
+    if (name == "shared.gate")
+      name = "shared.gate_proj";
+    SmallVector<int64_t> shape = {out, in}, biasShape = {out};
+    if (grouped) {
+      shape.insert(shape.begin(), router.experts);
+      biasShape.insert(biasShape.begin(), router.experts);
+    }
+    Value w = weight(name + ".weight", shape);
+    SmallVector<Value> bias;
+    if (biased)
+      bias.push_back(parameter(name + ".bias", biasShape));
+    return GroupedMatmulOp::create(b, b.f32({T, out}), input, w, bias,
+                                   grouped ? offsets : Value(), Value())
+        .getYs();
+  };
+  SmallVector<Value> inner_values;
+  if (spec.experts.form == ExpertForm::glu)
+    inner_values.push_back(matmul(input, "gate", inner, width));
+  inner_values.push_back(matmul(input, "up", inner, width));
+  auto activate = ActivateOp::create(b, b.f32({T, inner}), inner_values);
+  b.formula(activate.getBody(), spec.experts.activation, inner_values.size());
+  return matmul(activate.getResult(), "down", width, inner);
+}
+
+/// Dispatch, experts and combination; `last` if nothing follows.
+Value Forward::buildExperts(bool last) {
+  Value z = x;
+  if (spec.experts.latent)
+    z = project(x, "latent.down.weight", spec.experts.latent);
+  int64_t width = expertWidth();
+  bool onInput = router.weightOn == WeightOn::input;
+  Type zType = cast<RankedTensorType>(z.getType()).getElementType();
+  Value xs = DispatchOp::create(b, b.tensor({T, width}, zType), z, rows,
+                                onInput ? weights : Value(),
+                                b.getI64IntegerAttr(numSlots()));
+  Value ys = buildFFN(xs, "experts", true);
+
+  bool identity = router.nullExperts && router.nullKind == NullKind::identity;
+  bool passThrough = spec.capacity.limited() &&
+                     spec.capacity.overflow == Overflow::pass_through;
+  bool direct = last && !spec.experts.latent;
+  Type out = direct ? type(spec.dtype.activation) : b.getF32Type();
+  auto unit = [&](bool flag) { return flag ? b.getUnitAttr() : UnitAttr(); };
+  Value y =
+      CombineOp::create(b, b.tensor({T, width}, out), ys, positions, indices,
+                        weights, identity || passThrough ? z : Value(),
+                        b.getI64IntegerAttr(router.experts), unit(onInput),
+                        unit(identity), unit(passThrough));
+  if (spec.experts.latent)
+    y = project(y, "latent.up.weight", spec.hidden);
+  return y;
+}
+
+Value Forward::buildShared(Value routed) {
+  bool hasShared = spec.shared.intermediate > 0;
+  Type out = type(spec.dtype.activation);
+  if (!hasShared &&
+      cast<RankedTensorType>(routed.getType()).getElementType() == out)
+    return routed;
+  Value shared, gate;
+  if (hasShared)
+    shared = buildFFN(x, "shared", false);
+  if (spec.shared.gate != SharedGate::none) {
+    int64_t width = spec.shared.gate == SharedGate::softmax2 ? 2 : 1;
+    Value w = weight("shared.gate.weight", {width, spec.hidden});
+    Value bias = width == 2 ? parameter("shared.gate.bias", {width}) : Value();
+    gate = RouterOp::create(b, b.f32({T, width}), x, w, bias,
+                            b.getF64FloatAttr(0.0), b.getF64FloatAttr(1.0),
+                            UnitAttr(), TypeAttr());
+  }
+  return MixOp::create(b, b.tensor({T, spec.hidden}, out), routed, shared, gate,
+                       static_cast<GateKind>(spec.shared.gate));
+}
+
+void Forward::buildLosses() {
+  auto loss = [&](StringRef name, LossKind kind, double coefficient) {
+    if (coefficient == 0.0)
+      return;
+    Value value = LossOp::create(b, b.f32({}), logits, indices,
+                                 LossKindAttr::get(b.getContext(), kind),
+                                 b.getF64FloatAttr(coefficient));
+    b.result(("loss." + name).str(), "plan", value);
+  };
+  loss("load_balance",
+       spec.losses.loadBalanceForm == LoadBalanceForm::hf
+           ? LossKind::load_balance_hf
+           : LossKind::load_balance_switch,
+       spec.losses.loadBalance);
+  loss("importance", LossKind::importance, spec.losses.importance);
+  loss("router_z", LossKind::router_z, spec.losses.routerZ);
+}
+
+void Forward::build() {
+  x = b.argument("x", "input",
+                 b.tensor({T, spec.hidden}, type(spec.dtype.activation)),
+                 {"T"});
+  if (router.strategy == Strategy::hash)
+    tokenIds = b.argument("token_ids", "input", b.i64({T}), {"T"});
+  Value start = ClockOp::create(b, b.i64({}), ValueRange{});
+  buildRouting();
+  Value routed = ClockOp::create(b, b.i64({}), rows);
+  Value y = buildShared(buildExperts(spec.shared.intermediate == 0));
+  Value end = ClockOp::create(b, b.i64({}), y);
+
+  std::string slots = std::to_string(numSlots()) + "*T";
+  b.result("y", "output", y, {"T"});
+  b.result("indices", "plan", indices, {"T"});
+  b.result("weights", "plan", weights, {"T"});
+  b.result("rows", "plan", rows, {slots});
+  b.result("offsets", "plan", offsets);
+  b.result("positions", "plan", positions, {"T"});
+  b.result("counts", "plan", counts);
+  b.result("imbalance", "plan", ImbalanceOp::create(b, b.f32({}), counts));
+  buildLosses();
+  if (logits)
+    b.result("status", "plan", CheckFiniteOp::create(b, b.i32({}), logits));
+  if (loads)
+    b.result("loads", "state",
+             AccumulateOp::create(b, loads.getType(), loads, counts));
+  b.result("clock.start", "plan", start);
+  b.result("clock.routed", "plan", routed);
+  b.result("clock.end", "plan", end);
+  b.finish();
+}
+
+} // namespace
+
+void moe::buildForward(const Spec &spec, ModuleOp module) {
+  Forward(spec, module).build();
+}

@@ -1,0 +1,129 @@
+//===- Reporter.cpp - Located messages ------------------------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Reporter.h"
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+
+using namespace moe;
+
+void Reporter::error(size_t offset, std::string message) {
+  ++errors;
+  if (errors <= maxErrors)
+    add(Diagnostic::Kind::error, offset, std::move(message));
+  else if (errors == maxErrors + 1)
+    firstNotKept = offset;
+}
+
+void Reporter::note(size_t offset, std::string message) {
+  if (errors <= maxErrors)
+    add(Diagnostic::Kind::note, offset, std::move(message));
+}
+
+void Reporter::add(Diagnostic::Kind kind, size_t offset, std::string message) {
+  std::string_view before = text.substr(0, std::min(offset, text.size()));
+  Diagnostic diagnostic;
+  diagnostic.kind = kind;
+  diagnostic.line = 1 + std::count(before.begin(), before.end(), '\n');
+  // npos + 1 is 0, so the first line needs no special case.
+  diagnostic.column = before.size() - (before.rfind('\n') + 1) + 1;
+  diagnostic.message = std::move(message);
+  diagnostics.push_back(std::move(diagnostic));
+}
+
+void Reporter::finish() {
+  // Sorts whole errors, notes included. Equal keys stay in order of insertion.
+  std::multimap<std::pair<size_t, size_t>, std::vector<Diagnostic>> sorted;
+  auto last = sorted.end();
+  for (Diagnostic &diagnostic : diagnostics) {
+    if (diagnostic.kind == Diagnostic::Kind::error)
+      last = sorted.insert({{diagnostic.line, diagnostic.column}, {}});
+    last->second.push_back(std::move(diagnostic));
+  }
+  diagnostics.clear();
+  for (auto &entry : sorted)
+    for (Diagnostic &diagnostic : entry.second)
+      diagnostics.push_back(std::move(diagnostic));
+  if (full())
+    add(Diagnostic::Kind::note, firstNotKept,
+        "there are more errors, of which this is the first");
+}
+
+std::string moe::inQuotes(std::string_view text) {
+  constexpr size_t maxShown = 48;
+  size_t end = std::min(text.size(), maxShown);
+  // Do not cut a character in two.
+  while (end < text.size() && end > 0 &&
+         (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80)
+    --end;
+  std::string result = "'";
+  for (char c : text.substr(0, end))
+    result += static_cast<unsigned char>(c) < 0x20 || c == 0x7F ? '?' : c;
+  if (end < text.size())
+    result += "...";
+  return result + "'";
+}
+
+std::string moe::quotedList(const std::vector<std::string_view> &names) {
+  std::string result;
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (i != 0)
+      result += i + 1 == names.size() ? " or " : ", ";
+    result += inQuotes(names[i]);
+  }
+  return result;
+}
+
+/// Insertions, deletions, replacements and swaps of neighbours.
+static size_t editDistance(std::string_view a, std::string_view b) {
+  std::vector<size_t> older(b.size() + 1), old(b.size() + 1), now(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j)
+    old[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    now[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      now[j] = std::min({old[j] + 1, now[j - 1] + 1,
+                         old[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        now[j] = std::min(now[j], older[j - 2] + 1);
+    }
+    older.swap(old);
+    old.swap(now);
+  }
+  return old[b.size()];
+}
+
+std::string_view moe::nearest(std::string_view name,
+                              const std::vector<std::string_view> &candidates) {
+  // A key of a whole page is no misspelling, and its distance costs time.
+  if (name.size() > 64)
+    return {};
+  std::string_view best;
+  size_t bestDistance = (name.size() + 2) / 3 + 1;
+  for (std::string_view candidate : candidates) {
+    size_t distance = editDistance(name, candidate);
+    if (distance < bestDistance && distance < candidate.size()) {
+      best = candidate;
+      bestDistance = distance;
+    }
+  }
+  return best;
+}
+
+std::string moe::didYouMean(std::string_view name,
+                            const std::vector<std::string_view> &candidates) {
+  std::string_view best = nearest(name, candidates);
+  return best.empty() ? "" : "; did you mean " + inQuotes(best) + "?";
+}
+
+std::string moe::numberText(double value) {
+  char buffer[32];
+  auto end = std::to_chars(buffer, buffer + sizeof(buffer), value).ptr;
+  return std::string(buffer, end);
+}

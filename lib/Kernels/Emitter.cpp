@@ -1,0 +1,356 @@
+//===- Emitter.cpp - Loops written as they are read -----------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Emitter.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/IRMapping.h"
+
+using namespace mlir;
+using namespace moe;
+
+static bool isFloat(Val a) { return isa<FloatType>(getElementTypeOrSelf(a)); }
+
+template <typename FloatOp, typename IntOp> static Val binary(Val a, Val b) {
+  if (isFloat(a))
+    return a.e->val(FloatOp::create(*a.e, a, b));
+  return a.e->val(IntOp::create(*a.e, a, b));
+}
+
+static Val compare(Val a, Val b, arith::CmpFPredicate f,
+                   arith::CmpIPredicate i) {
+  if (isFloat(a))
+    return a.e->val(arith::CmpFOp::create(*a.e, f, a, b));
+  return a.e->val(arith::CmpIOp::create(*a.e, i, a, b));
+}
+
+Val Val::like(double number) const { return e->constant(type(), number); }
+
+namespace moe {
+Val operator+(Val a, Val b) {
+  return binary<arith::AddFOp, arith::AddIOp>(a, b);
+}
+Val operator-(Val a, Val b) {
+  return binary<arith::SubFOp, arith::SubIOp>(a, b);
+}
+Val operator*(Val a, Val b) {
+  return binary<arith::MulFOp, arith::MulIOp>(a, b);
+}
+Val operator/(Val a, Val b) {
+  return binary<arith::DivFOp, arith::DivUIOp>(a, b);
+}
+Val operator%(Val a, Val b) {
+  return a.e->val(arith::RemUIOp::create(*a.e, a, b));
+}
+Val operator&(Val a, Val b) {
+  return a.e->val(arith::AndIOp::create(*a.e, a, b));
+}
+Val operator|(Val a, Val b) {
+  return a.e->val(arith::OrIOp::create(*a.e, a, b));
+}
+Val operator^(Val a, Val b) {
+  return a.e->val(arith::XOrIOp::create(*a.e, a, b));
+}
+Val operator<<(Val a, Val b) {
+  return a.e->val(arith::ShLIOp::create(*a.e, a, b));
+}
+Val operator>>(Val a, Val b) {
+  return a.e->val(arith::ShRUIOp::create(*a.e, a, b));
+}
+Val operator<(Val a, Val b) {
+  return compare(a, b, arith::CmpFPredicate::OLT, arith::CmpIPredicate::slt);
+}
+Val operator<=(Val a, Val b) {
+  return compare(a, b, arith::CmpFPredicate::OLE, arith::CmpIPredicate::sle);
+}
+Val operator>(Val a, Val b) {
+  return compare(a, b, arith::CmpFPredicate::OGT, arith::CmpIPredicate::sgt);
+}
+Val operator>=(Val a, Val b) {
+  return compare(a, b, arith::CmpFPredicate::OGE, arith::CmpIPredicate::sge);
+}
+Val operator==(Val a, Val b) {
+  return compare(a, b, arith::CmpFPredicate::OEQ, arith::CmpIPredicate::eq);
+}
+Val operator!=(Val a, Val b) {
+  return compare(a, b, arith::CmpFPredicate::UNE, arith::CmpIPredicate::ne);
+}
+} // namespace moe
+
+Val Emitter::constant(Type type, double number) {
+  Type element = getElementTypeOrSelf(type);
+  TypedAttr attr;
+  if (auto floatType = dyn_cast<FloatType>(element))
+    attr = getFloatAttr(floatType, number);
+  else
+    attr = getIntegerAttr(element, static_cast<int64_t>(number));
+  if (auto vector = dyn_cast<VectorType>(type))
+    attr = DenseElementsAttr::get(vector, Attribute(attr));
+  return val(arith::ConstantOp::create(*this, attr));
+}
+
+Val Emitter::bits(Type type, uint64_t value) {
+  unsigned width = type.getIntOrFloatBitWidth();
+  return val(arith::ConstantOp::create(
+      *this, getIntegerAttr(type, APInt(width, value, /*isSigned=*/false,
+                                        /*implicitTrunc=*/true))));
+}
+
+Val Emitter::index(int64_t number) {
+  return val(arith::ConstantIndexOp::create(*this, number));
+}
+
+static SmallVector<Value> values(ArrayRef<Val> vals) {
+  return SmallVector<Value>(vals.begin(), vals.end());
+}
+
+Val Emitter::load(Value buffer, ArrayRef<Val> at) {
+  Val loaded = val(memref::LoadOp::create(*this, buffer, values(at)));
+  bool narrow = isFloat(loaded) &&
+                loaded.type().getIntOrFloatBitWidth() < real.getWidth();
+  return narrow ? cast(loaded, real) : loaded;
+}
+
+void Emitter::store(Val value, Value buffer, ArrayRef<Val> at) {
+  Type type = ::cast<MemRefType>(buffer.getType()).getElementType();
+  memref::StoreOp::create(*this, cast(value, type), buffer, values(at));
+}
+
+Val Emitter::cast(Val value, Type type) {
+  Type from = value.type();
+  if (from == type)
+    return value;
+  unsigned fromBits = from.isIndex() ? 64 : from.getIntOrFloatBitWidth();
+  unsigned toBits = type.isIndex() ? 64 : type.getIntOrFloatBitWidth();
+  if (isa<FloatType>(from) && isa<FloatType>(type)) {
+    // Half types convert through f32: there is no hardware for f64 to bf16.
+    if (fromBits > 32 && toBits < 32)
+      return cast(cast(value, getF32Type()), type);
+    if (fromBits < 32 && toBits > 32)
+      return cast(cast(value, getF32Type()), type);
+    if (fromBits < toBits)
+      return val(
+          arith::ExtFOp::create(*this, TypeRange{type}, ValueRange{value}));
+    return val(arith::TruncFOp::create(*this, type, value));
+  }
+  if (isa<FloatType>(from))
+    return val(arith::FPToSIOp::create(*this, type, value));
+  if (isa<FloatType>(type)) {
+    if (from.isIndex())
+      value = cast(value, getI64Type());
+    return val(arith::SIToFPOp::create(*this, type, value));
+  }
+  if (from.isIndex() || type.isIndex())
+    return val(arith::IndexCastOp::create(*this, type, value));
+  if (fromBits < toBits)
+    return val(arith::ExtSIOp::create(*this, type, value));
+  return val(arith::TruncIOp::create(*this, type, value));
+}
+
+Val Emitter::bitcast(Val value, Type type) {
+  return val(arith::BitcastOp::create(*this, type, value));
+}
+
+static Value laneMask(Emitter &e, int64_t count, int64_t valid) {
+  SmallVector<bool> lanes(count, false);
+  std::fill_n(lanes.begin(), valid, true);
+  auto type = VectorType::get(count, e.getI1Type());
+  return arith::ConstantOp::create(e, DenseElementsAttr::get(type, lanes));
+}
+
+Val Emitter::loadVector(Value buffer, ArrayRef<Val> at, int64_t count,
+                        int64_t valid) {
+  Type element = ::cast<MemRefType>(buffer.getType()).getElementType();
+  auto type = VectorType::get(count, element);
+  Val loaded;
+  if (valid >= count)
+    loaded = val(vector::LoadOp::create(*this, type, buffer, values(at)));
+  else
+    loaded = val(vector::MaskedLoadOp::create(*this, type, buffer, values(at),
+                                              laneMask(*this, count, valid),
+                                              constant(type, 0)));
+  if (element == real)
+    return loaded;
+  return val(arith::ExtFOp::create(*this, TypeRange{type.clone(real)},
+                                   ValueRange{loaded}));
+}
+
+void Emitter::storeVector(Val value, Value buffer, ArrayRef<Val> at,
+                          int64_t valid) {
+  Type element = ::cast<MemRefType>(buffer.getType()).getElementType();
+  auto type = ::cast<VectorType>(value.type());
+  if (type.getElementType() != element)
+    value = val(arith::TruncFOp::create(*this, type.clone(element), value));
+  if (valid >= type.getNumElements())
+    vector::StoreOp::create(*this, value, buffer, values(at));
+  else
+    vector::MaskedStoreOp::create(*this, buffer, values(at),
+                                  laneMask(*this, type.getNumElements(), valid),
+                                  value);
+}
+
+Val Emitter::broadcast(Val scalar, int64_t count) {
+  return val(vector::BroadcastOp::create(
+      *this, VectorType::get(count, scalar.type()), scalar));
+}
+
+Val Emitter::addLanes(Val vector) {
+  int64_t lanes = ::cast<VectorType>(vector.type()).getNumElements();
+  for (lanes /= 2; lanes >= 1; lanes /= 2) {
+    SmallVector<int64_t> low, high;
+    for (int64_t i = 0; i < lanes; ++i) {
+      low.push_back(i);
+      high.push_back(i + lanes);
+    }
+    vector = val(vector::ShuffleOp::create(*this, vector, vector, low)) +
+             val(vector::ShuffleOp::create(*this, vector, vector, high));
+  }
+  return val(vector::ExtractOp::create(*this, vector, 0));
+}
+
+void Emitter::loop(Val begin, Val end, Body body, int64_t step) {
+  carry(
+      begin, end, {},
+      [&](Val i, ArrayRef<Val>) {
+        body(i);
+        return Vals();
+      },
+      step);
+}
+
+Emitter::Vals Emitter::carry(Val begin, Val end, ArrayRef<Val> initial,
+                             llvm::function_ref<Vals(Val, ArrayRef<Val>)> body,
+                             int64_t step) {
+  auto loop =
+      scf::ForOp::create(*this, begin, end, index(step), values(initial));
+  OpBuilder::InsertionGuard guard(*this);
+  // Without results the builder has already made a terminator.
+  if (initial.empty())
+    setInsertionPoint(loop.getBody()->getTerminator());
+  else
+    setInsertionPointToStart(loop.getBody());
+  Vals carried;
+  for (Value argument : loop.getRegionIterArgs())
+    carried.push_back(val(argument));
+  Vals next = body(val(loop.getInductionVar()), carried);
+  if (!initial.empty())
+    scf::YieldOp::create(*this, values(next));
+  Vals results;
+  for (Value result : loop.getResults())
+    results.push_back(val(result));
+  return results;
+}
+
+Val Emitter::sum(Val end, Val initial, llvm::function_ref<Val(Val)> body) {
+  return carry(index(0), end, initial, [&](Val i, ArrayRef<Val> total) {
+    return Vals{total[0] + body(i)};
+  })[0];
+}
+
+void Emitter::parallel(Val end, Body body) {
+  if (sequential)
+    return loop(end, body);
+  auto parallel = scf::ParallelOp::create(
+      *this, ValueRange{index(0)}, ValueRange{end}, ValueRange{index(1)});
+  OpBuilder::InsertionGuard guard(*this);
+  setInsertionPoint(parallel.getBody()->getTerminator());
+  body(val(parallel.getInductionVars()[0]));
+}
+
+void Emitter::when(Val condition, llvm::function_ref<void()> then) {
+  auto branch = scf::IfOp::create(*this, condition, /*withElseRegion=*/false);
+  OpBuilder::InsertionGuard guard(*this);
+  setInsertionPoint(branch.thenBlock()->getTerminator());
+  then();
+}
+
+Val Emitter::choose(Val condition, llvm::function_ref<Val()> then,
+                    llvm::function_ref<Val()> otherwise) {
+  // The type of the result is known once the first side is there.
+  auto probe = scf::IfOp::create(*this, condition, /*withElseRegion=*/true);
+  Val first, second;
+  {
+    OpBuilder::InsertionGuard guard(*this);
+    setInsertionPoint(probe.thenBlock()->getTerminator());
+    first = then();
+    setInsertionPoint(probe.elseBlock()->getTerminator());
+    second = otherwise();
+  }
+  auto branch = scf::IfOp::create(*this, first.type(), condition,
+                                  /*withElseRegion=*/true);
+  auto take = [&](Region &from, Region &to, Val result) {
+    to.takeBody(from);
+    OpBuilder::InsertionGuard guard(*this);
+    Operation *yield = to.front().getTerminator();
+    setInsertionPoint(yield);
+    scf::YieldOp::create(*this, result.value);
+    yield->erase();
+  };
+  take(probe.getThenRegion(), branch.getThenRegion(), first);
+  take(probe.getElseRegion(), branch.getElseRegion(), second);
+  probe.erase();
+  return val(branch.getResult(0));
+}
+
+Val Emitter::select(Val condition, Val then, Val otherwise) {
+  return val(arith::SelectOp::create(*this, condition, then, otherwise));
+}
+
+Val Emitter::exp(Val a) { return val(math::ExpOp::create(*this, a)); }
+Val Emitter::log(Val a) { return val(math::LogOp::create(*this, a)); }
+Val Emitter::sqrt(Val a) { return val(math::SqrtOp::create(*this, a)); }
+Val Emitter::tanh(Val a) { return val(math::TanhOp::create(*this, a)); }
+Val Emitter::abs(Val a) { return val(math::AbsFOp::create(*this, a)); }
+Val Emitter::ceil(Val a) { return val(math::CeilOp::create(*this, a)); }
+Val Emitter::roundEven(Val a) {
+  return val(math::RoundEvenOp::create(*this, a));
+}
+Val Emitter::fma(Val a, Val b, Val c) {
+  return val(math::FmaOp::create(*this, a, b, c));
+}
+Val Emitter::max(Val a, Val b) {
+  return binary<arith::MaximumFOp, arith::MaxSIOp>(a, b);
+}
+Val Emitter::min(Val a, Val b) {
+  return binary<arith::MinimumFOp, arith::MinSIOp>(a, b);
+}
+Val Emitter::isFinite(Val a) {
+  // Ordered comparison: false for NaN.
+  return abs(a) < std::numeric_limits<double>::infinity();
+}
+
+static Type sameShape(Type shape, Type element) {
+  if (auto vector = dyn_cast<VectorType>(shape))
+    return vector.clone(element);
+  return element;
+}
+
+Val Emitter::inlineRegion(Region &region, ArrayRef<Val> arguments) {
+  Type type = arguments.front().type();
+  IRMapping mapping;
+  for (auto [inner, outer] :
+       llvm::zip_equal(region.front().getArguments(), arguments))
+    mapping.map(inner, outer.value);
+  for (Operation &op : region.front().without_terminator()) {
+    if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
+      double number = ::cast<FloatAttr>(constant.getValue()).getValueAsDouble();
+      mapping.map(constant.getResult(), this->constant(type, number).value);
+      continue;
+    }
+    Operation *copy = clone(op, mapping);
+    // Floats become `type`; what a comparison yields takes its shape.
+    for (Value result : copy->getResults())
+      result.setType(isa<FloatType>(result.getType())
+                         ? type
+                         : sameShape(type, result.getType()));
+  }
+  return val(mapping.lookup(region.front().getTerminator()->getOperand(0)));
+}

@@ -1,0 +1,147 @@
+//===- Emitter.h - Loops written as they are read -------------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Lowerings write their loops in C++ that looks like the loops themselves:
+//
+//   e.loop(zero, tokens, [&](Val t) {
+//     e.store(e.load(x, {t, c}) * scale, y, {t, c});
+//   });
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_LIB_KERNELS_EMITTER_H
+#define MOE_LIB_KERNELS_EMITTER_H
+
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "mlir/IR/Value.h"
+
+namespace moe {
+
+class Emitter;
+
+/// An SSA value with operators: floats, integers, indices, and vectors of them.
+/// A number on the right takes the type of the left.
+struct Val {
+  mlir::Value value;
+  Emitter *e = nullptr;
+
+  operator mlir::Value() const { return value; }
+  mlir::Type type() const { return value.getType(); }
+  Val like(double number) const;
+};
+
+Val operator+(Val a, Val b);
+Val operator-(Val a, Val b);
+Val operator*(Val a, Val b);
+Val operator/(Val a, Val b); // integers: unsigned
+Val operator%(Val a, Val b); // unsigned
+Val operator&(Val a, Val b);
+Val operator|(Val a, Val b);
+Val operator^(Val a, Val b);
+Val operator<<(Val a, Val b);
+Val operator>>(Val a, Val b); // logical
+Val operator<(Val a, Val b);  // integers: signed; floats: ordered
+Val operator<=(Val a, Val b);
+Val operator>(Val a, Val b);
+Val operator>=(Val a, Val b);
+Val operator==(Val a, Val b);
+Val operator!=(Val a, Val b);
+
+#define MOE_WITH_NUMBER(OP)                                                    \
+  inline Val operator OP(Val a, double b) { return a OP a.like(b); }
+MOE_WITH_NUMBER(+)
+MOE_WITH_NUMBER(-)
+MOE_WITH_NUMBER(*)
+MOE_WITH_NUMBER(/)
+MOE_WITH_NUMBER(%)
+MOE_WITH_NUMBER(&)
+MOE_WITH_NUMBER(<<)
+MOE_WITH_NUMBER(>>)
+MOE_WITH_NUMBER(<)
+MOE_WITH_NUMBER(<=)
+MOE_WITH_NUMBER(>)
+MOE_WITH_NUMBER(>=)
+MOE_WITH_NUMBER(==)
+MOE_WITH_NUMBER(!=)
+#undef MOE_WITH_NUMBER
+
+class Emitter : public mlir::ImplicitLocOpBuilder {
+public:
+  using Vals = llvm::SmallVector<Val, 2>;
+  using Body = llvm::function_ref<void(Val)>;
+
+  /// `real` is the type in which floats are computed.
+  Emitter(mlir::Location loc, mlir::MLIRContext *context, mlir::FloatType real,
+          bool sequential)
+      : ImplicitLocOpBuilder(loc, context), real(real), sequential(sequential) {
+  }
+
+  mlir::FloatType real;
+  /// Whether `parallel` is an ordinary loop.
+  const bool sequential;
+
+  Val val(mlir::Value value) { return {value, this}; }
+  Val constant(mlir::Type type, double number);
+  Val bits(mlir::Type type, uint64_t value);
+  Val index(int64_t number);
+  Val real_(double number) { return constant(real, number); }
+
+  /// Floats narrower than `real` arrive as `real`; what leaves becomes what the
+  /// buffer holds.
+  Val load(mlir::Value buffer, llvm::ArrayRef<Val> at);
+  void store(Val value, mlir::Value buffer, llvm::ArrayRef<Val> at);
+  /// Between any two of index, integers (signed) and floats.
+  Val cast(Val value, mlir::Type type);
+  Val asIndex(Val value) { return cast(value, getIndexType()); }
+  Val asI32(Val value) { return cast(value, getI32Type()); }
+  Val bitcast(Val value, mlir::Type type);
+
+  /// `count` of the row's next elements, widened to `real`; lanes past
+  /// `valid` (if it is less than `count`) are zero and not touched.
+  Val loadVector(mlir::Value buffer, llvm::ArrayRef<Val> at, int64_t count,
+                 int64_t valid);
+  void storeVector(Val value, mlir::Value buffer, llvm::ArrayRef<Val> at,
+                   int64_t valid);
+  Val broadcast(Val scalar, int64_t count);
+  /// Sum of the lanes by halves: the same tree whatever the machine.
+  Val addLanes(Val vector);
+
+  void loop(Val begin, Val end, Body body, int64_t step = 1);
+  void loop(Val end, Body body) { loop(index(0), end, body); }
+  /// A loop that carries values; `body` returns the next ones.
+  Vals carry(Val begin, Val end, llvm::ArrayRef<Val> initial,
+             llvm::function_ref<Vals(Val, llvm::ArrayRef<Val>)> body,
+             int64_t step = 1);
+  /// `initial` and then `body(i)` added for each i, in order.
+  Val sum(Val end, Val initial, llvm::function_ref<Val(Val)> body);
+  /// Iterations may run at the same time and in any order.
+  void parallel(Val end, Body body);
+
+  void when(Val condition, llvm::function_ref<void()> then);
+  Val choose(Val condition, llvm::function_ref<Val()> then,
+             llvm::function_ref<Val()> otherwise);
+  Val select(Val condition, Val then, Val otherwise);
+
+  Val exp(Val a);
+  Val log(Val a);
+  Val sqrt(Val a);
+  Val tanh(Val a);
+  Val abs(Val a);
+  Val ceil(Val a);
+  Val roundEven(Val a);
+  Val fma(Val a, Val b, Val c);
+  Val max(Val a, Val b); // floats: NaN if either is; integers: signed
+  Val min(Val a, Val b);
+  Val isFinite(Val a);
+
+  /// The elementwise function in `region`, computed in the type of `arguments`.
+  Val inlineRegion(mlir::Region &region, llvm::ArrayRef<Val> arguments);
+};
+
+} // namespace moe
+
+#endif // MOE_LIB_KERNELS_EMITTER_H

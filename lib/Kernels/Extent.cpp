@@ -1,0 +1,39 @@
+//===- Extent.cpp - Sizes known when code is made or when it runs ---------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "moe/Kernels/Extent.h"
+
+#include "llvm/ADT/StringExtras.h"
+
+using namespace moe;
+
+std::string Extent::str() const {
+  if (isConstant())
+    return std::to_string(factor);
+  std::string text = size;
+  if (factor != 1)
+    text = std::to_string(factor) + "*" + text;
+  if (divisor != 1)
+    text += "/" + std::to_string(divisor);
+  return text;
+}
+
+std::optional<Extent> Extent::parse(std::string_view text) {
+  Extent extent;
+  llvm::StringRef rest(text);
+  if (rest.contains('*') &&
+      (rest.consumeInteger(10, extent.factor) || !rest.consume_front("*")))
+    return std::nullopt;
+  auto [name, divisor] = rest.split('/');
+  if (rest.contains('/') && divisor.getAsInteger(10, extent.divisor))
+    return std::nullopt;
+  if (name.empty() || !llvm::isAlpha(name.front()) || extent.factor <= 0 ||
+      extent.divisor <= 0)
+    return std::nullopt;
+  extent.size = name.str();
+  return extent;
+}

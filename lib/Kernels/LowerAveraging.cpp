@@ -1,0 +1,261 @@
+//===- LowerAveraging.cpp - Blockwise formats, sums and means -------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Section 7 of docs/Spec.md. Formats are defined in f32 arithmetic, so the
+// reference computes them in f32 too.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Lowering.h"
+
+using namespace mlir;
+using namespace moe;
+
+namespace {
+
+/// A small float: a sign bit, then `exponent bits` with `bias`, then
+/// `mantissa`.
+struct SmallFloat {
+  int64_t mantissa, bias, largest; // largest: code of the largest magnitude
+  double maximum;
+  int64_t signBit;
+};
+
+SmallFloat smallFloat(QuantKind kind) {
+  switch (kind) {
+  case QuantKind::fp8_e4m3:
+    return {3, 7, 0x7E, 448.0, 7};
+  case QuantKind::fp8_e5m2:
+    return {2, 15, 0x7B, 57344.0, 7};
+  case QuantKind::mxfp4:
+    return {1, 1, 7, 6.0, 3};
+  case QuantKind::int8:
+    break;
+  }
+  llvm_unreachable("int8 is not a float");
+}
+
+class Quantization {
+public:
+  Quantization(Lowering &l, QuantAttr format)
+      : l(l), e(l.e), format(format), f32(e.getF32Type()), i32(e.getI32Type()),
+        isMx(format.getKind() == QuantKind::mxfp4) {}
+
+  void quantize(QuantizeOp op);
+  void dequantize(DequantizeOp op);
+
+private:
+  Lowering &l;
+  Emitter &e;
+  QuantAttr format;
+  Type f32, i32;
+  const bool isMx;
+
+  Val read(Value buffer, Val i) { return e.cast(e.load(buffer, {i}), f32); }
+  Val powerOfTwo(Val exponent);
+  Val floorLog2(Val value);
+  Val encode(Val value);
+  Val decode(Val code);
+  Val scaleOf(Val largest);
+  Val scaleValue(Value scales, Val block);
+  Val code(Val value, Val scale);
+};
+
+/// 2^exponent for an i32 exponent of a normal f32.
+Val Quantization::powerOfTwo(Val exponent) {
+  return e.bitcast((exponent + 127) << 23, f32);
+}
+
+/// floor(log2(value)) of a positive value; below the normal range, -127 is
+/// low enough for every use here.
+Val Quantization::floorLog2(Val value) {
+  return ((e.bitcast(value, i32) >> 23) & 255.0) - e.constant(i32, 127);
+}
+
+/// The code of the small float nearest `value`, ties to even, saturating.
+Val Quantization::encode(Val value) {
+  SmallFloat small = smallFloat(format.getKind());
+  Val magnitude = e.abs(value);
+  Val exponent = e.max(floorLog2(magnitude), e.constant(i32, 1 - small.bias));
+  // Steps of the binade that holds the value; a carry out of the mantissa
+  // lands in the next exponent by itself.
+  Val steps = e.roundEven(
+      magnitude * powerOfTwo(e.constant(i32, small.mantissa) - exponent));
+  Val code = ((exponent + double(small.bias)) << double(small.mantissa)) +
+             e.cast(steps, i32) - e.constant(i32, int64_t(1) << small.mantissa);
+  code = e.min(code, e.constant(i32, small.largest));
+  Val sign = e.bitcast(value, i32) >> 31;
+  return code | (sign << double(small.signBit));
+}
+
+Val Quantization::decode(Val code) {
+  SmallFloat small = smallFloat(format.getKind());
+  int64_t hidden = int64_t(1) << small.mantissa;
+  Val magnitude = code & double((1 << small.signBit) - 1);
+  Val exponent = magnitude >> double(small.mantissa);
+  Val fraction = magnitude & double(hidden - 1);
+  Val isNormal = exponent > 0;
+  Val steps = e.select(isNormal, fraction + double(hidden), fraction);
+  Val scale = e.select(isNormal, exponent, exponent.like(1)) -
+              e.constant(i32, small.bias + small.mantissa);
+  Val value = e.cast(steps, f32) * powerOfTwo(scale);
+  Val negative = ((code >> double(small.signBit)) & 1.0) != 0;
+  return e.select(negative, value.like(-0.0) - value, value);
+}
+
+/// What the format stores for a block whose largest magnitude is `largest`.
+Val Quantization::scaleOf(Val largest) {
+  if (!isMx) {
+    double maximum = format.getKind() == QuantKind::int8
+                         ? 127.0
+                         : smallFloat(format.getKind()).maximum;
+    return largest / maximum;
+  }
+  Val exponent = floorLog2(largest) - e.constant(i32, 2);
+  exponent = e.max(exponent, e.constant(i32, -127));
+  Val stored = exponent + 127;
+  return e.select(largest > 0, stored, stored.like(0));
+}
+
+/// The factor that a stored scale stands for.
+Val Quantization::scaleValue(Value scales, Val block) {
+  Val scale = e.load(scales, {block});
+  if (!isMx)
+    return e.cast(scale, f32);
+  Val exponent = (e.cast(scale, i32) & 255.0) - e.constant(i32, 127);
+  // 2^-127 is not a normal f32, but half of the smallest one is exact.
+  Val normal = e.max(exponent, e.constant(i32, -126));
+  Val value = powerOfTwo(normal);
+  return e.select(exponent < normal, value * 0.5, value);
+}
+
+Val Quantization::code(Val value, Val scale) {
+  Val scaled = e.select(scale > 0, value / scale, scale.like(0));
+  scaled = e.select(e.isFinite(value), scaled, scale.like(0));
+  if (format.getKind() != QuantKind::int8)
+    return encode(scaled);
+  Val rounded = e.roundEven(scaled);
+  Val clamped = e.min(e.max(rounded, rounded.like(-127)), rounded.like(127));
+  return e.cast(clamped, i32);
+}
+
+void Quantization::quantize(QuantizeOp op) {
+  Value values = l[op.getValues()];
+  Extent count = l.extent(op.getValues(), 0);
+  Extent blocks = count, bytes = count;
+  blocks.divisor = format.getBlock();
+  bytes.divisor = isMx ? 2 : 1;
+  Value data = l.result(op.getData(), {bytes});
+  Value scales = l.result(op.getScales(), {blocks});
+  Value status = l.result(op.getStatus());
+  Val total = l.size(count);
+  Type i8 = e.getI8Type();
+  e.parallel(l.size(blocks), [&](Val block) {
+    Val first = block * format.getBlock();
+    Val end = e.min(first + format.getBlock(), total);
+    Val zero = e.constant(f32, 0);
+    Val largest = e.carry(first, end, zero, [&](Val i, ArrayRef<Val> m) {
+      Val magnitude = e.abs(read(values, i));
+      Val finite = e.isFinite(magnitude);
+      return Emitter::Vals{e.select(finite, e.max(m[0], magnitude), m[0])};
+    })[0];
+    Val stored = scaleOf(largest);
+    e.store(isMx ? e.cast(stored, i8) : stored, scales, {block});
+    Val scale = scaleValue(scales, block);
+    if (!isMx)
+      return e.loop(first, end, [&](Val i) {
+        e.store(e.cast(code(read(values, i), scale), i8), data, {i});
+      });
+    // Blocks are even, so a byte never spans two of them.
+    e.loop(
+        first, end,
+        [&](Val i) {
+          Val low = code(read(values, i), scale);
+          Val high = e.choose(
+              i + 1 < end, [&] { return code(read(values, i + 1), scale); },
+              [&] { return low.like(0); });
+          e.store(e.cast(low | (high << 4), i8), data, {i / 2});
+        },
+        2);
+  });
+  Val none = e.constant(i32, 0);
+  Val found = e.carry(e.index(0), total, none, [&](Val i, ArrayRef<Val> f) {
+    Val at = total - i;
+    Val finite = e.isFinite(read(values, at - e.index(1)));
+    return Emitter::Vals{e.select(finite, f[0], e.asI32(at))};
+  })[0];
+  e.store(found, status, {});
+}
+
+void Quantization::dequantize(DequantizeOp op) {
+  Value data = l[op.getData()], scales = l[op.getScales()];
+  // The number of values is that of the result, which the bytes of mxfp4 do
+  // not tell to the last one.
+  Value values = l.result(op.getValues(), {l.exposedExtent(op.getValues(), 0)});
+  e.parallel(l.size(op.getValues(), 0), [&](Val i) {
+    Val scale = scaleValue(scales, i / format.getBlock());
+    Val value;
+    if (isMx) {
+      Val byte = e.cast(e.load(data, {i / 2}), i32);
+      Val nibble = (byte >> (e.asI32(i % 2) * 4)) & 15.0;
+      value = decode(nibble);
+    } else if (format.getKind() == QuantKind::int8) {
+      value = e.cast(e.cast(e.load(data, {i}), i32), f32);
+    } else {
+      value = decode(e.cast(e.load(data, {i}), i32) & 255.0);
+    }
+    e.store(value * scale, values, {i});
+  });
+}
+
+} // namespace
+
+void moe::lower(Lowering &l, QuantizeOp op) {
+  Quantization(l, op.getFormat()).quantize(op);
+}
+
+void moe::lower(Lowering &l, DequantizeOp op) {
+  Quantization(l, op.getFormat()).dequantize(op);
+}
+
+void moe::lower(Lowering &l, AccumulateOp op) {
+  Emitter &e = l.e;
+  Value sum = l[op.getSum()], values = l[op.getValues()];
+  Extent count = l.extent(op.getSum(), 0);
+  Value result = l.result(op.getResult(), {count});
+  e.parallel(l.size(count), [&](Val i) {
+    Val total = e.load(sum, {i});
+    e.store(total + e.cast(e.load(values, {i}), total.type()), result, {i});
+  });
+}
+
+void moe::lower(Lowering &l, AverageOp op) {
+  Emitter &e = l.e;
+  Value sets = l[op.getSets()];
+  Extent count = l.extent(op.getSets(), 1);
+  Value mean = l.result(op.getMean(), {count});
+  Value status = l.result(op.getStatus());
+  Type f64 = e.getF64Type();
+  Val numSets = l.size(op.getSets(), 0);
+  auto read = [&](Val m, Val i) { return e.cast(e.load(sets, {m, i}), f64); };
+  e.parallel(l.size(count), [&](Val i) {
+    Val total =
+        e.sum(numSets, e.constant(f64, 0), [&](Val m) { return read(m, i); });
+    e.store(total / e.cast(numSets, f64), mean, {i});
+  });
+  Val total = l.size(count);
+  Val none = e.constant(e.getI32Type(), 0);
+  Val found = e.carry(e.index(0), total, none, [&](Val i, ArrayRef<Val> f) {
+    Val at = total - i;
+    Val bad = e.sum(numSets, e.constant(f64, 0), [&](Val m) {
+      Val value = read(m, at - e.index(1));
+      return e.select(e.isFinite(value), value.like(0), value.like(1));
+    });
+    return Emitter::Vals{e.select(bad > 0, e.asI32(at), f[0])};
+  })[0];
+  e.store(found, status, {});
+}

@@ -1,0 +1,182 @@
+//===- LowerExperts.cpp - From rows of tokens to their combined results ---===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Product.h"
+
+using namespace mlir;
+using namespace moe;
+
+void moe::lower(Lowering &l, DispatchOp op) {
+  Emitter &e = l.e;
+  Value x = l[op.getX()], rows = l[op.getRows()];
+  Extent count = l.extent(op.getRows(), 0);
+  Value xs = l.result(op.getXs(), {count});
+  int64_t slots = op.getSlots();
+  e.parallel(l.size(count), [&](Val r) {
+    Val slot = e.load(rows, {r});
+    e.when(slot >= 0, [&] {
+      slot = e.asIndex(slot);
+      Val token = slot / slots;
+      Val weight;
+      if (op.getWeights())
+        weight = e.load(l[op.getWeights()], {token, slot % slots});
+      e.loop(l.size(op.getX(), 1), [&](Val c) {
+        Val value = e.load(x, {token, c});
+        e.store(weight.value ? value * weight : value, xs, {r, c});
+      });
+    });
+  });
+}
+
+void moe::lower(Lowering &l, GroupedMatmulOp op) {
+  Emitter &e = l.e;
+  Value gather = op.getGather();
+  Extent rows = l.extent(gather ? gather : op.getXs(), 0);
+  Value ys = l.result(op.getYs(), {rows});
+  int64_t slots = op.getSlots();
+
+  auto row = [&](Val r) {
+    if (!gather)
+      return r;
+    return e.asIndex(e.load(l[gather], {r})) / slots;
+  };
+  auto finish = [&](Val expert, Val r, Val o, ArrayRef<Val> sums) {
+    SmallVector<Val, 2> values(sums);
+    for (auto [value, bias] : llvm::zip(values, op.getBiases()))
+      value = value + (op.getOffsets() ? e.load(l[bias], {expert, o})
+                                       : e.load(l[bias], {o}));
+    Val value = op.getEpilogue().empty()
+                    ? values[0]
+                    : e.inlineRegion(op.getEpilogue(), values);
+    e.store(value, ys, {r, o});
+  };
+  Product product = {
+      l[op.getXs()], row,   {}, op.getOffsets() ? l[op.getOffsets()] : Value(),
+      l.size(rows),  finish};
+  for (Value weight : op.getWeights())
+    product.weights.push_back(l[weight]);
+  emitProduct(l, product);
+}
+
+void moe::lower(Lowering &l, ActivateOp op) {
+  Emitter &e = l.e;
+  Value first = op.getInputs().front();
+  Value result = l.result(op.getResult(), {l.extent(first, 0)});
+  e.parallel(l.size(first, 0), [&](Val r) {
+    e.loop(l.size(first, 1), [&](Val c) {
+      SmallVector<Val, 2> values;
+      for (Value input : op.getInputs())
+        values.push_back(e.load(l[input], {r, c}));
+      e.store(e.inlineRegion(op.getBody(), values), result, {r, c});
+    });
+  });
+}
+
+void moe::lower(Lowering &l, CombineOp op) {
+  Emitter &e = l.e;
+  Value ys = l[op.getYs()], positions = l[op.getPositions()];
+  Value indices = l[op.getIndices()], weights = l[op.getWeights()];
+  Value x = op.getX() ? l[op.getX()] : Value();
+  Extent tokens = l.extent(op.getPositions(), 0);
+  Value y = l.result(op.getY(), {tokens});
+  int64_t width = cast<RankedTensorType>(op.getY().getType()).getDimSize(1);
+  int64_t slots =
+      cast<RankedTensorType>(op.getPositions().getType()).getDimSize(1);
+
+  // One vector of columns, or one column at a time.
+  auto columns = [&](Val t, Val c, int64_t count, int64_t valid) {
+    auto load = [&](Value buffer, Val row) {
+      return count == 1 ? e.load(buffer, {row, c})
+                        : e.loadVector(buffer, {row, c}, count, valid);
+    };
+    Type type = count == 1 ? Type(e.real) : VectorType::get(count, e.real);
+    Val zero = e.constant(type, 0);
+    Val total = e.carry(
+        e.index(0), e.index(slots), zero, [&](Val j, ArrayRef<Val> total) {
+          Val position = e.load(positions, {t, j});
+          auto add = [&](Value buffer, Val row, bool weighted) {
+            Val value = load(buffer, row);
+            if (!weighted)
+              return total[0] + value;
+            Val weight = e.load(weights, {t, j});
+            if (count != 1)
+              weight = e.broadcast(weight, count);
+            return e.fma(weight, value, total[0]);
+          };
+          auto elsewhere = [&]() -> Val {
+            if (!op.getIdentityNulls() && !op.getPassThrough())
+              return total[0];
+            Val expert = e.load(indices, {t, j});
+            Val isNull = expert >= double(op.getExperts());
+            Val applies;
+            if (!op.getPassThrough())
+              applies = isNull;
+            else if (op.getIdentityNulls())
+              applies = expert >= 0;
+            else
+              applies = (expert >= 0) & (expert < double(op.getExperts()));
+            return e.choose(
+                applies, [&] { return add(x, t, true); },
+                [&] { return total[0]; });
+          };
+          return Emitter::Vals{e.choose(
+              position >= 0,
+              [&] { return add(ys, e.asIndex(position), !op.getUnweighted()); },
+              elsewhere)};
+        })[0];
+    if (count == 1)
+      e.store(total, y, {t, c});
+    else
+      e.storeVector(total, y, {t, c}, valid);
+  };
+
+  e.parallel(l.size(tokens), [&](Val t) {
+    if (l.reference)
+      return e.loop(e.index(width), [&](Val c) { columns(t, c, 1, 1); });
+    int64_t whole = width / l.lanes * l.lanes;
+    e.loop(
+        e.index(0), e.index(whole),
+        [&](Val c) { columns(t, c, l.lanes, l.lanes); }, l.lanes);
+    if (whole < width)
+      columns(t, e.index(whole), l.lanes, width - whole);
+  });
+}
+
+static Val sigmoid(Val x) {
+  Val minus = x.like(0) - x;
+  return x.like(1) / (x.e->exp(minus) + 1);
+}
+
+void moe::lower(Lowering &l, MixOp op) {
+  Emitter &e = l.e;
+  Value routed = l[op.getRouted()];
+  Value shared = op.getShared() ? l[op.getShared()] : Value();
+  Value logits = op.getLogits() ? l[op.getLogits()] : Value();
+  Extent tokens = l.extent(op.getRouted(), 0);
+  Value y = l.result(op.getY(), {tokens});
+  e.parallel(l.size(tokens), [&](Val t) {
+    Val routedScale, sharedScale;
+    if (op.getGate() == GateKind::sigmoid)
+      sharedScale = sigmoid(e.load(logits, {t, e.index(0)}));
+    if (op.getGate() == GateKind::softmax2) {
+      Val a = e.load(logits, {t, e.index(0)});
+      Val b = e.load(logits, {t, e.index(1)});
+      routedScale = sigmoid(a - b);
+      sharedScale = sigmoid(b - a);
+    }
+    e.loop(l.size(op.getRouted(), 1), [&](Val c) {
+      Val value = e.load(routed, {t, c});
+      if (routedScale.value)
+        value = value * routedScale;
+      if (shared) {
+        Val other = e.load(shared, {t, c});
+        value = value + (sharedScale.value ? other * sharedScale : other);
+      }
+      e.store(value, y, {t, c});
+    });
+  });
+}

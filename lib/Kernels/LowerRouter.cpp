@@ -1,0 +1,84 @@
+//===- LowerRouter.cpp - Logits -------------------------------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Product.h"
+
+using namespace mlir;
+using namespace moe;
+
+/// max(|row|, 1e-12) of each row. The sum of squares is in f64, so that its
+/// order does not matter to the result.
+static Value rowNorms(Lowering &l, Value matrix, const Extent &rows,
+                      int64_t columns) {
+  Emitter &e = l.e;
+  Value norms = l.scratch(e.real, {rows});
+  e.parallel(l.size(rows), [&](Val r) {
+    Val zero = e.constant(e.getF64Type(), 0);
+    Val squares = e.sum(e.index(columns), zero, [&](Val c) {
+      Val value = e.cast(e.load(matrix, {r, c}), e.getF64Type());
+      return value * value;
+    });
+    Val norm = e.sqrt(squares);
+    e.store(e.max(norm, norm.like(1e-12)), norms, {r});
+  });
+  return norms;
+}
+
+void moe::lower(Lowering &l, RouterOp op) {
+  Emitter &e = l.e;
+  Value x = l[op.getX()], weight = l[op.getWeight()];
+  Extent tokens = l.extent(op.getX(), 0);
+  auto weightType = cast<RankedTensorType>(op.getWeight().getType());
+  Value logits = l.result(op.getLogits(), {tokens});
+  Value tokenNorms, weightNorms;
+  if (op.getCosine()) {
+    int64_t columns = weightType.getDimSize(1);
+    tokenNorms = rowNorms(l, x, tokens, columns);
+    weightNorms = rowNorms(l, weight,
+                           Extent::constant(weightType.getDimSize(0)), columns);
+  }
+  double softcap = op.getSoftcap().convertToDouble();
+  double temperature = op.getTemperature().convertToDouble();
+
+  auto row = [](Val r) { return r; };
+  auto finish = [&](Val, Val t, Val n, ArrayRef<Val> sums) {
+    Val logit = sums[0];
+    if (op.getCosine())
+      logit = logit / (e.load(tokenNorms, {t}) * e.load(weightNorms, {n})) /
+              temperature;
+    if (op.getBias())
+      logit = logit + e.load(l[op.getBias()], {n});
+    if (softcap != 0)
+      logit = e.tanh(logit / softcap) * softcap;
+    if (std::optional<Type> round = op.getRound())
+      logit = e.cast(e.cast(logit, *round), e.real);
+    e.store(logit, logits, {t, n});
+  };
+  emitProduct(l, {x, row, {weight}, Value(), l.size(tokens), finish});
+}
+
+void moe::lower(Lowering &l, CheckFiniteOp op) {
+  Emitter &e = l.e;
+  Value values = l[op.getValues()];
+  Value status = l.result(op.getStatus());
+  auto type = cast<RankedTensorType>(op.getValues().getType());
+  Val rows = l.size(op.getValues(), 0);
+  Val none = e.constant(e.getI32Type(), 0);
+  // Backwards, so that the first row has the last word.
+  Val found = e.carry(e.index(0), rows, none, [&](Val i, ArrayRef<Val> found) {
+    Val row = rows - i - e.index(1);
+    Val bad =
+        e.carry(e.index(0), e.index(type.getDimSize(1)),
+                e.constant(e.getI1Type(), 0), [&](Val c, ArrayRef<Val> bad) {
+                  Val finite = e.isFinite(e.load(values, {row, c}));
+                  Val yes = e.constant(e.getI1Type(), 1);
+                  return Emitter::Vals{e.select(finite, bad[0], yes)};
+                })[0];
+    return Emitter::Vals{e.select(bad, e.asI32(row + 1), found[0])};
+  })[0];
+  e.store(found, status, {});
+}

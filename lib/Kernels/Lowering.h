@@ -1,0 +1,110 @@
+//===- Lowering.h - The lowering of one function --------------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_LIB_KERNELS_LOWERING_H
+#define MOE_LIB_KERNELS_LOWERING_H
+
+#include "Emitter.h"
+
+#include "moe/Dialect/MoE/MoE.h"
+#include "moe/Kernels/Extent.h"
+
+#include "llvm/ADT/StringMap.h"
+
+namespace moe {
+
+/// What the lowerings of operations share: where each tensor lives, how large
+/// it is, and room for what is in between.
+class Lowering {
+public:
+  Lowering(mlir::Location loc, mlir::MLIRContext *context, bool reference,
+           int64_t lanes);
+
+  Emitter e;
+  const bool reference;
+  const int64_t lanes;
+
+  /// The buffer of a tensor that was already lowered, or of an argument.
+  mlir::Value operator[](mlir::Value tensor) const {
+    return buffers.lookup(tensor);
+  }
+  bool isBound(mlir::Value tensor) const { return buffers.contains(tensor); }
+  void bind(mlir::Value tensor, mlir::Value buffer,
+            llvm::ArrayRef<Extent> shape);
+
+  const Extent &extent(mlir::Value tensor, unsigned dim) const {
+    return shapes.find(tensor)->second[dim];
+  }
+  Val size(mlir::Value tensor, unsigned dim) {
+    return size(extent(tensor, dim));
+  }
+  Val size(const Extent &extent);
+  /// The sizes of the function, in the order of the `sizes` argument.
+  void setSizes(llvm::ArrayRef<std::string> names, llvm::ArrayRef<Val> values);
+
+  /// The buffer that `tensor` is computed into: the caller's where the tensor
+  /// leaves the function, else room in the workspace. `dynamic` gives the
+  /// extents of its dynamic dimensions.
+  mlir::Value result(mlir::Value tensor, llvm::ArrayRef<Extent> dynamic = {});
+  /// Room in the workspace.
+  mlir::Value scratch(mlir::Type element, llvm::ArrayRef<Extent> shape);
+  /// The caller's buffer for a result, and its extents.
+  void expose(mlir::Value tensor, mlir::Value buffer,
+              llvm::ArrayRef<Extent> shape);
+  /// An extent that only the boundary names; 1 for a tensor that stays inside.
+  Extent exposedExtent(mlir::Value tensor, unsigned dim) const;
+
+  /// The type in which a tensor of `element` is kept between operations.
+  mlir::Type storage(mlir::Type element) const {
+    return element.isF32() ? mlir::Type(e.real) : element;
+  }
+
+  void setWorkspace(mlir::Value bytes) { workspace = bytes; }
+  const WorkspaceSize &workspaceSize() const { return needed; }
+
+private:
+  llvm::DenseMap<mlir::Value, mlir::Value> buffers, exposed;
+  llvm::DenseMap<mlir::Value, llvm::SmallVector<Extent, 3>> shapes,
+      exposedShapes;
+  llvm::StringMap<Val> sizes;
+  mlir::Value workspace;
+  Val workspaceEnd;
+  WorkspaceSize needed;
+};
+
+void lower(Lowering &l, RouterOp op);
+void lower(Lowering &l, SelectOp op);
+void lower(Lowering &l, CheckFiniteOp op);
+void lower(Lowering &l, GroupOp op);
+void lower(Lowering &l, DispatchOp op);
+void lower(Lowering &l, GroupedMatmulOp op);
+void lower(Lowering &l, ActivateOp op);
+void lower(Lowering &l, CombineOp op);
+void lower(Lowering &l, MixOp op);
+void lower(Lowering &l, LossOp op);
+void lower(Lowering &l, ImbalanceOp op);
+void lower(Lowering &l, RebalanceOp op);
+void lower(Lowering &l, ClockOp op);
+void lower(Lowering &l, QuantizeOp op);
+void lower(Lowering &l, DequantizeOp op);
+void lower(Lowering &l, AccumulateOp op);
+void lower(Lowering &l, AverageOp op);
+
+/// softmax of `count` values, `read(i)` to `write(i, value)`; f64 or f32 as the
+/// emitter computes.
+void emitSoftmax(Emitter &e, Val count, llvm::function_ref<Val(Val)> read,
+                 llvm::function_ref<void(Val, Val)> write);
+
+/// Calls `keep(i)` in ascending order for the `limit` largest of `count` keys;
+/// of equal keys the lower index wins. Linear in `count`. Scalar keys only.
+void emitKeepLargest(Emitter &e, Val count, Val limit,
+                     llvm::function_ref<Val(Val)> key,
+                     llvm::function_ref<void(Val index, Val kept)> visit);
+
+} // namespace moe
+
+#endif // MOE_LIB_KERNELS_LOWERING_H

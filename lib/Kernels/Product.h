@@ -1,0 +1,46 @@
+//===- Product.h - Rows times transposed weights --------------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_LIB_KERNELS_PRODUCT_H
+#define MOE_LIB_KERNELS_PRODUCT_H
+
+#include "Lowering.h"
+
+namespace moe {
+
+/// For each row r and output o, the sums over c of x[row(r), c] * w[o, c], one
+/// per weight, handed to `finish`. Grouped products take w from the expert
+/// whose part of `offsets` holds r. Each sum is made in the same order whatever
+/// rows and outputs surround it.
+struct Product {
+  mlir::Value x;
+  llvm::function_ref<Val(Val row)> row;
+  llvm::SmallVector<mlir::Value, 2> weights; // [E, O, depth] or [O, depth]
+  mlir::Value offsets;                       // null: dense
+  Val rows;                                  // dense: how many
+  llvm::function_ref<void(Val expert, Val row, Val out,
+                          llvm::ArrayRef<Val> sums)>
+      finish;
+
+  int64_t experts() const;
+  int64_t outputs() const;
+  int64_t depth() const;
+};
+
+void emitReferenceProduct(Lowering &l, const Product &product);
+void emitVectorProduct(Lowering &l, const Product &product);
+
+inline void emitProduct(Lowering &l, const Product &product) {
+  if (l.reference)
+    emitReferenceProduct(l, product);
+  else
+    emitVectorProduct(l, product);
+}
+
+} // namespace moe
+
+#endif // MOE_LIB_KERNELS_PRODUCT_H

@@ -1,0 +1,166 @@
+//===- Write.cpp - A package on disk --------------------------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "moe/Package/Package.h"
+
+#include "llvm/Object/ArchiveWriter.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/Process.h"
+#include "llvm/Support/Program.h"
+
+using namespace llvm;
+using namespace moe;
+
+static Error refuse(const Twine &message) {
+  return createStringError(message.str());
+}
+
+/// A linker that makes shared libraries: MOE_LINKER, or the first found.
+static Expected<std::string> findLinker() {
+  if (std::optional<std::string> chosen = sys::Process::GetEnv("MOE_LINKER")) {
+    ErrorOr<std::string> path = sys::findProgramByName(*chosen);
+    if (path)
+      return *path;
+    return refuse("no linker '" + *chosen + "', which MOE_LINKER asks for");
+  }
+  for (StringRef name : {"ld.lld-22", "ld.lld", "ld"})
+    if (ErrorOr<std::string> path = sys::findProgramByName(name))
+      return *path;
+  return refuse("no linker found; expected one of ld.lld-22, ld.lld and ld on "
+                "the path, or the name of one in MOE_LINKER");
+}
+
+static Error writeFile(const Twine &path, StringRef text) {
+  return writeToOutput(path.str(), [&](raw_ostream &os) {
+    os << text;
+    return Error::success();
+  });
+}
+
+static Error linkShared(StringRef object, StringRef library, StringRef soname) {
+  Expected<std::string> linker = findLinker();
+  if (!linker)
+    return linker.takeError();
+  // Symbols of the runtime and of libm resolve when the library is loaded.
+  StringRef arguments[] = {*linker, "-shared", "-z",    "now", "-soname",
+                           soname,  "-o",      library, object};
+  std::string message;
+  if (sys::ExecuteAndWait(*linker, arguments, std::nullopt, {}, 0, 0, &message))
+    return refuse("linking failed: " + *linker + " " + message);
+  return Error::success();
+}
+
+static Error writeArchive(StringRef object, StringRef archive) {
+  Expected<NewArchiveMember> member =
+      NewArchiveMember::getFile(object, /*Deterministic=*/true);
+  if (!member)
+    return member.takeError();
+  member->MemberName = sys::path::filename(member->MemberName);
+  NewArchiveMember members[] = {std::move(*member)};
+  return llvm::writeArchive(archive, members, SymtabWritingMode::NormalSymtab,
+                            object::Archive::K_GNU, /*Deterministic=*/true,
+                            /*Thin=*/false);
+}
+
+static std::string cmakeConfig(StringRef name) {
+  return ("# find_package(" + name + ") gives " + name + "::" + name + " and " +
+          name +
+          "::static.\n"
+          "include(CMakeFindDependencyMacro)\n"
+          "find_dependency(MoeRuntime)\n"
+          "foreach(kind shared static)\n"
+          "  if(kind STREQUAL shared)\n"
+          "    set(_moe_target " +
+          name + "::" + name +
+          ")\n"
+          "    set(_moe_file \"${CMAKE_CURRENT_LIST_DIR}/lib" +
+          name +
+          ".so\")\n"
+          "  else()\n"
+          "    set(_moe_target " +
+          name +
+          "::static)\n"
+          "    set(_moe_file \"${CMAKE_CURRENT_LIST_DIR}/lib" +
+          name +
+          ".a\")\n"
+          "  endif()\n"
+          "  if(NOT TARGET ${_moe_target})\n"
+          "    string(TOUPPER ${kind} _moe_kind)\n"
+          "    add_library(${_moe_target} ${_moe_kind} IMPORTED)\n"
+          "    set_target_properties(${_moe_target} PROPERTIES\n"
+          "      IMPORTED_LOCATION \"${_moe_file}\"\n"
+          "      INTERFACE_INCLUDE_DIRECTORIES \"${CMAKE_CURRENT_LIST_DIR}\"\n"
+          "      INTERFACE_LINK_LIBRARIES moe::runtime)\n"
+          "  endif()\n"
+          "endforeach()\n")
+      .str();
+}
+
+static std::string pkgConfig(StringRef name) {
+  return ("prefix=${pcfiledir}\n\nName: " + name +
+          "\nDescription: a Mixture-of-Experts layer compiled by moe-mlir\n"
+          "Version: 1\nRequires: moe-runtime\nCflags: -I${prefix}\n"
+          "Libs: -L${prefix} -l" +
+          name + " -Wl,-rpath,${prefix}\n")
+      .str();
+}
+
+static Error fillDirectory(const Twine &directory, StringRef name,
+                           StringRef object, StringRef manifest,
+                           StringRef header) {
+  std::string base = (directory + "/").str();
+  std::string objectPath = base + name.str() + ".o";
+  std::string soname = ("lib" + name + ".so").str();
+  if (Error error = writeFile(objectPath, object))
+    return error;
+  if (Error error = linkShared(objectPath, base + soname, soname))
+    return error;
+  if (Error error =
+          writeArchive(objectPath, base + ("lib" + name + ".a").str()))
+    return error;
+  sys::fs::remove(objectPath);
+  std::pair<std::string, std::string> texts[] = {
+      {(name + ".h").str(), header.str()},
+      {(name + ".json").str(), manifest.str()},
+      {(name + "Config.cmake").str(), cmakeConfig(name)},
+      {(name + ".pc").str(), pkgConfig(name)}};
+  for (auto &[file, text] : texts)
+    if (Error error = writeFile(base + file, text))
+      return error;
+  return Error::success();
+}
+
+Error moe::writePackage(StringRef directory, StringRef name, StringRef object,
+                        StringRef manifest, StringRef header) {
+  if (sys::fs::exists(directory) && !sys::fs::is_directory(directory))
+    return refuse("'" + directory + "' exists and is not a directory");
+  bool existed = sys::fs::exists(directory);
+  if (std::error_code code = sys::fs::create_directories(directory))
+    return refuse("cannot create '" + directory + "': " + code.message());
+  // Everything is made aside and moved in when it is whole.
+  SmallString<128> aside;
+  if (std::error_code code =
+          sys::fs::createUniqueDirectory((directory + "/.moe").str(), aside)) {
+    if (!existed)
+      sys::fs::remove(directory);
+    return refuse("cannot write to '" + directory + "': " + code.message());
+  }
+  Error error = fillDirectory(aside, name, object, manifest, header);
+  std::error_code code;
+  for (sys::fs::directory_iterator it(aside, code), end;
+       !error && !code && it != end; it.increment(code)) {
+    SmallString<128> target(directory);
+    sys::path::append(target, sys::path::filename(it->path()));
+    if (std::error_code code = sys::fs::rename(it->path(), target))
+      error = refuse("cannot write '" + target + "': " + code.message());
+  }
+  sys::fs::remove_directories(aside);
+  if (error && !existed)
+    sys::fs::remove(directory);
+  return error;
+}

@@ -1,0 +1,70 @@
+//===- Pipelines.cpp - The order of passes --------------------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "moe/Pipelines/Pipelines.h"
+
+#include "moe/Kernels/Passes.h"
+#include "moe/Target/CPU/CPU.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+using namespace moe;
+
+static constexpr std::pair<Phase, llvm::StringLiteral> phases[] = {
+    {Phase::import, "import"},     {Phase::graph, "graph"},
+    {Phase::autodiff, "autodiff"}, {Phase::sharding, "sharding"},
+    {Phase::kernels, "kernels"},   {Phase::target, "target"}};
+
+StringRef moe::name(Phase phase) {
+  return phases[static_cast<size_t>(phase)].second;
+}
+
+std::optional<Phase> moe::parsePhase(StringRef name) {
+  for (auto &[phase, text] : phases)
+    if (text == name)
+      return phase;
+  return std::nullopt;
+}
+
+ArrayRef<Phase> moe::allPhases() {
+  static constexpr Phase all[] = {Phase::import,   Phase::graph,
+                                  Phase::autodiff, Phase::sharding,
+                                  Phase::kernels,  Phase::target};
+  return all;
+}
+
+static void simplify(OpPassManager &passes) {
+  passes.addPass(createCanonicalizerPass());
+  passes.addPass(createCSEPass());
+}
+
+void moe::addPhase(OpPassManager &passes, Phase phase,
+                   const PipelineOptions &options) {
+  switch (phase) {
+  case Phase::import:
+    return;
+  case Phase::graph:
+    return simplify(passes);
+  case Phase::autodiff:
+  case Phase::sharding:
+    // A forward program for one device needs neither.
+    return;
+  case Phase::kernels: {
+    if (!options.reference)
+      passes.addNestedPass<func::FuncOp>(createFusePass());
+    LowerToLoopsPassOptions lower;
+    lower.reference = options.reference;
+    lower.vectorWidth = options.vectorWidth;
+    passes.addPass(createLowerToLoopsPass(lower));
+    return simplify(passes);
+  }
+  case Phase::target:
+    return addCPULoweringPasses(passes);
+  }
+}

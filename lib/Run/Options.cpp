@@ -1,0 +1,209 @@
+//===- Options.cpp - The command line of moe-run --------------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+// A table of options, each with what it does to `Options`.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Options.h"
+#include "Array.h"
+
+#include <algorithm>
+#include <functional>
+
+namespace moe::run {
+
+const char *const helpText = R"(moe-run: runs a package made by moe-opt
+
+usage: moe-run DIR [options]
+
+examples:
+  moe-run out/                              random weights and tokens, statistics
+  moe-run out/ --tokens 512 --bench         how fast is it?
+  moe-run out/ --weights model.safetensors --input x.npy --output y.npy
+  moe-run out/ --against reference/         do two packages agree?
+  moe-run out/ --tokens 4 --dump-plan plan/ which expert got which token?
+  moe-run out/ --function quantize --set values=v.npy --get scales=s.npy
+
+data:
+  --tokens N           number of tokens (default 16)
+  --size NAME=N        any other size of the function
+  --input FILE.npy     the first input; without it, seeded random values
+  --token-ids FILE.npy the input 'token_ids'
+  --set NAME=FILE.npy  any input
+  --output FILE.npy    write the first output
+  --get NAME=FILE.npy  write any output, plan or state tensor or weight
+  --dump-plan DIR      write every plan tensor as DIR/NAME.npy
+
+weights:
+  --weights FILE       .safetensors, or a sharded .safetensors.index.json
+  --random SEED        uniform values (the default, with seed 0)
+  --exact SEED         values whose sums are exact in f32, inputs too
+  --save-weights FILE  write the weights as .safetensors
+
+what to do:
+  --function NAME      function of the package (default forward)
+  --threads N          threads to use (default: all)
+  --against DIR        run that package too, on the same weights and inputs; it
+                       is the reference; exit status 1 if they disagree
+  --bench              time the function
+  --json               print JSON instead of a table
+  --help               this text
+
+The bound of --against for the relative Frobenius error of an output is
+4e-7*sqrt(K), K the longest reduction, which is four times what rounding in f32
+explains. Outputs of bf16 and f16 add sqrt(2)*2^-8 and sqrt(2)*2^-11, the
+roundings of two results. Integers must be equal.
+Files of bf16 hold '<V2' elements: x = np.load(f).view(ml_dtypes.bfloat16).
+)";
+
+static int64_t parseNumber(const std::string &option, const std::string &text,
+                           int64_t most) {
+  bool digits = !text.empty() && text.size() <= 18 &&
+                text.find_first_not_of("0123456789") == text.npos;
+  if (!digits || std::stoll(text) > most)
+    throw RunError(option + " expects a number, found '" + text + "'");
+  return std::stoll(text);
+}
+
+static std::pair<std::string, std::string> parsePair(const std::string &option,
+                                                     const std::string &text) {
+  size_t sign = text.find('=');
+  if (sign == text.npos || sign == 0 || sign + 1 == text.size())
+    throw RunError(option + " expects NAME=VALUE, found '" + text + "'");
+  return {text.substr(0, sign), text.substr(sign + 1)};
+}
+
+namespace {
+struct Option {
+  const char *name;
+  bool hasValue;
+  std::function<void(Options &, const std::string &)> apply;
+};
+} // namespace
+
+static const std::vector<Option> &optionTable() {
+  using Text = const std::string &;
+  constexpr int64_t most = 999999999999999999;
+  static const std::vector<Option> table = {
+      {"--tokens", true,
+       [](Options &o, Text v) {
+         o.sizes["T"] = parseNumber("--tokens", v, most);
+       }},
+      {"--size", true,
+       [](Options &o, Text v) {
+         auto [name, value] = parsePair("--size", v);
+         o.sizes[name] = parseNumber("--size", value, most);
+       }},
+      {"--input", true, [](Options &o, Text v) { o.firstInput = v; }},
+      {"--output", true, [](Options &o, Text v) { o.firstOutput = v; }},
+      {"--token-ids", true,
+       [](Options &o, Text v) { o.inputs["token_ids"] = v; }},
+      {"--set", true,
+       [](Options &o, Text v) {
+         auto [name, file] = parsePair("--set", v);
+         o.inputs[name] = file;
+       }},
+      {"--get", true,
+       [](Options &o, Text v) { o.outputs.push_back(parsePair("--get", v)); }},
+      {"--weights", true, [](Options &o, Text v) { o.weights = v; }},
+      {"--random", true,
+       [](Options &o, Text v) {
+         o.seed = uint64_t(parseNumber("--random", v, most));
+       }},
+      {"--exact", true,
+       [](Options &o, Text v) {
+         o.seed = uint64_t(parseNumber("--exact", v, most));
+         o.exact = true;
+       }},
+      {"--save-weights", true, [](Options &o, Text v) { o.saveWeights = v; }},
+      {"--function", true, [](Options &o, Text v) { o.function = v; }},
+      {"--threads", true,
+       [](Options &o, Text v) {
+         o.threads = int(parseNumber("--threads", v, 65536));
+       }},
+      {"--against", true, [](Options &o, Text v) { o.against = v; }},
+      {"--dump-plan", true, [](Options &o, Text v) { o.dumpPlan = v; }},
+      {"--bench", false, [](Options &o, Text) { o.bench = true; }},
+      {"--json", false, [](Options &o, Text) { o.json = true; }},
+      {"--help", false, [](Options &o, Text) { o.help = true; }},
+      {"-h", false, [](Options &o, Text) { o.help = true; }},
+  };
+  return table;
+}
+
+/// Insertions, deletions and replacements from one word to the other.
+static size_t distance(const std::string &a, const std::string &b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j)
+    row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      size_t above = row[j];
+      row[j] = std::min(
+          {row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1])});
+      diagonal = above;
+    }
+  }
+  return row.back();
+}
+
+[[noreturn]] static void failUnknown(const std::string &name) {
+  std::string message = "unknown option '" + name + "'";
+  const Option *nearest = nullptr;
+  for (const Option &option : optionTable())
+    if (!nearest || distance(name, option.name) < distance(name, nearest->name))
+      nearest = &option;
+  throw RunError(message +
+                 (distance(name, nearest->name) <= 3
+                      ? std::string("; did you mean '") + nearest->name + "'?"
+                      : "; see --help"));
+}
+
+Options parseOptions(int argc, const char *const *argv) {
+  Options options;
+  bool random = false;
+  for (int i = 1; i < argc; ++i) {
+    std::string name = argv[i], value;
+    if (name.empty() || name[0] != '-') {
+      if (!options.directory.empty())
+        throw RunError("expected one package, found '" + options.directory +
+                       "' and '" + name + "'");
+      options.directory = name;
+      continue;
+    }
+    size_t sign = name.find('=');
+    bool inlineValue = name.size() > 2 && name[1] == '-' && sign != name.npos;
+    if (inlineValue) {
+      value = name.substr(sign + 1);
+      name.resize(sign);
+    }
+    auto option = std::find_if(optionTable().begin(), optionTable().end(),
+                               [&](const Option &o) { return o.name == name; });
+    if (option == optionTable().end())
+      failUnknown(name);
+    if (option->hasValue && !inlineValue) {
+      if (++i == argc)
+        throw RunError(name + " expects a value");
+      value = argv[i];
+    } else if (!option->hasValue && inlineValue) {
+      throw RunError(name + " takes no value");
+    }
+    random |= name == "--random" || name == "--exact";
+    option->apply(options, value);
+  }
+  if (options.help)
+    return options;
+  if (options.directory.empty())
+    throw RunError("expected the directory of a package; see --help");
+  if (!options.weights.empty() && random && !options.exact)
+    throw RunError("--weights and --random exclude one another");
+  return options;
+}
+
+} // namespace moe::run

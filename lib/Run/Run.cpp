@@ -1,0 +1,88 @@
+//===- Run.cpp - The whole of moe-run -------------------------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+// Options in, report out.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Run.h"
+#include "Npy.h"
+#include "Report.h"
+
+#include <filesystem>
+
+namespace moe::run {
+
+static void dumpPlan(const Session &session, const std::string &directory) {
+  std::error_code code;
+  std::filesystem::create_directories(directory, code);
+  if (code)
+    throw RunError(directory + ": error: " + code.message());
+  for (const std::string &name : session.planNames()) {
+    if (name.find('/') != name.npos)
+      throw RunError("the plan tensor '" + name + "' is no name for a file");
+    writeNpy((std::filesystem::path(directory) / (name + ".npy")).string(),
+             session.get(name));
+  }
+}
+
+static void writeResults(const Session &session, const Options &options) {
+  if (!options.firstOutput.empty()) {
+    if (session.outputs.empty())
+      throw RunError("'" + session.function + "' has no output for --output");
+    writeNpy(options.firstOutput, session.outputs[0].array);
+  }
+  for (const auto &[name, path] : options.outputs)
+    writeNpy(path, session.get(name));
+  if (!options.dumpPlan.empty())
+    dumpPlan(session, options.dumpPlan);
+}
+
+static int runOptions(const Options &options, std::ostream &out) {
+  if (options.help) {
+    out << helpText;
+    return 0;
+  }
+  moe_set_threads(options.threads);
+  Session session(options.directory, options.function);
+  session.loadWeights(options);
+  session.makeTensors(options);
+  // Before the run: it may change state that began as a weight.
+  std::unique_ptr<Session> reference;
+  if (!options.against.empty()) {
+    reference = std::make_unique<Session>(options.against, options.function);
+    reference->takeWeights(session);
+    reference->takeInputs(session);
+    reference->run();
+  }
+  session.run();
+  writeResults(session, options);
+  Report report = describeRun(session);
+  bool agree = true;
+  if (reference)
+    report["against"] = compare(session, *reference, agree);
+  if (options.bench)
+    report["bench"] = benchmark(session);
+  print(report, options.json, out);
+  return agree ? 0 : 1;
+}
+
+int runMain(int argc, const char *const *argv, std::ostream &out,
+            std::ostream &err) {
+  try {
+    int status = runOptions(parseOptions(argc, argv), out);
+    if (!out.flush())
+      throw RunError("cannot write the report");
+    return status;
+  } catch (const std::bad_alloc &) {
+    err << "moe-run: error: out of memory\n";
+  } catch (const std::exception &error) {
+    err << "moe-run: error: " << error.what() << "\n";
+  }
+  return 1;
+}
+
+} // namespace moe::run

@@ -1,0 +1,78 @@
+//===- Layer.h - Weights, state and buffers of a layer ----------*- C++ -*-===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+// A layer owns its state, its plans and its workspace, and shares its weights.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_LIB_RUNTIME_LAYER_H
+#define MOE_LIB_RUNTIME_LAYER_H
+
+#include "Buffer.h"
+#include "LoadedPackage.h"
+
+#include <shared_mutex>
+
+namespace moe::runtime {
+
+/// The weights of one or more layers. Whoever reads their values holds the
+/// mutex shared, whoever replaces them holds it alone.
+struct SharedWeights {
+  struct Slot {
+    Buffer data;
+    uint64_t version = 0; ///< 0: never set
+  };
+
+  mutable std::shared_mutex mutex;
+  std::vector<Slot> slots; ///< one for each weight of the manifest
+};
+
+/// What a layer keeps for one function.
+struct FunctionState {
+  std::vector<int64_t> sizes;
+  std::vector<std::vector<int64_t>> shapes; ///< of each argument
+  std::vector<Buffer> buffers; ///< of plans and of outputs not asked for
+  std::vector<void *> pointers;
+  uint64_t lastRun = 0; ///< 0: no plan here yet
+};
+
+struct StateSlot {
+  Buffer data;
+  uint64_t weightVersion = 0; ///< of the weight that it was copied from
+};
+
+} // namespace moe::runtime
+
+struct moe_layer {
+  std::shared_ptr<const moe::runtime::LoadedPackage> package;
+  std::shared_ptr<moe::runtime::SharedWeights> weights;
+  std::vector<moe::runtime::StateSlot> state;
+  std::vector<moe::runtime::FunctionState> functions;
+  moe::runtime::Buffer workspace;
+  uint64_t runs = 0;
+  double forwardSeconds = 0;
+
+  const moe::runtime::Manifest &manifest() const { return package->manifest; }
+};
+
+namespace moe::runtime {
+
+/// Copies weights that have changed into the state that starts as them. The
+/// caller holds the weights' mutex.
+void refreshState(moe_layer &layer);
+
+/// Checks that a tensor is a compact one on the CPU with this type and rank,
+/// and returns its data (null only where it has no elements).
+void *checkTensor(const DLTensor &tensor, const std::string &name, DType dtype,
+                  size_t rank, const std::string &expectedShape);
+
+/// Finds the sizes of a call in `state.sizes` and fills in all shapes.
+void solveSizes(const Function &function, const DLTensor *const *inputs,
+                const DLTensor *const *outputs, FunctionState &state);
+
+} // namespace moe::runtime
+
+#endif // MOE_LIB_RUNTIME_LAYER_H

@@ -1,0 +1,169 @@
+//===- Manifest.cpp - What a package says about itself --------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+// Reads the tables of weights, state and functions, one reader a table.
+//
+//===----------------------------------------------------------------------===//
+
+#include "ManifestReader.h"
+
+#include <unordered_set>
+
+namespace moe::runtime {
+
+template <typename Items>
+static int indexOf(const Items &items, std::string_view name) {
+  for (size_t i = 0; i < items.size(); ++i)
+    if (items[i].name == name)
+      return static_cast<int>(i);
+  return -1;
+}
+
+int Function::find(std::string_view argument) const {
+  return indexOf(arguments, argument);
+}
+int Manifest::findWeight(std::string_view name) const {
+  return indexOf(weights, name);
+}
+int Manifest::findState(std::string_view name) const {
+  return indexOf(state, name);
+}
+int Manifest::findFunction(std::string_view name) const {
+  return indexOf(functions, name);
+}
+
+namespace {
+/// Finds the second use of a name.
+class Names {
+public:
+  const std::string &add(const JsonNode &node, const std::string &name) {
+    auto [place, fresh] = seen.insert(name);
+    if (!fresh)
+      node.failBecause("name '" + name + "' is used twice");
+    return *place;
+  }
+
+private:
+  std::unordered_set<std::string> seen;
+};
+} // namespace
+
+DType readDType(const JsonNode &node) {
+  std::optional<DType> type = dtypeNamed(node.string());
+  if (!type)
+    node.failExpected("one of f32 f64 bf16 f16 i8 u8 i32 i64");
+  return *type;
+}
+
+/// Name, type and shape of a tensor whose sizes are plain numbers.
+static void readTensor(const JsonNode &node, Names &names, Tensor &tensor) {
+  tensor.name = names.add(node["name"], node["name"].tensorName());
+  tensor.dtype = readDType(node["dtype"]);
+  JsonNode shape = node["shape"];
+  size_t rank = shape.size(maxRank);
+  for (size_t i = 0; i < rank; ++i)
+    tensor.shape.push_back(shape[i].integer(0, INT64_MAX));
+  std::optional<int64_t> size =
+      byteCount(tensor.shape.data(), rank, tensor.dtype);
+  if (!size)
+    shape.failBecause("the tensor's size in bytes overflows");
+  tensor.byteSize = *size;
+}
+
+static void readWeights(const JsonNode &list, Manifest &manifest) {
+  Names names, fileNames;
+  for (size_t i = 0, e = list.size(maxTensors); i < e; ++i) {
+    JsonNode node = list[i];
+    Weight weight;
+    readTensor(node, names, weight);
+    weight.fileName =
+        node.has("file_name")
+            ? fileNames.add(node["file_name"], node["file_name"].tensorName())
+            : fileNames.add(node["name"], weight.name);
+    if (node.has("fan_in"))
+      weight.fanIn = node["fan_in"].integer(1, INT64_MAX);
+    else if (!weight.shape.empty() && weight.shape.back() > 0)
+      weight.fanIn = weight.shape.back();
+    manifest.weights.push_back(std::move(weight));
+  }
+}
+
+static void readState(const JsonNode &list, Manifest &manifest) {
+  Names names;
+  for (size_t i = 0, e = list.size(maxTensors); i < e; ++i) {
+    JsonNode node = list[i];
+    State state;
+    readTensor(node, names, state);
+    std::string initial = node["initial"].string();
+    if (initial == "weight") {
+      state.initialWeight = manifest.findWeight(state.name);
+      if (state.initialWeight < 0)
+        node["initial"].failBecause("there is no weight '" + state.name + "'");
+      const Weight &weight = manifest.weights[state.initialWeight];
+      if (weight.dtype != state.dtype || weight.shape != state.shape)
+        node["initial"].failBecause(
+            text("the weight '", weight.name, "' is ", name(weight.dtype), ' ',
+                 describe(weight.shape), ", the state is ", name(state.dtype),
+                 ' ', describe(state.shape)));
+    } else if (initial != "zero") {
+      node["initial"].failExpected("\"zero\" or \"weight\"");
+    }
+    manifest.state.push_back(std::move(state));
+  }
+}
+
+static void readHead(const JsonNode &root, Manifest &manifest,
+                     const std::string &label) {
+  // The versions first: of another one, nothing else can be relied upon.
+  int64_t format = root["moe_package"].integer(0, INT64_MAX);
+  int64_t abi = root["abi"].integer(0, INT64_MAX);
+  if (format != 1)
+    fail(MOE_ABI_MISMATCH, label, ": error: manifest format ", format,
+         ", but this runtime reads format 1");
+  if (abi != MOE_ABI_VERSION)
+    fail(MOE_ABI_MISMATCH, label, ": error: made for interface version ", abi,
+         ", but this runtime has version ", MOE_ABI_VERSION);
+  manifest.name = root["name"].identifier();
+  if (root.has("compiler"))
+    root["compiler"].string();
+  if (root.has("spec_hash")) {
+    std::string hash = root["spec_hash"].string();
+    if (hash.size() != 16 ||
+        hash.find_first_not_of("0123456789abcdef") != hash.npos)
+      root["spec_hash"].failExpected("16 hexadecimal digits");
+  }
+  if (root.has("grid"))
+    root["grid"].members([](const std::string &, const JsonNode &axis) {
+      axis.integer(1, INT32_MAX);
+    });
+  JsonNode target = root["target"];
+  std::string kind = target["kind"].string();
+  if (kind != "cpu" && kind != "reference")
+    target["kind"].failExpected("\"cpu\" or \"reference\"");
+  if (target.has("triple"))
+    manifest.triple = target["triple"].string();
+  if (target.has("features")) {
+    JsonNode features = target["features"];
+    for (size_t i = 0, e = features.size(maxTensors); i < e; ++i)
+      manifest.cpuFeatures.push_back(features[i].tensorName());
+  }
+}
+
+Manifest parseManifest(std::string_view text, const std::string &label) {
+  if (text.size() > maxManifestBytes)
+    fail(MOE_BAD_FILE, label, ": error: expected at most ", maxManifestBytes,
+         " bytes, found ", text.size());
+  nlohmann::json document = parseJson(text, label);
+  JsonNode root(document, label);
+  Manifest manifest;
+  readHead(root, manifest, label);
+  readWeights(root["weights"], manifest);
+  readState(root["state"], manifest);
+  readFunctions(root["functions"], manifest);
+  return manifest;
+}
+
+} // namespace moe::runtime

@@ -1,0 +1,96 @@
+//===- Manifest.h - What a package says about itself ------------*- C++ -*-===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+// The manifest of docs/Manifest.md as plain structs. Whatever is in one has
+// been checked: names are unique, references resolve, sizes do not overflow and
+// can be found from the caller's tensors.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_LIB_RUNTIME_MANIFEST_H
+#define MOE_LIB_RUNTIME_MANIFEST_H
+
+#include "DType.h"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace moe::runtime {
+
+constexpr size_t maxManifestBytes = size_t(16) << 20;
+constexpr size_t maxRank = 8;
+/// Of each table: weights, state, the arguments of a function.
+constexpr size_t maxTensors = 1024;
+
+/// One entry of a shape: ceil(factor * size / divisor), or factor alone.
+struct Dim {
+  int64_t factor = 1;
+  int size = -1; ///< index into Function::sizes; -1: a plain number
+  int64_t divisor = 1;
+};
+
+enum class Role { input, output, weight, state, plan };
+
+struct Tensor {
+  std::string name;
+  DType dtype = DType::f32;
+  std::vector<int64_t> shape;
+  int64_t byteSize = 0;
+};
+
+struct Weight : Tensor {
+  std::string fileName;
+  int64_t fanIn = 1;
+};
+
+struct State : Tensor {
+  int initialWeight = -1; ///< index into Manifest::weights; -1: zero
+};
+
+struct Argument {
+  std::string name;
+  Role role = Role::input;
+  DType dtype = DType::f32;
+  std::vector<Dim> shape;
+  int index = -1; ///< into weights or state, for those roles
+};
+
+struct Function {
+  std::string name, symbol;
+  std::vector<std::string> sizes;
+  std::vector<Argument> arguments;
+  int64_t workspaceConstant = 0;
+  std::vector<int64_t> workspacePer; ///< one for each size
+
+  /// Index of the argument, -1 where there is none.
+  int find(std::string_view argument) const;
+};
+
+struct Manifest {
+  std::string name, triple;
+  std::vector<std::string> cpuFeatures;
+  std::vector<Weight> weights;
+  std::vector<State> state;
+  std::vector<Function> functions;
+
+  int findWeight(std::string_view name) const;
+  int findState(std::string_view name) const;
+  int findFunction(std::string_view name) const;
+};
+
+/// Parses and checks; `label` is the file's name in messages.
+Manifest parseManifest(std::string_view text, const std::string &label);
+
+/// "2*T" as text, for messages.
+std::string describe(const std::vector<Dim> &shape, const Function &function);
+
+/// The value of an entry; nothing where it overflows.
+std::optional<int64_t> evaluate(const Dim &dim, const int64_t *sizes);
+
+} // namespace moe::runtime
+
+#endif // MOE_LIB_RUNTIME_MANIFEST_H

@@ -1,0 +1,106 @@
+//===- Parallel.cpp - Loops of generated code on threads ------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A static contiguous partition over OpenMP threads, or whatever executor the
+// application has set. A loop inside a loop runs on the thread that reached it,
+// so that the threads of one level never wait for those of another.
+//
+//===----------------------------------------------------------------------===//
+
+#include "moe/Runtime/Package.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+static std::atomic<moe_executor> currentExecutor{nullptr};
+static std::atomic<void *> currentUser{nullptr};
+[[maybe_unused]] static std::atomic<int> requestedThreads{0};
+static thread_local bool insideLoop = false;
+
+namespace {
+/// Marks this thread as working on a loop.
+class LoopScope {
+public:
+  LoopScope() : before(insideLoop) { insideLoop = true; }
+  ~LoopScope() { insideLoop = before; }
+
+private:
+  bool before;
+};
+
+struct Work {
+  moe_body body;
+  void *context;
+};
+} // namespace
+
+static void runPart(void *context, int64_t begin, int64_t end) {
+  LoopScope scope;
+  const Work *work = static_cast<const Work *>(context);
+  if (begin < end)
+    work->body(work->context, begin, end);
+}
+
+/// Part `index` of `parts` nearly equal contiguous ones.
+[[maybe_unused]] static void runShare(const Work &work, int64_t count,
+                                      int64_t index, int64_t parts) {
+  int64_t share = count / parts, rest = count % parts;
+  int64_t begin = index * share + std::min(index, rest);
+  runPart(const_cast<Work *>(&work), begin, begin + share + (index < rest));
+}
+
+static void runBuiltin(const Work &work, int64_t count) {
+#ifdef _OPENMP
+  int wanted = requestedThreads.load(std::memory_order_relaxed);
+  int64_t threads = wanted > 0 ? wanted : omp_get_max_threads();
+  threads = std::min(threads, count);
+  if (threads > 1) {
+#pragma omp parallel num_threads(static_cast<int>(threads))
+    runShare(work, count, omp_get_thread_num(), omp_get_num_threads());
+    return;
+  }
+#endif
+  // One thread at this level: loops further in may still use all of them.
+  work.body(work.context, 0, count);
+}
+
+void moe_parallel_for(moe_body body, void *context, int64_t count) {
+  if (count <= 0)
+    return;
+  if (insideLoop) {
+    body(context, 0, count);
+    return;
+  }
+  Work work{body, context};
+  moe_executor executor = currentExecutor.load(std::memory_order_acquire);
+  if (executor)
+    executor(currentUser.load(std::memory_order_acquire), runPart, &work,
+             count);
+  else
+    runBuiltin(work, count);
+}
+
+void moe_set_executor(moe_executor executor, void *user) {
+  // The user pointer first: no loop sees the new executor with the old one.
+  currentUser.store(user, std::memory_order_release);
+  currentExecutor.store(executor, std::memory_order_release);
+}
+
+void moe_set_threads(int threads) {
+  requestedThreads.store(std::max(threads, 0), std::memory_order_relaxed);
+}
+
+int64_t moe_clock(void) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}

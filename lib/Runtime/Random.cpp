@@ -1,0 +1,138 @@
+//===- Random.cpp - Random weights for tests ------------------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+// Test data, the same everywhere: element i of weight NAME depends on the seed,
+// NAME and i alone.
+//
+//   mix(z)  the finaliser of splitmix64, as in docs/Spec.md section 3.7
+//   key   = mix(seed + 0x9E3779B97F4A7C15) ^ FNV-1a-64(NAME)
+//   z[i]  = mix(key + 0x9E3779B97F4A7C15 * (i + 1)), wrapping
+//
+// Uniform: ((z >> 40) * 2^-23 - 1) / sqrt(fan in), in f64, rounded to f32, and
+// from there to bf16 or f16 to nearest, ties to even.
+// Exact: ((z >> 32) mod 9 - 4) * 2^-s, s the smallest number with
+// 4^(s-2) >= fan in, so that no value exceeds 1/sqrt(fan in).
+// Weights of integers: (z >> 32) mod 9 - 4, and without the - 4 for u8.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Layer.h"
+#include "Status.h"
+
+#include <cmath>
+#include <cstring>
+#include <mutex>
+
+namespace moe::runtime {
+
+static uint64_t mix(uint64_t z) {
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
+  return z ^ (z >> 31);
+}
+
+static constexpr uint64_t step = 0x9E3779B97F4A7C15;
+
+static uint64_t fnv1a(const std::string &text) {
+  uint64_t hash = 0xCBF29CE484222325;
+  for (unsigned char c : text)
+    hash = (hash ^ c) * 0x100000001B3;
+  return hash;
+}
+
+namespace {
+struct Fill {
+  uint64_t key;
+  double scale; ///< bound, or unit of the exact values
+  bool exact;
+  DType type;
+  void *to;
+
+  int64_t small(uint64_t i) const {
+    return static_cast<int64_t>((mix(key + step * (i + 1)) >> 32) % 9) - 4;
+  }
+  double value(uint64_t i) const {
+    if (exact)
+      return double(small(i)) * scale;
+    uint64_t bits = mix(key + step * (i + 1)) >> 40;
+    return (double(bits) * 0x1p-23 - 1) * scale;
+  }
+};
+} // namespace
+
+template <typename Element, typename Value>
+static void fillRange(const Fill &fill, int64_t begin, int64_t end,
+                      Value &&value) {
+  Element *to = static_cast<Element *>(fill.to);
+  for (int64_t i = begin; i < end; ++i)
+    to[i] = static_cast<Element>(value(static_cast<uint64_t>(i)));
+}
+
+static void fillPart(void *context, int64_t begin, int64_t end) {
+  const Fill &fill = *static_cast<const Fill *>(context);
+  auto real = [&](uint64_t i) { return fill.value(i); };
+  auto whole = [&](uint64_t i) { return fill.small(i); };
+  switch (fill.type) {
+  case DType::f32:
+    return fillRange<float>(fill, begin, end, real);
+  case DType::f64:
+    return fillRange<double>(fill, begin, end, real);
+  case DType::bf16:
+    return fillRange<uint16_t>(fill, begin, end, [&](uint64_t i) {
+      return toBf16(static_cast<float>(fill.value(i)));
+    });
+  case DType::f16:
+    return fillRange<uint16_t>(fill, begin, end, [&](uint64_t i) {
+      return toF16(static_cast<float>(fill.value(i)));
+    });
+  case DType::i8:
+    return fillRange<int8_t>(fill, begin, end, whole);
+  case DType::u8:
+    return fillRange<uint8_t>(fill, begin, end,
+                              [&](uint64_t i) { return fill.small(i) + 4; });
+  case DType::i32:
+    return fillRange<int32_t>(fill, begin, end, whole);
+  case DType::i64:
+    return fillRange<int64_t>(fill, begin, end, whole);
+  }
+}
+
+/// 2^-s of the exact values.
+static double exactUnit(int64_t fanIn) {
+  int s = 2;
+  while (s < 33 && (int64_t(1) << 2 * (s - 2)) < fanIn)
+    ++s;
+  return std::ldexp(1.0, -s);
+}
+
+static void randomize(moe_layer &layer, uint64_t seed, bool exact) {
+  const Manifest &manifest = layer.manifest();
+  std::lock_guard<std::shared_mutex> lock(layer.weights->mutex);
+  // All memory first: with it, nothing below can fail.
+  for (size_t i = 0; i < manifest.weights.size(); ++i)
+    layer.weights->slots[i].data.ensure(manifest.weights[i].byteSize);
+  for (size_t i = 0; i < manifest.weights.size(); ++i) {
+    const Weight &weight = manifest.weights[i];
+    SharedWeights::Slot &slot = layer.weights->slots[i];
+    double scale =
+        exact ? exactUnit(weight.fanIn) : 1 / std::sqrt(double(weight.fanIn));
+    Fill fill{mix(seed + step) ^ fnv1a(weight.name), scale, exact, weight.dtype,
+              slot.data.data()};
+    moe_parallel_for(fillPart, &fill, weight.byteSize / bytes(weight.dtype));
+    ++slot.version;
+  }
+}
+
+} // namespace moe::runtime
+
+using namespace moe::runtime;
+
+moe_status moe_layer_randomize(moe_layer *layer, uint64_t seed, int exact) {
+  return guard([&] {
+    requireSet(layer, "layer");
+    randomize(*layer, seed, exact != 0);
+  });
+}

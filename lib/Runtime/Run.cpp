@@ -1,0 +1,135 @@
+//===- Run.cpp - Runs a function of a package -----------------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+// Check, lay out, call, report. Nothing is allocated once a layer has run at
+// the same sizes or larger ones.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Layer.h"
+#include "Status.h"
+
+#include <cstring>
+
+namespace moe::runtime {
+
+static void requireWeights(const moe_layer &layer, const Function &function) {
+  for (const Argument &argument : function.arguments) {
+    int weight = -1;
+    if (argument.role == Role::weight)
+      weight = argument.index;
+    else if (argument.role == Role::state)
+      weight = layer.manifest().state[argument.index].initialWeight;
+    if (weight >= 0 && !layer.weights->slots[weight].version)
+      fail(MOE_WEIGHT_MISSING, "function '", function.name, "': weight '",
+           layer.manifest().weights[weight].name, "' was never set");
+  }
+}
+
+static int64_t workspaceBytes(const Function &function,
+                              const FunctionState &state) {
+  std::optional<int64_t> total = function.workspaceConstant;
+  for (size_t i = 0; total && i < state.sizes.size(); ++i) {
+    std::optional<int64_t> part =
+        multiply(function.workspacePer[i], state.sizes[i]);
+    total = part ? add(*total, *part) : std::nullopt;
+  }
+  if (!total)
+    fail(MOE_SHAPE_MISMATCH, "function '", function.name,
+         "': the size of its workspace overflows");
+  return *total;
+}
+
+/// Buffers of the layer's own for plans and unwanted outputs, and pointers to
+/// everything. Those of the caller's tensors are there already.
+static void layOut(moe_layer &layer, const Function &function,
+                   const DLTensor *const *outputs, FunctionState &state) {
+  size_t output = 0, count = function.arguments.size();
+  for (size_t i = 0; i < count; ++i) {
+    const Argument &argument = function.arguments[i];
+    switch (argument.role) {
+    case Role::input:
+      continue;
+    case Role::weight:
+      state.pointers[i] = layer.weights->slots[argument.index].data.data();
+      continue;
+    case Role::state:
+      state.pointers[i] = layer.state[argument.index].data.data();
+      continue;
+    case Role::output:
+      if (outputs && outputs[output++])
+        continue;
+      break;
+    case Role::plan:
+      break;
+    }
+    std::optional<int64_t> size = byteCount(
+        state.shapes[i].data(), state.shapes[i].size(), argument.dtype);
+    if (!size)
+      fail(MOE_SHAPE_MISMATCH, "tensor '", argument.name, "': its shape ",
+           describe(state.shapes[i]), " overflows");
+    state.buffers[i].ensure(*size);
+    state.pointers[i] = state.buffers[i].data();
+    if (argument.name == "status" || argument.name == "clock")
+      std::memset(state.pointers[i], 0, *size);
+  }
+  layer.workspace.ensure(workspaceBytes(function, state));
+  state.pointers[count] = layer.workspace.data();
+}
+
+static void checkStatus(const Function &function, const FunctionState &state) {
+  int i = function.find("status");
+  if (i < 0 || function.arguments[i].role != Role::plan)
+    return;
+  int32_t status;
+  std::memcpy(&status, state.buffers[i].data(), sizeof status);
+  if (!status)
+    return;
+  bool tokens = false;
+  for (const std::string &size : function.sizes)
+    tokens |= size == "T";
+  fail(MOE_NOT_FINITE, "function '", function.name,
+       "': ", tokens ? "token " : "element ", status - int64_t(1),
+       " is not finite");
+}
+
+static void run(moe_layer &layer, const std::string &name,
+                const DLTensor *const *inputs, const DLTensor *const *outputs) {
+  int index = layer.manifest().findFunction(name);
+  if (index < 0)
+    fail(MOE_NOT_FOUND, "'", layer.manifest().name, "' has no function '", name,
+         "'");
+  const Function &function = layer.manifest().functions[index];
+  FunctionState &state = layer.functions[index];
+  std::shared_lock<std::shared_mutex> lock(layer.weights->mutex);
+  requireWeights(layer, function);
+  // From here on the old plan is gone, and on failure there is none.
+  state.lastRun = 0;
+  solveSizes(function, inputs, outputs, state);
+  layOut(layer, function, outputs, state);
+  refreshState(layer);
+  int64_t start = moe_clock();
+  layer.package->entries[index](state.sizes.data(), state.pointers.data());
+  int64_t end = moe_clock();
+  state.lastRun = ++layer.runs;
+  if (name == "forward")
+    layer.forwardSeconds = double(end - start) * 1e-9;
+  checkStatus(function, state);
+}
+
+} // namespace moe::runtime
+
+using namespace moe::runtime;
+
+moe_status moe_layer_run(moe_layer *layer, const char *function,
+                         const DLTensor *const *inputs,
+                         const DLTensor *const *outputs) {
+  return guard([&] {
+    requireSet(layer, "layer");
+    requireSet(function, "function");
+    run(*layer, function, inputs, outputs);
+  });
+}

@@ -1,0 +1,72 @@
+//===- Codegen.cpp - The LLVM dialect to machine code ---------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "moe/Target/CPU/CPU.h"
+
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Target/TargetMachine.h"
+
+using namespace llvm;
+using namespace moe;
+
+static void optimize(Module &module, TargetMachine &machine) {
+  LoopAnalysisManager loops;
+  FunctionAnalysisManager functions;
+  CGSCCAnalysisManager callGraph;
+  ModuleAnalysisManager modules;
+  PassBuilder builder(&machine);
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(callGraph);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, callGraph, modules);
+  builder.buildPerModuleDefaultPipeline(OptimizationLevel::O3)
+      .run(module, modules);
+}
+
+Expected<std::unique_ptr<Module>>
+CPUTarget::translate(mlir::ModuleOp module, LLVMContext &context,
+                     function_ref<void(Module &)> extend) const {
+  mlir::registerBuiltinDialectTranslation(*module.getContext());
+  mlir::registerLLVMDialectTranslation(*module.getContext());
+  std::unique_ptr<Module> result =
+      mlir::translateModuleToLLVMIR(module, context, "moe");
+  if (!result)
+    return createStringError("the module cannot be translated to LLVM IR");
+  result->setDataLayout(machine->createDataLayout());
+  result->setTargetTriple(machine->getTargetTriple());
+  extend(*result);
+  for (Function &function : *result) {
+    function.addFnAttr("target-cpu", machine->getTargetCPU());
+    function.addFnAttr("target-features", machine->getTargetFeatureString());
+    if (function.isDeclaration())
+      continue;
+    function.setDoesNotThrow();
+    // Without it, CPUs whose LLVM model prefers narrow vectors split ours.
+    function.addFnAttr("prefer-vector-width",
+                       std::to_string(vectorWidth() * 32));
+  }
+  optimize(*result, *machine);
+  return result;
+}
+
+Expected<SmallString<0>> CPUTarget::emit(Module &module, Output output) const {
+  SmallString<0> buffer;
+  raw_svector_ostream stream(buffer);
+  legacy::PassManager passes;
+  auto type = output == Output::assembly ? CodeGenFileType::AssemblyFile
+                                         : CodeGenFileType::ObjectFile;
+  if (machine->addPassesToEmitFile(passes, stream, nullptr, type))
+    return createStringError("no machine code for " + triple());
+  passes.run(module);
+  return buffer;
+}

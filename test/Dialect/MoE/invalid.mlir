@@ -1,0 +1,944 @@
+// Every diagnostic of the verifiers, under the number of its constraint in
+// docs/Spec.md.
+
+// RUN: moe-opt %s --split-input-file --verify-diagnostics
+
+//===----------------------------------------------------------------------===//
+// [O1] Shapes
+//===----------------------------------------------------------------------===//
+
+// Both sides are named, the first one where it is defined.
+// expected-note @below {{'x' has D = 8}}
+func.func @size(%x: tensor<?x8xf32>, %w: tensor<4x9xf32>) {
+  // expected-error @below {{'moe.router' op expected 'weight' of shape [N, D] with D = 8, found 'tensor<4x9xf32>'}}
+  %0 = moe.router %x, %w : (tensor<?x8xf32>, tensor<4x9xf32>) -> tensor<?x4xf32>
+  return
+}
+
+// -----
+
+func.func @size_of_attribute(%logits: tensor<?x5xf32>) {
+  // expected-error @below {{expected 'input' of shape [T, N] with N = 4, found 'tensor<?x5xf32>'}}
+  %0:2 = moe.select %logits <experts = 3, top_k = 2, null_experts = 1>
+      : (tensor<?x5xf32>) -> (tensor<?x2xi32>, tensor<?x2xf32>)
+  return
+}
+
+// -----
+
+func.func @number(%r: tensor<?x8xf32>, %l: tensor<?x2xf32>) {
+  // expected-error @below {{expected 'logits' of shape [T, 1], found 'tensor<?x2xf32>'}}
+  %0 = moe.mix %r, %r logits %l sigmoid
+      : (tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x2xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+func.func @rank(%x: tensor<f32>, %w: tensor<4x8xf32>) {
+  // expected-error @below {{expected 'x' of shape [T, D], found 'tensor<f32>'}}
+  %0 = moe.router %x, %w : (tensor<f32>, tensor<4x8xf32>) -> tensor<?x4xf32>
+  return
+}
+
+// -----
+
+func.func @encoding(%v: tensor<?x4xf32, "sparse">) {
+  // expected-error @below {{expected 'values' without an encoding, found 'tensor<?x4xf32, "sparse">'}}
+  %0 = moe.check_finite %v : (tensor<?x4xf32, "sparse">) -> tensor<i32>
+  return
+}
+
+// -----
+
+// A dimension of 0 does not make the others right.
+func.func @elements(%v: tensor<4611686018427387903x2x0xf32>) {
+  // expected-error @below {{expected 'sum' of fewer than 2^62 elements, found}}
+  %0 = moe.accumulate %v, %v
+      : (tensor<4611686018427387903x2x0xf32>, tensor<4611686018427387903x2x0xf32>)
+      -> tensor<4611686018427387903x2x0xf32>
+  return
+}
+
+// -----
+
+// [O1]
+func.func @op(%v: tensor<?x4xf32>) {
+  // expected-error @below {{expected 'status' of shape [], found 'tensor<1xi32>'}}
+  %0 = moe.check_finite %v : (tensor<?x4xf32>) -> tensor<1xi32>
+  return
+}
+
+// -----
+
+// [O1]
+func.func @op(%i: tensor<3x2xi32>, %w: tensor<3x2xf32>) {
+  // expected-error @below {{expected 'rows' of shape [T*K] with T*K = 6, found 'tensor<5xi32>'}}
+  %0:4 = moe.group %i, %w {experts = 4 : i64} : (tensor<3x2xi32>, tensor<3x2xf32>)
+      -> (tensor<5xi32>, tensor<5xi32>, tensor<3x2xi32>, tensor<4xi32>)
+  return
+}
+
+// -----
+
+// [O1]
+func.func @op(%i: tensor<?x2xi32>, %w: tensor<?x2xf32>) {
+  // expected-error @below {{expected 'offsets' of shape [E+1] with E+1 = 5, found 'tensor<4xi32>'}}
+  %0:4 = moe.group %i, %w {experts = 4 : i64} : (tensor<?x2xi32>, tensor<?x2xf32>)
+      -> (tensor<?xi32>, tensor<4xi32>, tensor<?x2xi32>, tensor<4xi32>)
+  return
+}
+
+// -----
+
+// [O1]
+func.func @op(%x: tensor<?x8xf32>, %r: tensor<?xi32>, %w: tensor<?x3xf32>) {
+  // expected-error @below {{expected 'weights' of shape [T, K] with K = 2, found 'tensor<?x3xf32>'}}
+  %0 = moe.dispatch %x, %r weights %w {slots = 2 : i64}
+      : (tensor<?x8xf32>, tensor<?xi32>, tensor<?x3xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// [O1]
+func.func @op(%x: tensor<?x8xf32>, %w: tensor<4x8xf32>, %o: tensor<5xi32>) {
+  // expected-error @below {{expected 'weights #0' of shape [E, O, M], found 'tensor<4x8xf32>'}}
+  %0 = moe.grouped_matmul %x, %w offsets %o
+      : (tensor<?x8xf32>, tensor<4x8xf32>, tensor<5xi32>) -> tensor<?x4xf32>
+  return
+}
+
+// -----
+
+// [O1]
+func.func @op(%x: tensor<?x8xf32>, %w: tensor<4x6x8xf32>) {
+  // expected-error @below {{expected 'weights #0' of shape [O, M], found 'tensor<4x6x8xf32>'}}
+  %0 = moe.grouped_matmul %x, %w : (tensor<?x8xf32>, tensor<4x6x8xf32>) -> tensor<?x6xf32>
+  return
+}
+
+// -----
+
+// [O1]
+func.func @op(%x: tensor<?x8xf32>, %w: tensor<4x6x8xf32>, %o: tensor<4xi32>) {
+  // expected-error @below {{expected 'offsets' of shape [E+1] with E+1 = 5, found 'tensor<4xi32>'}}
+  %0 = moe.grouped_matmul %x, %w offsets %o
+      : (tensor<?x8xf32>, tensor<4x6x8xf32>, tensor<4xi32>) -> tensor<?x6xf32>
+  return
+}
+
+// -----
+
+// [O1]
+// expected-note @below {{'weights #0' has O = 6}}
+func.func @op(%x: tensor<?x8xf32>, %w: tensor<6x8xf32>, %b: tensor<5xf32>) {
+  // expected-error @below {{expected 'biases #0' of shape [O] with O = 6, found 'tensor<5xf32>'}}
+  %0 = moe.grouped_matmul %x, %w bias %b
+      : (tensor<?x8xf32>, tensor<6x8xf32>, tensor<5xf32>) -> tensor<?x6xf32>
+  return
+}
+
+// -----
+
+// [O1]
+// expected-note @below {{'gather' has R = 6}}
+func.func @op(%x: tensor<3x8xf32>, %w: tensor<6x8xf32>, %g: tensor<6xi32>) {
+  // expected-error @below {{expected 'ys' of shape [R, O] with R = 6, found 'tensor<3x6xf32>'}}
+  %0 = moe.grouped_matmul %x, %w gather %g {slots = 2 : i64}
+      : (tensor<3x8xf32>, tensor<6x8xf32>, tensor<6xi32>) -> tensor<3x6xf32>
+  return
+}
+
+// -----
+
+// [O1]
+// expected-note @below {{'inputs #0' has I = 8}}
+func.func @op(%a: tensor<?x8xf32>, %b: tensor<?x9xf32>) {
+  // expected-error @below {{expected 'inputs #1' of shape [R, I] with I = 8, found 'tensor<?x9xf32>'}}
+  %0 = moe.activate %a, %b : (tensor<?x8xf32>, tensor<?x9xf32>) -> tensor<?x8xf32> {
+  ^bb0(%g: f32, %u: f32):
+    moe.yield %u
+  }
+  return
+}
+
+// -----
+
+// [O1]
+// expected-note @below {{'positions' has K = 2}}
+func.func @op(%ys: tensor<?x8xf32>, %p: tensor<?x2xi32>, %i: tensor<?x3xi32>, %w: tensor<?x2xf32>) {
+  // expected-error @below {{expected 'indices' of shape [T, K] with K = 2, found 'tensor<?x3xi32>'}}
+  %0 = moe.combine %ys, %p, %i, %w {experts = 4 : i64}
+      : (tensor<?x8xf32>, tensor<?x2xi32>, tensor<?x3xi32>, tensor<?x2xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// [O1]
+func.func @op(%l: tensor<?x4xf32>, %i: tensor<?x2xi32>) {
+  // expected-error @below {{expected 'loss' of shape [], found 'tensor<1xf32>'}}
+  %0 = moe.loss router_z %l, %i {coefficient = 1.0 : f64}
+      : (tensor<?x4xf32>, tensor<?x2xi32>) -> tensor<1xf32>
+  return
+}
+
+// -----
+
+// [O1]
+func.func @op(%c: tensor<2x4xi32>) {
+  // expected-error @below {{expected 'counts' of shape [N], found 'tensor<2x4xi32>'}}
+  %0 = moe.imbalance %c : (tensor<2x4xi32>) -> tensor<f32>
+  return
+}
+
+// -----
+
+// [O1]
+// expected-note @below {{'bias' has N = 4}}
+func.func @op(%b: tensor<4xf32>, %l: tensor<5xi64>) {
+  // expected-error @below {{expected 'loads' of shape [N] with N = 4, found 'tensor<5xi64>'}}
+  %0:2 = moe.rebalance %b, %l {rate = 0.1 : f64}
+      : (tensor<4xf32>, tensor<5xi64>) -> (tensor<4xf32>, tensor<4xi64>)
+  return
+}
+
+// -----
+
+// [O1]
+func.func @op() {
+  // expected-error @below {{expected 'time' of shape [], found 'tensor<3xi64>'}}
+  %0 = moe.clock : () -> tensor<3xi64>
+  return
+}
+
+// -----
+
+// [O1]
+func.func @op(%v: tensor<65xf32>) {
+  // expected-error @below {{expected 'data' of shape [ceil(n/2)] with ceil(n/2) = 33, found 'tensor<32xi8>'}}
+  %0:3 = moe.quantize %v <kind = mxfp4, block = 32>
+      : (tensor<65xf32>) -> (tensor<32xi8>, tensor<3xi8>, tensor<i32>)
+  return
+}
+
+// -----
+
+// [O1]
+func.func @op(%v: tensor<65xf32>) {
+  // expected-error @below {{expected 'status' of shape [], found 'tensor<2xi32>'}}
+  %0:3 = moe.quantize %v <kind = int8, block = 64>
+      : (tensor<65xf32>) -> (tensor<65xi8>, tensor<2xf32>, tensor<2xi32>)
+  return
+}
+
+// -----
+
+// [O1]: the number of blocks follows from the number of packed bytes.
+func.func @op(%d: tensor<33xi8>, %s: tensor<2xi8>) {
+  // expected-error @below {{expected 'scales' of shape [ceil(n/block)] with ceil(n/block) = 3, found 'tensor<2xi8>'}}
+  %0 = moe.dequantize %d, %s <kind = mxfp4, block = 32>
+      : (tensor<33xi8>, tensor<2xi8>) -> tensor<?xf32>
+  return
+}
+
+// -----
+
+// [O1]
+// expected-note @below {{'sum' has d1 = 4}}
+func.func @op(%a: tensor<2x4xf32>, %b: tensor<2x5xf32>) {
+  // expected-error @below {{expected 'values' of shape [d0, d1] with d1 = 4, found 'tensor<2x5xf32>'}}
+  %0 = moe.accumulate %a, %b : (tensor<2x4xf32>, tensor<2x5xf32>) -> tensor<2x4xf32>
+  return
+}
+
+// -----
+
+// [O1]
+// expected-note @below {{'sets' has n = 5}}
+func.func @op(%s: tensor<2x5xf32>) {
+  // expected-error @below {{expected 'mean' of shape [n] with n = 5, found 'tensor<4xf32>'}}
+  %0:2 = moe.average %s : (tensor<2x5xf32>) -> (tensor<4xf32>, tensor<i32>)
+  return
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// [O2] Elementwise regions
+//===----------------------------------------------------------------------===//
+
+// [O2]: two blocks.
+func.func @region(%x: tensor<?x8xf32>) {
+  // expected-error @below {{expected region 'score' of one block, found 2}}
+  "moe.select"(%x) <{operandSegmentSizes = array<i32: 1, 0, 0, 0, 0>,
+      router = #moe.router<experts = 8, top_k = 1, score = function>}> ({
+  ^bb0(%v: f32):
+    moe.yield %v
+  ^bb1:
+    moe.yield %v
+  }) : (tensor<?x8xf32>) -> (tensor<?x1xi32>, tensor<?x1xf32>)
+  return
+}
+
+// -----
+
+// [O2]: the wrong number of arguments.
+func.func @region(%x: tensor<?x8xf32>) {
+  // expected-error @below {{expected region 'body' with 1 argument of type f32, found ('f32', 'f32')}}
+  %0 = moe.activate %x : (tensor<?x8xf32>) -> tensor<?x8xf32> {
+  ^bb0(%v: f32, %w: f32):
+    moe.yield %v
+  }
+  return
+}
+
+// -----
+
+// [O2]: arguments of another type.
+func.func @region(%x: tensor<?x8xf32>) {
+  // expected-error @below {{expected region 'body' with 1 argument of type f32, found ('f64')}}
+  %0 = moe.activate %x : (tensor<?x8xf32>) -> tensor<?x8xf32> {
+  ^bb0(%v: f64):
+    %t = arith.truncf %v : f64 to f32
+    moe.yield %t
+  }
+  return
+}
+
+// -----
+
+// [O2]: the terminator of something else.
+func.func @region(%x: tensor<?x8xf32>) {
+  // expected-error @below {{expected region 'body' to end in 'moe.yield', found 'llvm.unreachable'}}
+  %0 = moe.activate %x : (tensor<?x8xf32>) -> tensor<?x8xf32> {
+  ^bb0(%v: f32):
+    llvm.unreachable
+  }
+  return
+}
+
+// -----
+
+// [O2]: a side effect.
+func.func @region(%x: tensor<?x8xf32>) {
+  // expected-error @below {{expected elementwise operations on scalars in region 'body', found 'vector.print'}}
+  %0 = moe.activate %x : (tensor<?x8xf32>) -> tensor<?x8xf32> {
+  ^bb0(%v: f32):
+    // expected-note @below {{which is here}}
+    vector.print %v : f32
+    moe.yield %v
+  }
+  return
+}
+
+// -----
+
+// [O2]: a nested region.
+func.func @region(%x: tensor<?x8xf32>) {
+  // expected-error @below {{expected elementwise operations on scalars in region 'body', found 'scf.if'}}
+  %0 = moe.activate %x : (tensor<?x8xf32>) -> tensor<?x8xf32> {
+  ^bb0(%v: f32):
+    %c = arith.constant true
+    // expected-note @below {{which is here}}
+    %s = scf.if %c -> f32 {
+      scf.yield %v : f32
+    } else {
+      scf.yield %v : f32
+    }
+    moe.yield %s
+  }
+  return
+}
+
+// -----
+
+// [O2]: vectors.
+func.func @region(%x: tensor<?x8xf32>) {
+  // expected-error @below {{expected elementwise operations on scalars in region 'body', found 'arith.constant'}}
+  %0 = moe.activate %x : (tensor<?x8xf32>) -> tensor<?x8xf32> {
+  ^bb0(%v: f32):
+    // expected-note @below {{which is here}}
+    %c = arith.constant dense<0.0> : vector<4xf32>
+    moe.yield %v
+  }
+  return
+}
+
+// -----
+
+// [O2]: the epilogue of a product.
+func.func @region(%x: tensor<?x8xf32>) {
+  // expected-error @below {{expected region 'epilogue' with 1 argument of type f32, found ()}}
+  %0 = moe.grouped_matmul %x, %x : (tensor<?x8xf32>, tensor<?x8xf32>) -> tensor<?x?xf32> {
+    %c = arith.constant 0.0 : f32
+    moe.yield %c
+  }
+  return
+}
+
+// -----
+
+// [O2]: a value from outside.
+func.func @region(%x: tensor<?x8xf32>) {
+  %c = arith.constant 2.0 : f32
+  // expected-note @below {{required by region isolation constraints}}
+  %0 = moe.activate %x : (tensor<?x8xf32>) -> tensor<?x8xf32> {
+  ^bb0(%v: f32):
+    // expected-error @below {{using value defined outside the region}}
+    %s = arith.mulf %v, %c : f32
+    moe.yield %s
+  }
+  return
+}
+
+// -----
+
+// [O2]: no block at all.
+func.func @region(%x: tensor<?x8xf32>) {
+  // expected-error @below {{region #0 ('body') failed to verify constraint: region with 1 blocks}}
+  %0 = moe.activate %x : (tensor<?x8xf32>) -> tensor<?x8xf32> {
+  }
+  return
+}
+
+// -----
+
+// [O2]: a block without an end.
+func.func @region(%x: tensor<?x8xf32>) {
+  // expected-error @below {{empty block: expect at least a terminator}}
+  %0 = "moe.activate"(%x) ({
+  ^bb0(%v: f32):
+  }) : (tensor<?x8xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// [O2]: a yield elsewhere.
+func.func @yield(%v: f32) {
+  // expected-error @below {{expects parent op to be one of 'moe.select, moe.grouped_matmul, moe.activate'}}
+  moe.yield %v
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// [O3] to [O10] Attributes
+//===----------------------------------------------------------------------===//
+
+// [O3]
+// expected-error @below {{expected 'experts' from 1 to 2147483647, found 0}}
+func.func private @attribute() attributes {a = #moe.router<experts = 0, top_k = 1>}
+
+// -----
+
+// [O3]
+// expected-error @below {{expected 'experts' from 1 to 2147483647, found -9223372036854775808}}
+func.func private @attribute() attributes {a = #moe.router<experts = -9223372036854775808, top_k = 1>}
+
+// -----
+
+// [O3]
+// expected-error @below {{expected 'null_experts' from 0 to 0, found 1}}
+func.func private @attribute() attributes {a = #moe.router<experts = 2147483647, top_k = 1, null_experts = 1>}
+
+// -----
+
+// [O3]
+// expected-error @below {{expected 'top_k' from 1 to 5, found 6}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 6, null_experts = 1>}
+
+// -----
+
+// [O4]
+// expected-error @below {{expected 'eps' to be a finite number, found NaN}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 2, eps = 0x7FF8000000000000>}
+
+// -----
+
+// [O4]
+// expected-error @below {{expected 'scale' to be a finite number, found +Inf}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 2, scale = 0x7FF0000000000000>}
+
+// -----
+
+// [O4]
+// expected-error @below {{expected 'lambda' to be a finite number, found -Inf}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 2, lambda = 0xFFF0000000000000>}
+
+// -----
+
+// [O4]
+// expected-error @below {{expected 'factor' to be a finite number from 0, found -1}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 2, factor = -1.0>}
+
+// -----
+
+// [O3]
+// expected-error @below {{expected 'count' from 1 to 2147483647, found 0}}
+func.func private @attribute() attributes {a = #moe.groups<count = 0, keep = 1>}
+
+// -----
+
+// [O5]
+// expected-error @below {{expected 'keep' from 1 to 2, found 3}}
+func.func private @attribute() attributes {a = #moe.groups<count = 2, keep = 3>}
+
+// -----
+
+// [O5]
+// expected-error @below {{expected a number of groups that divides 4, found 3}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 2, groups = <count = 3, keep = 1>>}
+
+// -----
+
+// [O5]
+// expected-error @below {{expected the kept groups to hold at least 3 experts, found 2}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 3, groups = <count = 2, keep = 1>>}
+
+// -----
+
+// [O5]
+// expected-error @below {{expected groups of at least 2 for sum_top2, found 1}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 2, groups = <count = 4, keep = 2>>}
+
+// -----
+
+// [O6]
+// expected-error @below {{expected strategy learned or similarity with groups}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 2, strategy = random, groups = <count = 2, keep = 1>>}
+
+// -----
+
+// [O6]
+// expected-error @below {{expected score_on = all with groups, found selected}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 2, score_on = selected, groups = <count = 2, keep = 1>>}
+
+// -----
+
+// [O6]
+// expected-error @below {{expected no groups with balancing = round_robin}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 2, balancing = round_robin, groups = <count = 2, keep = 1>>}
+
+// -----
+
+// [O7]
+// expected-error @below {{expected default balancing, score, score_on, renormalize and null_experts with strategy = hash}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 2, strategy = hash, renormalize = add>}
+
+// -----
+
+// [O8]
+// expected-error @below {{expected default score_on, renormalize and null_experts with balancing = expert_choice}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 2, balancing = expert_choice, score_on = selected>}
+
+// -----
+
+// [O8]
+// expected-error @below {{expected no null_experts with balancing = round_robin, found 2}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 2, null_experts = 2, balancing = round_robin>}
+
+// -----
+
+// [O3]
+// expected-error @below {{expected 'tokens' from 0 to 2147483647, found -1}}
+func.func private @attribute() attributes {a = #moe.capacity<tokens = -1>}
+
+// -----
+
+// [O4]
+// expected-error @below {{expected 'factor' to be a finite number from 0, found -0.5}}
+func.func private @attribute() attributes {a = #moe.capacity<factor = -0.5>}
+
+// -----
+
+// [O9]
+// expected-error @below {{expected one of 'tokens' and 'factor', found both}}
+func.func private @attribute() attributes {a = #moe.capacity<tokens = 1, factor = 1.0>}
+
+// -----
+
+// [O9]
+// expected-error @below {{expected one of 'tokens' and 'factor', found neither}}
+func.func private @attribute() attributes {a = #moe.capacity<priority = probability>}
+
+// -----
+
+// [O3]
+// expected-error @below {{expected 'block' from 1 to 1048576, found 0}}
+func.func private @attribute() attributes {a = #moe.quant<kind = int8, block = 0>}
+
+// -----
+
+// [O10]
+// expected-error @below {{expected blocks of 32 with mxfp4, found 64}}
+func.func private @attribute() attributes {a = #moe.quant<kind = mxfp4, block = 64>}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// [O3], [O4] Numbers of operations
+//===----------------------------------------------------------------------===//
+
+// [O4]
+func.func @op(%x: tensor<?x8xf32>, %w: tensor<4x8xf32>) {
+  // expected-error @below {{expected 'softcap' to be a finite number from 0, found -1}}
+  %0 = moe.router %x, %w {softcap = -1.0 : f64}
+      : (tensor<?x8xf32>, tensor<4x8xf32>) -> tensor<?x4xf32>
+  return
+}
+
+// -----
+
+// [O4]
+func.func @op(%x: tensor<?x8xf32>, %w: tensor<4x8xf32>) {
+  // expected-error @below {{expected 'temperature' to be a finite number above 0, found 0}}
+  %0 = moe.router %x, %w {cosine, temperature = 0.0 : f64}
+      : (tensor<?x8xf32>, tensor<4x8xf32>) -> tensor<?x4xf32>
+  return
+}
+
+// -----
+
+// [O3]
+func.func @op(%i: tensor<?x2xi32>, %w: tensor<?x2xf32>) {
+  // expected-error @below {{expected 'experts' from 1 to 2147483647, found -1}}
+  %0:4 = moe.group %i, %w {experts = -1 : i64} : (tensor<?x2xi32>, tensor<?x2xf32>)
+      -> (tensor<?xi32>, tensor<?xi32>, tensor<?x2xi32>, tensor<?xi32>)
+  return
+}
+
+// -----
+
+// [O3]
+func.func @op(%i: tensor<?x2xi32>, %w: tensor<?x2xf32>) {
+  // expected-error @below {{expected 'null_experts' from 0 to 2147483643, found -1}}
+  %0:4 = moe.group %i, %w {experts = 4 : i64, null_experts = -1 : i64} : (tensor<?x2xi32>, tensor<?x2xf32>)
+      -> (tensor<?xi32>, tensor<?xi32>, tensor<?x2xi32>, tensor<?xi32>)
+  return
+}
+
+// -----
+
+// [O3]
+func.func @op(%x: tensor<?x8xf32>, %r: tensor<?xi32>) {
+  // expected-error @below {{expected 'slots' from 1 to 2147483647, found 0}}
+  %0 = moe.dispatch %x, %r {slots = 0 : i64} : (tensor<?x8xf32>, tensor<?xi32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// [O3]
+func.func @op(%x: tensor<?x8xf32>, %w: tensor<4x8xf32>) {
+  // expected-error @below {{expected 'slots' from 1 to 2147483647, found -1}}
+  %0 = moe.grouped_matmul %x, %w {slots = -1 : i64}
+      : (tensor<?x8xf32>, tensor<4x8xf32>) -> tensor<?x4xf32>
+  return
+}
+
+// -----
+
+// [O3]
+func.func @op(%ys: tensor<?x8xf32>, %p: tensor<?x2xi32>, %w: tensor<?x2xf32>) {
+  // expected-error @below {{expected 'experts' from 1 to 2147483647, found 0}}
+  %0 = moe.combine %ys, %p, %p, %w {experts = 0 : i64}
+      : (tensor<?x8xf32>, tensor<?x2xi32>, tensor<?x2xi32>, tensor<?x2xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// [O4]
+func.func @op(%l: tensor<?x4xf32>, %i: tensor<?x2xi32>) {
+  // expected-error @below {{expected 'coefficient' to be a finite number from 0, found -1}}
+  %0 = moe.loss router_z %l, %i {coefficient = -1.0 : f64}
+      : (tensor<?x4xf32>, tensor<?x2xi32>) -> tensor<f32>
+  return
+}
+
+// -----
+
+// [O4]
+func.func @op(%b: tensor<4xf32>, %l: tensor<4xi64>) {
+  // expected-error @below {{expected 'rate' to be a finite number, found NaN}}
+  %0:2 = moe.rebalance %b, %l {rate = 0x7FF8000000000000 : f64}
+      : (tensor<4xf32>, tensor<4xi64>) -> (tensor<4xf32>, tensor<4xi64>)
+  return
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// [O11] to [O14] Router, select
+//===----------------------------------------------------------------------===//
+
+// [O11]
+func.func @op(%x: tensor<?x8xf32>, %w: tensor<4x8xf32>) {
+  // expected-error @below {{expected 'round' to be f32, bf16 or f16, found 'f64'}}
+  %0 = moe.router %x, %w {round = f64}
+      : (tensor<?x8xf32>, tensor<4x8xf32>) -> tensor<?x4xf32>
+  return
+}
+
+// -----
+
+// [O12]
+func.func @op(%l: tensor<?x4xbf16>) {
+  // expected-error @below {{expected logits of f32, found 'bf16'}}
+  %0:2 = moe.select %l <experts = 4, top_k = 2>
+      : (tensor<?x4xbf16>) -> (tensor<?x2xi32>, tensor<?x2xf32>)
+  return
+}
+
+// -----
+
+// [O13]
+func.func @op(%l: tensor<?x4xf32>, %b: tensor<4xf32>) {
+  // expected-error @below {{expected no 'bias' with strategy = random and balancing = token_choice}}
+  %0:2 = moe.select %l bias %b <experts = 4, top_k = 2, strategy = random>
+      : (tensor<?x4xf32>, tensor<4xf32>) -> (tensor<?x2xi32>, tensor<?x2xf32>)
+  return
+}
+
+// -----
+
+// [O13]
+func.func @op(%l: tensor<?x4xf32>, %b: tensor<4xf32>) {
+  // expected-error @below {{expected no 'scale' with strategy = random and balancing = token_choice}}
+  %0:2 = moe.select %l scale %b <experts = 4, top_k = 2, strategy = random>
+      : (tensor<?x4xf32>, tensor<4xf32>) -> (tensor<?x2xi32>, tensor<?x2xf32>)
+  return
+}
+
+// -----
+
+// [O13]
+func.func @op(%l: tensor<?x4xf32>) {
+  // expected-error @below {{expected 'ids' with strategy = hash and balancing = token_choice}}
+  %0:2 = moe.select %l <experts = 4, top_k = 2, strategy = hash>
+      : (tensor<?x4xf32>) -> (tensor<?x2xi32>, tensor<?x2xf32>)
+  return
+}
+
+// -----
+
+// [O13]
+func.func @op(%l: tensor<?x4xf32>, %i: tensor<?xi64>) {
+  // expected-error @below {{expected no 'ids' with strategy = learned and balancing = token_choice}}
+  %0:2 = moe.select %l ids %i <experts = 4, top_k = 2>
+      : (tensor<?x4xf32>, tensor<?xi64>) -> (tensor<?x2xi32>, tensor<?x2xf32>)
+  return
+}
+
+// -----
+
+// [O13]
+func.func @op(%l: tensor<?x4xf32>) {
+  // expected-error @below {{expected 'loads' with strategy = learned and balancing = load_aware}}
+  %0:2 = moe.select %l <experts = 4, top_k = 2, balancing = load_aware>
+      : (tensor<?x4xf32>) -> (tensor<?x2xi32>, tensor<?x2xf32>)
+  return
+}
+
+// -----
+
+// [O13]
+func.func @op(%l: tensor<?x4xf32>, %i: tensor<4xi64>) {
+  // expected-error @below {{expected no 'loads' with strategy = learned and balancing = dynamic}}
+  %0:2 = moe.select %l loads %i <experts = 4, top_k = 2, balancing = dynamic>
+      : (tensor<?x4xf32>, tensor<4xi64>) -> (tensor<?x2xi32>, tensor<?x2xf32>)
+  return
+}
+
+// -----
+
+// [O14]
+func.func @op(%l: tensor<?x4xf32>) {
+  // expected-error @below {{expected a region 'score' with score = function}}
+  %0:2 = moe.select %l <experts = 4, top_k = 2, score = function>
+      : (tensor<?x4xf32>) -> (tensor<?x2xi32>, tensor<?x2xf32>)
+  return
+}
+
+// -----
+
+// [O14]
+func.func @op(%l: tensor<?x4xf32>) {
+  // expected-error @below {{expected no region 'score' with score = softmax}}
+  %0:2 = moe.select %l <experts = 4, top_k = 2>
+      : (tensor<?x4xf32>) -> (tensor<?x2xi32>, tensor<?x2xf32>) {
+  ^bb0(%v: f32):
+    moe.yield %v
+  }
+  return
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// [O15] to [O19] Experts
+//===----------------------------------------------------------------------===//
+
+// [O15]
+func.func @op(%x: tensor<?x8xbf16>, %r: tensor<?xi32>) {
+  // expected-error @below {{expected 'xs' of 'bf16', the element type of 'x', found 'f32'}}
+  %0 = moe.dispatch %x, %r {slots = 1 : i64} : (tensor<?x8xbf16>, tensor<?xi32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// [O16]
+func.func @op(%x: tensor<?x8xf32>) {
+  // expected-error @below {{expected at least 1 weight, found 0}}
+  %0 = "moe.grouped_matmul"(%x) <{operandSegmentSizes = array<i32: 1, 0, 0, 0, 0>}> ({
+  }) : (tensor<?x8xf32>) -> tensor<?x4xf32>
+  return
+}
+
+// -----
+
+// [O16]
+func.func @op(%x: tensor<?x8xf32>, %w: tensor<4x8xf32>, %b: tensor<4xf32>) {
+  // expected-error @below {{expected 0 or 1 biases, found 2}}
+  %0 = moe.grouped_matmul %x, %w bias %b, %b
+      : (tensor<?x8xf32>, tensor<4x8xf32>, tensor<4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  return
+}
+
+// -----
+
+// [O16]
+func.func @op(%x: tensor<?x8xf32>, %w: tensor<4x8xf32>) {
+  // expected-error @below {{expected 1 weight without an epilogue, found 2}}
+  %0 = moe.grouped_matmul %x, %w, %w
+      : (tensor<?x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<?x4xf32>
+  return
+}
+
+// -----
+
+// [O16]
+func.func @op(%x: tensor<?x8xf32>, %w: tensor<4x8xf32>, %v: tensor<4x8xbf16>) {
+  // expected-error @below {{expected 'weights #1' of 'f32' like the first, found 'bf16'}}
+  %0 = moe.grouped_matmul %x, %w, %v
+      : (tensor<?x8xf32>, tensor<4x8xf32>, tensor<4x8xbf16>) -> tensor<?x4xf32> {
+  ^bb0(%g: f32, %u: f32):
+    moe.yield %g
+  }
+  return
+}
+
+// -----
+
+// [O17]
+func.func @op() {
+  // expected-error @below {{expected 1 or 2 inputs, found 0}}
+  %0 = "moe.activate"() ({
+    %c = arith.constant 0.0 : f32
+    moe.yield %c
+  }) : () -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// [O18]
+func.func @op(%ys: tensor<?x8xf32>, %p: tensor<?x2xi32>, %w: tensor<?x2xf32>) {
+  // expected-error @below {{expected 'x' with 'pass_through'}}
+  %0 = moe.combine %ys, %p, %p, %w {experts = 4 : i64, pass_through}
+      : (tensor<?x8xf32>, tensor<?x2xi32>, tensor<?x2xi32>, tensor<?x2xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// [O18]
+func.func @op(%ys: tensor<?x8xf32>, %p: tensor<?x2xi32>, %w: tensor<?x2xf32>) {
+  // expected-error @below {{expected no 'unweighted' with 'identity_nulls'}}
+  %0 = moe.combine %ys, %p, %p, %w x %ys {experts = 4 : i64, identity_nulls, unweighted}
+      : (tensor<?x8xf32>, tensor<?x2xi32>, tensor<?x2xi32>, tensor<?x2xf32>, tensor<?x8xf32>)
+      -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// [O19]
+func.func @op(%r: tensor<?x8xf32>, %l: tensor<?x1xf32>) {
+  // expected-error @below {{expected 'shared' with gate sigmoid}}
+  %0 = moe.mix %r logits %l sigmoid : (tensor<?x8xf32>, tensor<?x1xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// [O19]
+func.func @op(%r: tensor<?x8xf32>, %l: tensor<?x1xf32>) {
+  // expected-error @below {{expected 'logits' with gate softmax2}}
+  %0 = moe.mix %r, %r softmax2 : (tensor<?x8xf32>, tensor<?x8xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// [O19]
+func.func @op(%r: tensor<?x8xf32>, %l: tensor<?x1xf32>) {
+  // expected-error @below {{expected no 'logits' with gate none}}
+  %0 = moe.mix %r logits %l none : (tensor<?x8xf32>, tensor<?x1xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// [O20] to [O22] Averaging
+//===----------------------------------------------------------------------===//
+
+// [O20]
+func.func @op(%v: tensor<64xf32>) {
+  // expected-error @below {{expected scales of i8 with kind = mxfp4, found 'f32'}}
+  %0:3 = moe.quantize %v <kind = mxfp4, block = 32>
+      : (tensor<64xf32>) -> (tensor<32xi8>, tensor<2xf32>, tensor<i32>)
+  return
+}
+
+// -----
+
+// [O20]
+func.func @op(%d: tensor<64xi8>, %s: tensor<1xi8>) {
+  // expected-error @below {{expected scales of f32 with kind = int8, found 'i8'}}
+  %0 = moe.dequantize %d, %s <kind = int8, block = 64>
+      : (tensor<64xi8>, tensor<1xi8>) -> tensor<64xf32>
+  return
+}
+
+// -----
+
+// [O21]
+func.func @op(%a: tensor<4xf32>, %b: tensor<4xi32>) {
+  // expected-error @below {{expected 'sum' and 'values' of f32 and f32 or of i64 and i32, found 'f32' and 'i32'}}
+  %0 = moe.accumulate %a, %b : (tensor<4xf32>, tensor<4xi32>) -> tensor<4xf32>
+  return
+}
+
+// -----
+
+// [O21]
+func.func @op(%a: tensor<4xi64>, %b: tensor<4xi32>) {
+  // expected-error @below {{expected 'result' of 'i64', the element type of 'sum', found 'f32'}}
+  %0 = moe.accumulate %a, %b : (tensor<4xi64>, tensor<4xi32>) -> tensor<4xf32>
+  return
+}
+
+// -----
+
+// [O22]
+func.func @op(%s: tensor<0x4xf32>) {
+  // expected-error @below {{expected at least 1 set, found 'tensor<0x4xf32>'}}
+  %0:2 = moe.average %s : (tensor<0x4xf32>) -> (tensor<4xf32>, tensor<i32>)
+  return
+}

@@ -1,0 +1,330 @@
+// Every operation and optional piece, in custom form, generic form and
+// bytecode. The descriptions of the operations quote this file.
+
+// RUN: moe-opt %s --verify-roundtrip | FileCheck %s
+// RUN: moe-opt %s --mlir-print-op-generic | moe-opt | FileCheck %s
+// RUN: moe-opt %s --emit-bytecode | moe-opt | FileCheck %s
+
+//===----------------------------------------------------------------------===//
+// Routing
+//===----------------------------------------------------------------------===//
+
+// CHECK-LABEL: func @router
+func.func @router(%x: tensor<?x8xbf16>, %weight: tensor<4x8xbf16>,
+                  %bias: tensor<4xf32>) {
+  // Defaults are not printed.
+  // CHECK: moe.router %{{.*}}, %{{.*}} : (tensor<?x8xbf16>, tensor<4x8xbf16>) -> tensor<?x4xf32>
+  %plain = moe.router %x, %weight
+      : (tensor<?x8xbf16>, tensor<4x8xbf16>) -> tensor<?x4xf32>
+  // CHECK: moe.router %{{.*}}, %{{.*}} bias %{{.*}} {round = bf16, softcap = 3.000000e+01 : f64}
+  %logits = moe.router %x, %weight bias %bias {round = bf16, softcap = 3.0e+01 : f64}
+      : (tensor<?x8xbf16>, tensor<4x8xbf16>, tensor<4xf32>) -> tensor<?x4xf32>
+  // CHECK: moe.router %{{.*}}, %{{.*}} {cosine, temperature = 7.000000e-02 : f64}
+  %cosine = moe.router %x, %weight {cosine, temperature = 0.07 : f64}
+      : (tensor<?x8xbf16>, tensor<4x8xbf16>) -> tensor<?x4xf32>
+  return
+}
+
+// CHECK-LABEL: func @select
+func.func @select(%logits: tensor<?x4xf32>, %bias: tensor<4xf32>,
+                  %scale: tensor<4xf32>, %loads: tensor<4xi64>,
+                  %ids: tensor<?xi64>, %x: tensor<?x8xf16>) {
+  // CHECK: moe.select %{{.*}} <experts = 4, top_k = 2> : (tensor<?x4xf32>)
+  %0:2 = moe.select %logits <experts = 4, top_k = 2>
+      : (tensor<?x4xf32>) -> (tensor<?x2xi32>, tensor<?x2xf32>)
+
+  // A region sees nothing outside itself, so names may repeat inside.
+  // CHECK: moe.select %{{.*}} bias %{{.*}} <experts = 4, top_k = 2, score = function, renormalize = add>
+  // CHECK-NEXT: ^bb0(%[[L:.*]]: f32):
+  // CHECK: moe.yield
+  %indices, %weights = moe.select %logits bias %bias
+      <experts = 4, top_k = 2, score = function, renormalize = add>
+      : (tensor<?x4xf32>, tensor<4xf32>) -> (tensor<?x2xi32>, tensor<?x2xf32>) {
+  ^bb0(%l: f32):
+    %one = arith.constant 1.0 : f32
+    %negated = arith.negf %l : f32
+    %exp = math.exp %negated : f32
+    %sum = arith.addf %exp, %one : f32
+    %score = arith.divf %one, %sum : f32
+    moe.yield %score
+  }
+
+  // Everything at once.
+  // CHECK: moe.select %{{.*}} bias %{{.*}} scale %{{.*}} loads %{{.*}} <experts = 3, top_k = 2, null_experts = 1, balancing = load_aware, renormalize = clamp, eps = 1.0e-20, scale = 2.5, lambda = 0.5, groups = <count = 2, keep = 1, fill = zero>>
+  %scale3 = tensor.extract_slice %scale[0] [3] [1] : tensor<4xf32> to tensor<3xf32>
+  %1:2 = moe.select %logits bias %bias scale %scale3 loads %loads
+      <experts = 3, top_k = 2, null_experts = 1, balancing = load_aware,
+                  renormalize = clamp, eps = 1.0e-20, scale = 2.5, lambda = 0.5,
+                  groups = <count = 2, keep = 1, reduce = sum_top2, fill = zero>>
+      : (tensor<?x4xf32>, tensor<4xf32>, tensor<3xf32>, tensor<4xi64>)
+      -> (tensor<?x2xi32>, tensor<?x2xf32>)
+
+  // Expert choice has a slot per expert.
+  // CHECK: moe.select %{{.*}} <experts = 4, top_k = 2, strategy = similarity, balancing = expert_choice, factor = 1.25>
+  %2:2 = moe.select %logits <experts = 4, top_k = 2, strategy = similarity,
+                                        balancing = expert_choice, factor = 1.25>
+      : (tensor<?x4xf32>) -> (tensor<?x4xi32>, tensor<?x4xf32>)
+
+  // CHECK: moe.select %{{.*}} <experts = 4, top_k = 2, balancing = round_robin, score_on = selected>
+  %3:2 = moe.select %logits <experts = 4, top_k = 2, balancing = round_robin,
+                                        score_on = selected>
+      : (tensor<?x4xf32>) -> (tensor<?x2xi32>, tensor<?x2xf32>)
+
+  // Strategies that do not learn read how many rows x has.
+  // CHECK: moe.select %{{.*}} ids %{{.*}} <experts = 4, top_k = 1, strategy = hash, seed = 18446744073709551615>
+  %4:2 = moe.select %x ids %ids <experts = 4, top_k = 1, strategy = hash,
+                                            seed = 18446744073709551615>
+      : (tensor<?x8xf16>, tensor<?xi64>) -> (tensor<?x1xi32>, tensor<?x1xf32>)
+  // CHECK: moe.select %{{.*}} <experts = 4, top_k = 1, strategy = random>
+  %5:2 = moe.select %x <experts = 4, top_k = 1, strategy = random>
+      : (tensor<?x8xf16>) -> (tensor<?x1xi32>, tensor<?x1xf32>)
+  // CHECK: moe.select %{{.*}} loads %{{.*}} <experts = 4, top_k = 1, strategy = load_based>
+  %6:2 = moe.select %x loads %loads <experts = 4, top_k = 1, strategy = load_based>
+      : (tensor<?x8xf16>, tensor<4xi64>) -> (tensor<?x1xi32>, tensor<?x1xf32>)
+  return
+}
+
+// Numbers are printed with as many digits as it takes to read them back.
+// CHECK-LABEL: func private @numbers
+// CHECK-SAME: scale = 0.1>
+// CHECK-SAME: scale = -0.0>
+// CHECK-SAME: scale = 0.30000000000000004>
+// CHECK-SAME: scale = 1.79769313486231570e+308>
+// CHECK-SAME: scale = 5.0e-324>
+// CHECK-SAME: scale = 1.0e+06>
+func.func private @numbers() attributes {
+  a = #moe.router<experts = 1, top_k = 1, scale = 0.1>,
+  b = #moe.router<experts = 1, top_k = 1, scale = -0.0>,
+  c = #moe.router<experts = 1, top_k = 1, scale = 0.30000000000000004>,
+  d = #moe.router<experts = 1, top_k = 1, scale = 1.7976931348623157e308>,
+  e = #moe.router<experts = 1, top_k = 1, scale = 4.9e-324>,
+  f = #moe.router<experts = 1, top_k = 1, scale = 1.0e6>}
+
+// Attributes stand alone as well.
+// CHECK-LABEL: func private @attributes
+// CHECK-SAME: #moe.router<experts = 256, top_k = 8, score = function, renormalize = add, eps = 1.0e-20, scale = 2.5, groups = <count = 8, keep = 4>>
+// CHECK-SAME: #moe.groups<count = 8, keep = 4, reduce = max, fill = zero>
+// CHECK-SAME: #moe.capacity<factor = 1.25, priority = probability>
+// CHECK-SAME: #moe.quant<kind = fp8_e4m3, block = 64>
+func.func private @attributes() attributes {
+  a = #moe.router<experts = 256, top_k = 8, score = function, renormalize = add,
+                  eps = 1.0e-20, scale = 2.5, groups = <count = 8, keep = 4>>,
+  b = #moe.groups<count = 8, keep = 4, reduce = max, fill = zero>,
+  c = #moe.capacity<factor = 1.25, priority = probability>,
+  d = #moe.quant<kind = fp8_e4m3, block = 64>}
+
+// CHECK-LABEL: func @check_finite
+func.func @check_finite(%logits: tensor<?x4xf32>) -> tensor<i32> {
+  // CHECK: moe.check_finite %{{.*}} : (tensor<?x4xf32>) -> tensor<i32>
+  %status = moe.check_finite %logits : (tensor<?x4xf32>) -> tensor<i32>
+  return %status : tensor<i32>
+}
+
+// CHECK-LABEL: func @group
+func.func @group(%indices: tensor<?x2xi32>, %weights: tensor<?x2xf32>,
+                 %i3: tensor<3x2xi32>, %w3: tensor<3x2xf32>) {
+  // CHECK: moe.group %{{.*}}, %{{.*}} {capacity = #moe.capacity<factor = 1.25>, experts = 4 : i64}
+  %rows, %offsets, %positions, %counts = moe.group %indices, %weights
+      {experts = 4 : i64, capacity = #moe.capacity<factor = 1.25>}
+      : (tensor<?x2xi32>, tensor<?x2xf32>)
+      -> (tensor<?xi32>, tensor<5xi32>, tensor<?x2xi32>, tensor<4xi32>)
+  // CHECK: moe.group %{{.*}}, %{{.*}} {capacity = #moe.capacity<tokens = 3, priority = probability>, experts = 4 : i64, null_experts = 2 : i64}
+  %0:4 = moe.group %i3, %w3
+      {experts = 4 : i64, null_experts = 2 : i64,
+       capacity = #moe.capacity<tokens = 3, priority = probability>}
+      : (tensor<3x2xi32>, tensor<3x2xf32>)
+      -> (tensor<6xi32>, tensor<5xi32>, tensor<3x2xi32>, tensor<6xi32>)
+  return
+}
+
+//===----------------------------------------------------------------------===//
+// Experts
+//===----------------------------------------------------------------------===//
+
+// CHECK-LABEL: func @dispatch
+func.func @dispatch(%x: tensor<?x8xbf16>, %rows: tensor<?xi32>,
+                    %weights: tensor<?x2xf32>) {
+  // CHECK: moe.dispatch %{{.*}}, %{{.*}} {slots = 2 : i64}
+  %plain = moe.dispatch %x, %rows {slots = 2 : i64}
+      : (tensor<?x8xbf16>, tensor<?xi32>) -> tensor<?x8xbf16>
+  // CHECK: moe.dispatch %{{.*}}, %{{.*}} weights %{{.*}} {slots = 2 : i64}
+  %xs = moe.dispatch %x, %rows weights %weights {slots = 2 : i64}
+      : (tensor<?x8xbf16>, tensor<?xi32>, tensor<?x2xf32>) -> tensor<?x8xbf16>
+  return
+}
+
+// CHECK-LABEL: func @grouped_matmul
+func.func @grouped_matmul(%x: tensor<?x8xbf16>, %rows: tensor<?xi32>,
+    %offsets: tensor<5xi32>, %gate: tensor<4x16x8xbf16>, %up: tensor<4x16x8xbf16>,
+    %gate_bias: tensor<4x16xf32>, %up_bias: tensor<4x16xf32>,
+    %dense: tensor<16x8xf16>, %dense_bias: tensor<16xf32>) {
+  // CHECK: moe.grouped_matmul %{{.*}}, %{{.*}} offsets %{{.*}} : (tensor<?x8xbf16>, tensor<4x16x8xbf16>, tensor<5xi32>) -> tensor<?x16xf32>
+  %plain = moe.grouped_matmul %x, %gate offsets %offsets
+      : (tensor<?x8xbf16>, tensor<4x16x8xbf16>, tensor<5xi32>) -> tensor<?x16xf32>
+  // CHECK: moe.grouped_matmul %{{.*}}, %{{.*}} bias %{{.*}} : (tensor<?x8xbf16>, tensor<16x8xf16>, tensor<16xf32>) -> tensor<?x16xf32>
+  %shared = moe.grouped_matmul %x, %dense bias %dense_bias
+      : (tensor<?x8xbf16>, tensor<16x8xf16>, tensor<16xf32>) -> tensor<?x16xf32>
+  // CHECK: moe.grouped_matmul %{{.*}}, %{{.*}}, %{{.*}} bias %{{.*}}, %{{.*}} offsets %{{.*}} gather %{{.*}} {slots = 2 : i64}
+  // CHECK-SAME: -> tensor<?x16xf32> {
+  // CHECK-NEXT: ^bb0(%{{.*}}: f32, %{{.*}}: f32):
+  %h = moe.grouped_matmul %x, %gate, %up bias %gate_bias, %up_bias
+      offsets %offsets gather %rows {slots = 2 : i64}
+      : (tensor<?x8xbf16>, tensor<4x16x8xbf16>, tensor<4x16x8xbf16>,
+         tensor<4x16xf32>, tensor<4x16xf32>, tensor<5xi32>, tensor<?xi32>)
+      -> tensor<?x16xf32> {
+  ^bb0(%g: f32, %u: f32):
+    %zero = arith.constant 0.0 : f32
+    %relu = arith.maximumf %g, %zero : f32
+    %product = arith.mulf %relu, %u : f32
+    moe.yield %product
+  }
+  return
+}
+
+// CHECK-LABEL: func @activate
+func.func @activate(%gate: tensor<?x16xf32>, %up: tensor<?x16xf32>) {
+  // CHECK: moe.activate %{{.*}}, %{{.*}} : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32> {
+  %h = moe.activate %gate, %up
+      : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32> {
+  ^bb0(%g: f32, %u: f32):
+    %product = arith.mulf %g, %u : f32
+    moe.yield %product
+  }
+  // Comparisons and selections are elementwise as well.
+  // CHECK: moe.activate %{{.*}} : (tensor<?x16xf32>) -> tensor<?x16xf32> {
+  %abs = moe.activate %up : (tensor<?x16xf32>) -> tensor<?x16xf32> {
+  ^bb0(%u: f32):
+    %zero = arith.constant 0.0 : f32
+    %below = arith.cmpf olt, %u, %zero : f32
+    %negated = arith.negf %u : f32
+    %result = arith.select %below, %negated, %u : f32
+    moe.yield %result
+  }
+  return
+}
+
+// CHECK-LABEL: func @combine
+func.func @combine(%ys: tensor<?x8xf32>, %positions: tensor<?x2xi32>,
+                   %indices: tensor<?x2xi32>, %weights: tensor<?x2xf32>,
+                   %x: tensor<?x8xbf16>) {
+  // CHECK: moe.combine %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} {experts = 4 : i64, unweighted}
+  %plain = moe.combine %ys, %positions, %indices, %weights
+      {experts = 4 : i64, unweighted}
+      : (tensor<?x8xf32>, tensor<?x2xi32>, tensor<?x2xi32>, tensor<?x2xf32>)
+      -> tensor<?x8xf32>
+  // CHECK: moe.combine %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} x %{{.*}} {experts = 4 : i64, identity_nulls, pass_through}
+  %y = moe.combine %ys, %positions, %indices, %weights x %x
+      {experts = 4 : i64, identity_nulls, pass_through}
+      : (tensor<?x8xf32>, tensor<?x2xi32>, tensor<?x2xi32>, tensor<?x2xf32>,
+         tensor<?x8xbf16>) -> tensor<?x8xbf16>
+  return
+}
+
+// CHECK-LABEL: func @mix
+func.func @mix(%routed: tensor<?x8xf32>, %shared: tensor<?x8xf32>,
+               %logits: tensor<?x1xf32>, %two: tensor<?x2xf32>) {
+  // CHECK: moe.mix %{{.*}} none : (tensor<?x8xf32>) -> tensor<?x8xf16>
+  %rounded = moe.mix %routed none : (tensor<?x8xf32>) -> tensor<?x8xf16>
+  // CHECK: moe.mix %{{.*}}, %{{.*}} none
+  %sum = moe.mix %routed, %shared none
+      : (tensor<?x8xf32>, tensor<?x8xf32>) -> tensor<?x8xbf16>
+  // CHECK: moe.mix %{{.*}}, %{{.*}} logits %{{.*}} sigmoid
+  %y = moe.mix %routed, %shared logits %logits sigmoid
+      : (tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x1xf32>) -> tensor<?x8xbf16>
+  // CHECK: moe.mix %{{.*}}, %{{.*}} logits %{{.*}} softmax2
+  %soft = moe.mix %routed, %shared logits %two softmax2
+      : (tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x2xf32>) -> tensor<?x8xf32>
+  return
+}
+
+//===----------------------------------------------------------------------===//
+// Losses, statistics and balance
+//===----------------------------------------------------------------------===//
+
+// CHECK-LABEL: func @statistics
+func.func @statistics(%logits: tensor<?x4xf32>, %indices: tensor<?x2xi32>,
+    %weights: tensor<?x2xf32>, %counts: tensor<4xi32>, %bias: tensor<4xf32>,
+    %loads: tensor<4xi64>) {
+  // CHECK: moe.loss router_z %{{.*}}, %{{.*}} {coefficient = 1.000000e-03 : f64}
+  %loss = moe.loss router_z %logits, %indices {coefficient = 1.000000e-03 : f64}
+      : (tensor<?x4xf32>, tensor<?x2xi32>) -> tensor<f32>
+  // CHECK: moe.loss load_balance_hf
+  %hf = moe.loss load_balance_hf %logits, %indices {coefficient = 0.0 : f64}
+      : (tensor<?x4xf32>, tensor<?x2xi32>) -> tensor<f32>
+  // CHECK: moe.loss load_balance_switch
+  %switch = moe.loss load_balance_switch %logits, %indices {coefficient = 1.0 : f64}
+      : (tensor<?x4xf32>, tensor<?x2xi32>) -> tensor<f32>
+  // CHECK: moe.loss importance
+  %importance = moe.loss importance %logits, %indices {coefficient = 1.0 : f64}
+      : (tensor<?x4xf32>, tensor<?x2xi32>) -> tensor<f32>
+  // CHECK: moe.imbalance %{{.*}} : (tensor<4xi32>) -> tensor<f32>
+  %imbalance = moe.imbalance %counts : (tensor<4xi32>) -> tensor<f32>
+  // CHECK: moe.rebalance %{{.*}}, %{{.*}} {rate = 1.000000e-03 : f64}
+  %new_bias, %new_loads = moe.rebalance %bias, %loads {rate = 1.000000e-03 : f64}
+      : (tensor<4xf32>, tensor<4xi64>) -> (tensor<4xf32>, tensor<4xi64>)
+  // CHECK: moe.clock : () -> tensor<i64>
+  %start = moe.clock : () -> tensor<i64>
+  // CHECK: moe.clock after %{{.*}}, %{{.*}} : (tensor<?x2xi32>, tensor<?x2xf32>) -> tensor<i64>
+  %time = moe.clock after %indices, %weights
+      : (tensor<?x2xi32>, tensor<?x2xf32>) -> tensor<i64>
+  return
+}
+
+//===----------------------------------------------------------------------===//
+// Averaging
+//===----------------------------------------------------------------------===//
+
+// CHECK-LABEL: func @quantize
+func.func @quantize(%values: tensor<65xf32>) {
+  // CHECK: moe.quantize %{{.*}} <kind = mxfp4, block = 32>
+  %data, %scales, %status = moe.quantize %values <kind = mxfp4, block = 32>
+      : (tensor<65xf32>) -> (tensor<33xi8>, tensor<3xi8>, tensor<i32>)
+  // CHECK: moe.quantize %{{.*}} <kind = fp8_e4m3, block = 64>
+  %0:3 = moe.quantize %values <kind = fp8_e4m3, block = 64>
+      : (tensor<65xf32>) -> (tensor<65xi8>, tensor<2xf32>, tensor<i32>)
+  // 33 bytes can have either length.
+  // CHECK: moe.dequantize %{{.*}}, %{{.*}} <kind = mxfp4, block = 32> : (tensor<33xi8>, tensor<3xi8>) -> tensor<65xf32>
+  %odd = moe.dequantize %data, %scales <kind = mxfp4, block = 32>
+      : (tensor<33xi8>, tensor<3xi8>) -> tensor<65xf32>
+  // CHECK: moe.dequantize %{{.*}}, %{{.*}} <kind = mxfp4, block = 32> : (tensor<33xi8>, tensor<3xi8>) -> tensor<66xf32>
+  %even = moe.dequantize %data, %scales <kind = mxfp4, block = 32>
+      : (tensor<33xi8>, tensor<3xi8>) -> tensor<66xf32>
+  return
+}
+
+// CHECK-LABEL: func @dequantize
+func.func @dequantize(%data: tensor<?xi8>, %scales: tensor<?xf32>) {
+  // CHECK: moe.dequantize %{{.*}}, %{{.*}} <kind = int8, block = 64>
+  %values = moe.dequantize %data, %scales <kind = int8, block = 64>
+      : (tensor<?xi8>, tensor<?xf32>) -> tensor<?xf32>
+  return
+}
+
+// CHECK-LABEL: func @sums
+func.func @sums(%sum: tensor<4xi64>, %values: tensor<4xi32>, %scalar: tensor<f32>,
+                %sets: tensor<?x?xf32>) {
+  // CHECK: moe.accumulate %{{.*}}, %{{.*}} : (tensor<4xi64>, tensor<4xi32>) -> tensor<4xi64>
+  %result = moe.accumulate %sum, %values
+      : (tensor<4xi64>, tensor<4xi32>) -> tensor<4xi64>
+  // CHECK: moe.accumulate %{{.*}}, %{{.*}} : (tensor<f32>, tensor<f32>) -> tensor<f32>
+  %0 = moe.accumulate %scalar, %scalar : (tensor<f32>, tensor<f32>) -> tensor<f32>
+  // CHECK: moe.average %{{.*}} : (tensor<?x?xf32>) -> (tensor<?xf32>, tensor<i32>)
+  %mean, %status = moe.average %sets : (tensor<?x?xf32>) -> (tensor<?xf32>, tensor<i32>)
+  return
+}
+
+// Nothing at all is a size like any other: no tokens, no values.
+// CHECK-LABEL: func @empty
+func.func @empty(%logits: tensor<0x4xf32>, %v: tensor<0xf32>) {
+  // CHECK: moe.select
+  %i, %w = moe.select %logits <experts = 4, top_k = 2>
+      : (tensor<0x4xf32>) -> (tensor<0x2xi32>, tensor<0x2xf32>)
+  // CHECK: moe.group
+  %0:4 = moe.group %i, %w {experts = 4 : i64}
+      : (tensor<0x2xi32>, tensor<0x2xf32>)
+      -> (tensor<0xi32>, tensor<5xi32>, tensor<0x2xi32>, tensor<4xi32>)
+  // CHECK: moe.quantize
+  %1:3 = moe.quantize %v <kind = int8, block = 64>
+      : (tensor<0xf32>) -> (tensor<0xi8>, tensor<0xf32>, tensor<i32>)
+  return
+}

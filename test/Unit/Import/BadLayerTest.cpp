@@ -1,0 +1,190 @@
+//===- BadLayerTest.cpp - Contradictions about the rest -------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "BadInput.h"
+
+using namespace moe;
+using namespace moe::test;
+
+// [S10] to [S18] of docs/Spec.md, without [S15]
+static const BadInput inputs[] = {
+    // [S10]
+    {"TwoCapacities",
+     rest(R"("capacity": {"factor": 1.25, "tokens": 64})"),
+     {{Kind::error, 4, 31,
+       "capacity.tokens: found 64, expected no second limit beside "
+       "capacity.factor"},
+      {Kind::note, 4, 15, "capacity.factor is given here"}}},
+    {"PassThroughWeightedInput",
+     "{\"hidden\": 64,\n \"router\": {\"experts\": 8, \"top_k\": 2, "
+     "\"weight_on\": \"input\"},\n \"experts\": {\"intermediate\": 96},\n "
+     "\"capacity\": {\"tokens\": 64, \"overflow\": \"pass_through\"}}",
+     {{Kind::error, 4, 29,
+       "capacity.overflow 'pass_through' needs router.weight_on to be "
+       "'output', found 'input'"},
+      {Kind::note, 2, 39, "router.weight_on is given here"}}},
+    {"IdentityExpertsWeightedInput",
+     router(
+         R"("weight_on": "input", "null_experts": {"count": 1, "kind": "identity"})"),
+     {{Kind::error, 3, 54,
+       "router.null_experts.kind 'identity' needs router.weight_on to be "
+       "'output', found 'input'"},
+      {Kind::note, 3, 3, "router.weight_on is given here"}}},
+    // [S11]
+    {"ExpertsNotOnEp",
+     rest(R"("parallel": {"grid": {"ep": 3}})"),
+     {{Kind::error, 4, 24,
+       "parallel.grid.ep: found 3, expected a divisor of 8, the number of "
+       "experts"},
+      {Kind::note, 2, 13, "router.experts is given here"}}},
+    {"ExpertsNotOnTp",
+     rest(R"("parallel": {"experts_on": "tp", "grid": {"tp": 5}})"),
+     {{Kind::error, 4, 44,
+       "parallel.grid.tp: found 5, expected a divisor of 8, the number of "
+       "experts"},
+      {Kind::note, 2, 13, "router.experts is given here"},
+      {Kind::note, 4, 15, "parallel.experts_on is given here"}}},
+    {"ExpertsPerDevice",
+     rest(R"("parallel": {"grid": {"ep": 4}, "experts_per_device": 4})"),
+     {{Kind::error, 4, 34,
+       "parallel.experts_per_device: found 4, expected 2, which is 8 experts "
+       "on 4 devices"},
+      {Kind::note, 2, 13, "router.experts is given here"},
+      {Kind::note, 4, 24, "parallel.grid.ep is given here"}}},
+    {"IntermediateNotOnTp",
+     rest(R"("parallel": {"grid": {"tp": 5}})"),
+     {{Kind::error, 4, 24,
+       "parallel.grid.tp: found 5, expected a divisor of experts.intermediate, "
+       "96"},
+      {Kind::note, 3, 14, "experts.intermediate is given here"}}},
+    {"TooManyDevices",
+     rest(R"("parallel": {"grid": {"dp": 65536, "tp": 65536}})"),
+     {{Kind::error, 4, 15,
+       "parallel.grid: found more than 2147483647 devices, expected at most "
+       "that many"},
+      {Kind::error, 4, 37,
+       "parallel.grid.tp: found 65536, expected a divisor of "
+       "experts.intermediate, 96"},
+      {Kind::note, 3, 14, "experts.intermediate is given here"}}},
+    // [S12]
+    {"LossWithHash",
+     "{\"hidden\": 64,\n \"router\": {\"experts\": 8, \"top_k\": 2, "
+     "\"strategy\": \"hash\"},\n \"experts\": {\"intermediate\": 96},\n "
+     "\"losses\": {\"load_balance\": 0.01}}",
+     {{Kind::error, 4, 13,
+       "losses.load_balance needs router.strategy to be 'learned' or "
+       "'similarity', found 'hash'"},
+      {Kind::note, 2, 39, "router.strategy is given here"}}},
+    {"LossesWithRandom",
+     "{\"hidden\": 64,\n \"router\": {\"experts\": 8, \"top_k\": 2, "
+     "\"strategy\": \"random\"},\n \"experts\": {\"intermediate\": 96},\n "
+     "\"losses\": {\"importance\": 0.01}}",
+     {{Kind::error, 4, 13,
+       "losses.importance needs router.strategy to be 'learned' or "
+       "'similarity', found 'random'"},
+      {Kind::note, 2, 39, "router.strategy is given here"}}},
+    {"RouterZWithHash",
+     "{\"hidden\": 64,\n \"router\": {\"experts\": 8, \"top_k\": 2, "
+     "\"strategy\": \"hash\"},\n \"experts\": {\"intermediate\": 96},\n "
+     "\"losses\": {\"router_z\": 0.01}}",
+     {{Kind::error, 4, 13,
+       "losses.router_z needs router.strategy to be 'learned' or 'similarity', "
+       "found 'hash'"},
+      {Kind::note, 2, 39, "router.strategy is given here"}}},
+    // [S13]
+    {"GateWithoutShared",
+     rest(R"("shared": {"gate": "sigmoid"})"),
+     {{Kind::error, 4, 13,
+       "shared.gate 'sigmoid' needs shared.intermediate to be above 0, found 0 "
+       "(the default)"}}},
+    // [S14]
+    {"FunctionTwice",
+     rest(R"("functions": ["forward", "forward"])"),
+     {{Kind::error, 4, 27,
+       "functions: found 'forward' a second time, expected each function once"},
+      {Kind::note, 4, 16, "first found here"}}},
+    {"StepWithoutDynamic",
+     rest(R"("functions": ["forward", "step"])"),
+     {{Kind::error, 4, 2,
+       "functions needs router.load_balancing to be 'dynamic' for 'step', "
+       "found 'token_choice' (the default)"}}},
+    // [S16]
+    {"Mxfp4DefaultBlock",
+     rest(R"("averaging": {"compression": {"kind": "mxfp4"}})"),
+     {{Kind::error, 4, 32,
+       "averaging.compression.kind 'mxfp4' needs averaging.compression.block "
+       "to be 32, found 64 (the default)"}}},
+    {"Mxfp4Block",
+     rest(R"("averaging": {"compression": {"kind": "mxfp4", "block": 64}})"),
+     {{Kind::error, 4, 32,
+       "averaging.compression.kind 'mxfp4' needs averaging.compression.block "
+       "to be 32, found 64"},
+      {Kind::note, 4, 49, "averaging.compression.block is given here"}}},
+    {"HugeBlock",
+     rest(R"("averaging": {"compression": {"block": 1048577}})"),
+     {{Kind::error, 4, 41,
+       "averaging.compression.block: found 1048577, expected an integer from 1 "
+       "to 1048576"}}},
+    // [S17]
+    {"NameWithDash",
+     rest(R"("name": "qwen3-30b")"),
+     {{Kind::error, 4, 2,
+       "name: found 'qwen3-30b', expected a letter and then letters, digits "
+       "and '_', 64 at most"}}},
+    {"NameFromDigit",
+     rest(R"("name": "3b")"),
+     {{Kind::error, 4, 2,
+       "name: found '3b', expected a letter and then letters, digits and '_', "
+       "64 at most"}}},
+    {"NameEmpty",
+     rest(R"("name": "")"),
+     {{Kind::error, 4, 2,
+       "name: found '', expected a letter and then letters, digits and '_', 64 "
+       "at most"}}},
+    // [S18]
+    {"HugeExperts",
+     "{\"hidden\": 65536,\n \"router\": {\"experts\": 1024, \"top_k\": 2},\n "
+     "\"experts\": {\"intermediate\": 65536}}",
+     {{Kind::error, 3, 14,
+       "experts.intermediate: found weight 'experts.up.weight' of 1024 x 65536 "
+       "x 65536 elements, expected fewer than 2^40"}}},
+    {"HugeShared",
+     "{\"hidden\": 1024,\n \"router\": {\"experts\": 8, \"top_k\": 2},\n "
+     "\"experts\": {\"intermediate\": 96},\n \"shared\": {\"intermediate\": "
+     "2147483647}}",
+     {{Kind::error, 4, 13,
+       "shared.intermediate: found weight 'shared.up.weight' of 2147483647 x "
+       "1024 elements, expected fewer than 2^40"}}},
+    {"HugeRouter",
+     "{\"hidden\": 1048576,\n \"router\": {\"experts\": 8, \"top_k\": 2, "
+     "\"null_experts\": {\"count\": 2147483647}},\n \"experts\": "
+     "{\"intermediate\": 1}}",
+     {{Kind::error, 2, 13,
+       "router.experts: found weight 'router.weight' of 2147483655 x 1048576 "
+       "elements, expected fewer than 2^40"}}},
+    {"HugeLatent",
+     "{\"hidden\": 1048576,\n \"router\": {\"experts\": 1, \"top_k\": 1},\n "
+     "\"experts\": {\"intermediate\": 1, \"latent\": 1048576}}",
+     {{Kind::error, 3, 33,
+       "experts.latent: found weight 'latent.down.weight' of 1048576 x 1048576 "
+       "elements, expected fewer than 2^40"}}},
+    {"HugeHiddenLayer",
+     "{\"hidden\": 1048576,\n \"router\": {\"experts\": 1, \"top_k\": 1, "
+     "\"projection\": {\"layers\": 2}},\n \"experts\": {\"intermediate\": 1}}",
+     {{Kind::error, 2, 39,
+       "router.projection.hidden: found weight 'router.hidden.weight' of "
+       "1048576 x 1048576 elements, expected fewer than 2^40"}}},
+    {"HugeChoice",
+     "{\"hidden\": 1,\n \"router\": {\"experts\": 2147483647, \"top_k\": "
+     "2147483647, \"null_experts\": {\"count\": 2147483647}},\n \"experts\": "
+     "{\"intermediate\": 1}}",
+     {{Kind::error, 2, 36,
+       "router.top_k: found 2147483647 times 4294967294 experts, expected "
+       "fewer than 2^62 pairs for a token"}}},
+};
+
+MOE_BAD_INPUTS(BadLayer, inputs);

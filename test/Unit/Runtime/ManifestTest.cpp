@@ -1,0 +1,186 @@
+//===- ManifestTest.cpp - Malformed manifests -----------------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+// Each edit breaks one rule of docs/Manifest.md; the message says which.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Support.h"
+
+using namespace moe::test;
+using nlohmann::json;
+
+namespace {
+struct Corruption {
+  const char *name;
+  std::function<void(json &)> edit;
+  const char *message;
+};
+
+json &argument(json &m, int function, int index) {
+  return m["functions"][function]["arguments"][index];
+}
+
+const Corruption corruptions[] = {
+    {"NoName", [](json &m) { m.erase("name"); },
+     "error: expected a key 'name', found none"},
+    {"NameIsANumber", [](json &m) { m["name"] = 5; },
+     "error: name: expected text, found 5"},
+    {"NameIsAPath", [](json &m) { m["name"] = "../evil"; },
+     "error: name: expected an identifier"},
+    {"FormatIsText", [](json &m) { m["moe_package"] = "1"; },
+     "moe_package: expected an integer of at least 0, found \"1\""},
+    {"AbiIsAFraction", [](json &m) { m["abi"] = 1.5; }, "abi: expected"},
+    {"HashTooShort", [](json &m) { m["spec_hash"] = "12"; },
+     "spec_hash: expected 16 hexadecimal digits, found \"12\""},
+    {"OtherDevice", [](json &m) { m["target"]["kind"] = "cuda"; },
+     "target.kind: expected \"cpu\" or \"reference\", found \"cuda\""},
+    {"FeaturesAreText", [](json &m) { m["target"]["features"] = "avx"; },
+     "target.features: expected an array, found \"avx\""},
+    {"EmptyGrid", [](json &m) { m["grid"]["ep"] = 0; },
+     "grid.ep: expected an integer from 1"},
+    {"WeightsAreAnObject", [](json &m) { m["weights"] = json::object(); },
+     "weights: expected an array, found an object"},
+    {"WeightTwice", [](json &m) { m["weights"].push_back(m["weights"][0]); },
+     "weights[3].name: name 'scale.weight' is used twice"},
+    {"FileNameTwice",
+     [](json &m) { m["weights"][1]["file_name"] = "layer.scale.weight"; },
+     "weights[1].file_name: name 'layer.scale.weight' is used twice"},
+    {"UnknownType", [](json &m) { m["weights"][0]["dtype"] = "f33"; },
+     "weights[0].dtype: expected one of f32 f64 bf16 f16 i8 u8 i32 i64, found "
+     "\"f33\""},
+    {"NegativeSize", [](json &m) { m["weights"][0]["shape"] = {-4}; },
+     "weights[0].shape[0]: expected an integer of at least 0, found -4"},
+    {"HugeSize",
+     [](json &m) { m["weights"][0]["shape"] = {uint64_t(1) << 63}; },
+     "weights[0].shape[0]: expected an integer"},
+    {"SizeOverflows",
+     [](json &m) {
+       m["weights"][0]["shape"] = {int64_t(1) << 40, int64_t(1) << 40};
+     },
+     "weights[0].shape: the tensor's size in bytes overflows"},
+    {"SizeOverflowsBesideZero",
+     [](json &m) {
+       m["weights"][0]["shape"] = {0, int64_t(1) << 40, int64_t(1) << 40};
+     },
+     "overflows"},
+    {"TooManySizes",
+     [](json &m) { m["weights"][0]["shape"] = {1, 1, 1, 1, 1, 1, 1, 1, 1}; },
+     "expected at most 8 entries, found 9"},
+    {"SymbolicWeight", [](json &m) { m["weights"][0]["shape"] = {"T"}; },
+     "weights[0].shape[0]: expected an integer"},
+    {"NoFanIn", [](json &m) { m["weights"][0]["fan_in"] = 0; },
+     "fan_in: expected an integer of at least 1, found 0"},
+    {"ControlCharacter", [](json &m) { m["weights"][0]["name"] = "a\nb"; },
+     "expected a name"},
+    {"UnknownInitial", [](json &m) { m["state"][0]["initial"] = "one"; },
+     "state[0].initial: expected \"zero\" or \"weight\", found \"one\""},
+    {"NoSuchInitialWeight",
+     [](json &m) { m["state"][0]["initial"] = "weight"; },
+     "state[0].initial: there is no weight 'loads'"},
+    {"InitialWeightDiffers", [](json &m) { m["state"][1]["shape"] = {4}; },
+     "state[1].initial: the weight 'bias' is f32 [3], the state is f32 [4]"},
+    {"NoFunctions", [](json &m) { m["functions"] = json::array(); },
+     "functions: expected at least one function, found none"},
+    {"FunctionTwice", [](json &m) { m["functions"][1]["name"] = "forward"; },
+     "functions[1].name: name 'forward' is used twice"},
+    {"SizeTwice", [](json &m) { m["functions"][0]["sizes"] = {"T", "T"}; },
+     "functions[0].sizes[1]: name 'T' is used twice"},
+    {"SizeNobodyGives",
+     [](json &m) { m["functions"][0]["sizes"].push_back("U"); },
+     "no input or output has the size 'U'"},
+    {"SizeOnlyRoundedUp",
+     [](json &m) { argument(m, 2, 0)["shape"] = {"ceil(n/2)"}; },
+     "no input or output has the size 'n'"},
+    {"UnknownRole", [](json &m) { argument(m, 0, 0)["role"] = "in"; },
+     "functions[0].arguments[0].role: expected one of input output weight "
+     "state plan, found \"in\""},
+    {"ArgumentTwice", [](json &m) { argument(m, 0, 4)["name"] = "x"; },
+     "functions[0].arguments[4].name: name 'x' is used twice"},
+    {"UnknownSize", [](json &m) { argument(m, 0, 0)["shape"] = {"U", 4}; },
+     "functions[0].arguments[0].shape[0]: expected a number, a size"},
+    {"ZeroTimesSize", [](json &m) { argument(m, 0, 0)["shape"] = {"0*T", 4}; },
+     "found \"0*T\""},
+    {"SizeTimesNumber",
+     [](json &m) { argument(m, 0, 0)["shape"] = {"T*2", 4}; }, "found \"T*2\""},
+    {"HugeFactor",
+     [](json &m) {
+       argument(m, 0, 0)["shape"] = {"99999999999999999999*T", 4};
+     },
+     "expected a number, a size"},
+    {"OpenCeil", [](json &m) { argument(m, 2, 1)["shape"] = {"ceil(n/2"}; },
+     "found \"ceil(n/2\""},
+    {"CeilByZero", [](json &m) { argument(m, 2, 1)["shape"] = {"ceil(n/0)"}; },
+     "found \"ceil(n/0)\""},
+    {"NoSuchWeight", [](json &m) { argument(m, 0, 1)["name"] = "other"; },
+     "arguments[1].name: there is no weight 'other'"},
+    {"WeightOfOtherShape", [](json &m) { argument(m, 0, 1)["shape"] = {5}; },
+     "arguments[1].shape: the weight 'scale.weight' is f32 [4]"},
+    {"WeightOfOtherType", [](json &m) { argument(m, 0, 1)["dtype"] = "f64"; },
+     "the weight 'scale.weight' is f32 [4]"},
+    {"NoSuchState", [](json &m) { argument(m, 0, 3)["name"] = "other"; },
+     "there is no state 'other'"},
+    {"StatusOfOtherType", [](json &m) { argument(m, 0, 10)["dtype"] = "i64"; },
+     "expected 'status' to be i32 []"},
+    {"ClockOfOtherShape", [](json &m) { argument(m, 0, 11)["shape"] = {2}; },
+     "expected 'clock' to be i64 [3]"},
+    {"WorkspaceOfUnknownSize",
+     [](json &m) { m["functions"][0]["workspace"]["per"]["U"] = 1; },
+     "workspace.per.U: there is no size 'U'"},
+    {"NegativeWorkspace",
+     [](json &m) { m["functions"][0]["workspace"]["constant"] = -1; },
+     "workspace.constant: expected an integer of at least 0, found -1"},
+    {"FunctionIsText", [](json &m) { m["functions"][0] = "forward"; },
+     "functions[0]: expected an object, found \"forward\""},
+};
+
+void PrintTo(const Corruption &corruption, std::ostream *out) {
+  *out << corruption.name;
+}
+
+struct ManifestTest : testing::TestWithParam<Corruption> {};
+} // namespace
+
+TEST_P(ManifestTest, IsRefused) {
+  EditedPackage wrong(GetParam().edit);
+  moe_layer *layer = nullptr;
+  EXPECT_STATUS(MOE_BAD_FILE, moe_layer_create(&wrong.package, &layer),
+                GetParam().message);
+  EXPECT_EQ(nullptr, layer);
+}
+
+INSTANTIATE_TEST_SUITE_P(Corruptions, ManifestTest,
+                         testing::ValuesIn(corruptions),
+                         [](const auto &info) { return info.param.name; });
+
+static void expectBadText(const std::string &text, const char *message) {
+  EditedPackage wrong(text);
+  moe_layer *layer = nullptr;
+  EXPECT_STATUS(MOE_BAD_FILE, moe_layer_create(&wrong.package, &layer),
+                message);
+}
+
+TEST(ManifestText, Malformed) {
+  std::string text = fake_package.manifest;
+  expectBadText("", "manifest: error: parse error");
+  expectBadText("[]", "manifest: error: expected an object, found an array");
+  expectBadText(text.substr(0, text.size() / 2), "parse error at line");
+  expectBadText(text + "{}", "parse error");
+  expectBadText("{\"abi\": 1, \"abi\": 1}",
+                "key 'abi' appears twice in one object");
+  expectBadText("{\"name\": \"\xff\"}", "parse error");
+  std::string deep = "{\"moe_package\": ";
+  expectBadText(deep + std::string(100000, '['), "more than 64 levels deep");
+  expectBadText(std::string((16 << 20) + 1, ' '), "expected at most 16777216");
+}
+
+TEST(ManifestText, UnknownKeysAreIgnored) {
+  EditedPackage edited([](json &m) {
+    m["future"] = {{"a", 1}};
+    m["functions"][0]["hint"] = "fast";
+  });
+  EXPECT_NE(nullptr, makeLayer(&edited.package, false));
+}

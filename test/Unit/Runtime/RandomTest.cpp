@@ -1,0 +1,155 @@
+//===- RandomTest.cpp - Random weights ------------------------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+// The generator is documented; here it is written out a second time.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Support.h"
+
+#include <cmath>
+#include <cstring>
+
+using namespace moe::test;
+using nlohmann::json;
+
+static uint64_t mix(uint64_t z) {
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
+  return z ^ (z >> 31);
+}
+
+static uint64_t bits(uint64_t seed, const std::string &name, uint64_t i) {
+  uint64_t hash = 14695981039346656037u, step = 0x9E3779B97F4A7C15;
+  for (unsigned char c : name)
+    hash = (hash ^ c) * 1099511628211u;
+  return mix((mix(seed + step) ^ hash) + step * (i + 1));
+}
+
+static float widen(uint16_t bf16) {
+  uint32_t wide = uint32_t(bf16) << 16;
+  float value;
+  std::memcpy(&value, &wide, sizeof value);
+  return value;
+}
+
+template <typename T> static const T *data(moe_layer *layer, const char *name) {
+  DLTensor view = {};
+  EXPECT_MOE_OK(moe_layer_get(layer, name, &view));
+  return static_cast<const T *>(view.data);
+}
+
+/// A package with one more weight to look at.
+static EditedPackage withWeight(const char *type, std::vector<int64_t> shape,
+                                int64_t fanIn) {
+  return EditedPackage([&](json &m) {
+    m["weights"].push_back(
+        {{"name", "w"}, {"dtype", type}, {"shape", shape}, {"fan_in", fanIn}});
+  });
+}
+
+static Layer random(EditedPackage &package, uint64_t seed, bool exact) {
+  package.package.manifest = package.manifest.c_str();
+  Layer layer = makeLayer(&package.package, false);
+  EXPECT_MOE_OK(moe_layer_randomize(layer.get(), seed, exact));
+  return layer;
+}
+
+TEST(Random, UniformAsDocumented) {
+  EditedPackage package = withWeight("f32", {100, 10}, 16);
+  Layer layer = random(package, 42, false);
+  const float *w = data<float>(layer.get(), "w");
+  double sum = 0, most = 0;
+  for (uint64_t i = 0; i < 1000; ++i) {
+    double expected = (double(bits(42, "w", i) >> 40) / 8388608 - 1) / 4;
+    ASSERT_EQ(float(expected), w[i]);
+    sum += w[i];
+    most = std::max(most, std::fabs(double(w[i])));
+  }
+  EXPECT_LE(most, 0.25);
+  EXPECT_GT(most, 0.24);
+  EXPECT_NEAR(0, sum / 1000, 0.02);
+}
+
+TEST(Random, SeedsAndNamesMatter) {
+  EditedPackage package = withWeight("f32", {4}, 4);
+  Layer one = random(package, 1, false), two = random(package, 2, false);
+  const float *w = data<float>(one.get(), "w");
+  EXPECT_NE(w[0], data<float>(two.get(), "w")[0]);
+  EXPECT_NE(w[0], data<float>(one.get(), "scale.weight")[0]);
+  Layer again = random(package, 1, false);
+  EXPECT_EQ(0, std::memcmp(w, data<float>(again.get(), "w"), 16));
+}
+
+TEST(Random, ExactAsDocumented) {
+  for (auto [fanIn, shift] :
+       {std::pair<int64_t, int>{1, 2}, {4, 3}, {5, 4}, {16, 4}, {2048, 8}}) {
+    EditedPackage package = withWeight("f32", {500}, fanIn);
+    Layer layer = random(package, 7, true);
+    const float *w = data<float>(layer.get(), "w");
+    for (uint64_t i = 0; i < 500; ++i) {
+      int value = int((bits(7, "w", i) >> 32) % 9) - 4;
+      ASSERT_EQ(std::ldexp(float(value), -shift), w[i]);
+    }
+  }
+}
+
+TEST(Random, NarrowTypesRoundToNearest) {
+  EditedPackage package = withWeight("bf16", {1000}, 3);
+  EditedPackage wide = withWeight("f32", {1000}, 3);
+  Layer narrowLayer = random(package, 5, false);
+  Layer wideLayer = random(wide, 5, false);
+  const uint16_t *narrow = data<uint16_t>(narrowLayer.get(), "w");
+  const float *w = data<float>(wideLayer.get(), "w");
+  for (int i = 0; i < 1000; ++i) {
+    float value = widen(narrow[i]);
+    float up = widen(uint16_t(narrow[i] + 1));
+    float down = widen(uint16_t(narrow[i] - 1));
+    ASSERT_LE(std::fabs(w[i] - value), std::fabs(w[i] - up));
+    ASSERT_LE(std::fabs(w[i] - value), std::fabs(w[i] - down));
+  }
+}
+
+TEST(Random, HalfPrecisionRoundsToNearest) {
+  auto decode = [](uint16_t half) {
+    int exponent = half >> 10 & 31, fraction = half & 1023;
+    double value = exponent ? std::ldexp(1024 + fraction, exponent - 25)
+                            : std::ldexp(fraction, -24);
+    return half & 0x8000 ? -value : value;
+  };
+  // From fan in 1 to one that needs subnormals.
+  for (int64_t fanIn : {int64_t(1), int64_t(1) << 20, int64_t(1) << 40}) {
+    EditedPackage package = withWeight("f16", {2000}, fanIn);
+    EditedPackage wide = withWeight("f32", {2000}, fanIn);
+    Layer narrowLayer = random(package, 5, false);
+    Layer wideLayer = random(wide, 5, false);
+    const uint16_t *narrow = data<uint16_t>(narrowLayer.get(), "w");
+    const float *w = data<float>(wideLayer.get(), "w");
+    for (int i = 0; i < 2000; ++i) {
+      double error = std::fabs(w[i] - decode(narrow[i]));
+      ASSERT_LE(error, std::fabs(w[i] - decode(uint16_t(narrow[i] + 1))));
+      if (narrow[i] & 0x7fff) {
+        ASSERT_LE(error, std::fabs(w[i] - decode(uint16_t(narrow[i] - 1))));
+      }
+    }
+  }
+}
+
+TEST(Random, IntegersAndDoubles) {
+  EditedPackage package = withWeight("i8", {200}, 3);
+  Layer layer = random(package, 9, false);
+  for (int i = 0; i < 200; ++i)
+    ASSERT_LE(std::abs(data<int8_t>(layer.get(), "w")[i]), 4);
+  EditedPackage unsignedPackage = withWeight("u8", {200}, 3);
+  layer = random(unsignedPackage, 9, false);
+  for (int i = 0; i < 200; ++i)
+    ASSERT_LE(data<uint8_t>(layer.get(), "w")[i], 8);
+  for (const char *type : {"i32", "i64", "f64"}) {
+    EditedPackage other = withWeight(type, {3}, 3);
+    layer = random(other, 9, true);
+    EXPECT_NE(nullptr, data<char>(layer.get(), "w"));
+  }
+}
