@@ -3,7 +3,8 @@
 A fenced block is run if the line before it is `<!-- test -->`; with
 `<!-- test: file NAME -->` it is written to NAME for the blocks after it. The
 blocks of a page run in order in one scratch folder in which the project's
-folders stand, as if it were the project's root.
+folders stand, as if it were the project's root, with the build installed
+beside it where MOE_MLIR_HOME names a build.
 """
 
 import os
@@ -19,6 +20,7 @@ BLOCK = re.compile(
     r"^<!-- test(?:: file (?P<file>\S+))? -->\n```(?P<language>\w+)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
+# What a page may name; output goes to the scratch folder.
 FOLDERS = ("docs", "examples", "include", "python", "scripts", "test")
 
 
@@ -37,7 +39,32 @@ def commands(language, text):
     raise ValueError(f"cannot run {language}")
 
 
+def installed(build, prefix):
+    """An environment in which what the build installs is found by every tool."""
+    environment = dict(os.environ)
+    if not build or not (Path(build) / "cmake_install.cmake").is_file():
+        return environment
+    command = ["cmake", "--install", build, "--prefix", str(prefix)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    library = prefix / "lib"
+    environment.update(
+        MOE_MLIR_HOME=str(prefix),
+        CMAKE_PREFIX_PATH=str(prefix),
+        LD_LIBRARY_PATH=str(library),
+        PKG_CONFIG_PATH=str(library / "pkgconfig"),
+        PATH=f"{prefix / 'bin'}{os.pathsep}{environment.get('PATH', '')}",
+        PYTHONPATH=str(ROOT / "python"),
+    )
+    return environment
+
+
 class Docs(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.prefix = tempfile.TemporaryDirectory(prefix="moe-installed-")
+        cls.addClassCleanup(cls.prefix.cleanup)
+        cls.environment = installed(os.environ.get("MOE_MLIR_HOME"), Path(cls.prefix.name))
+
     def test_markers(self):
         page = "a\n<!-- test -->\n```sh\nls\n```\n```sh\nno\n```\n"
         page += "<!-- test: file f.c -->\n```c\nx\n```\n"
@@ -58,6 +85,7 @@ class Docs(unittest.TestCase):
                 run = subprocess.run(
                     commands(language, text),
                     cwd=scratch,
+                    env=self.environment,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
                     text=True,
