@@ -1,0 +1,229 @@
+"""Layers: weights and state for the code of a package."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import weakref
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, Optional, Tuple, Union
+
+import numpy as np
+
+from . import _library
+from ._library import DLTensor
+from ._tensors import Tensor, as_tensor, copy_out, empty, like_input, type_name
+
+if TYPE_CHECKING:
+    from ._package import Package
+
+
+class Statistics(NamedTuple):
+    """Figures of the last forward."""
+
+    loads: np.ndarray  #: slots routed to each expert
+    imbalance: float  #: standard deviation over mean of the loads
+    tokens: int
+    routed: int  #: slots computed by an expert
+    dropped: int  #: slots lost to capacity
+    seconds: float
+    routing_fraction: float  #: share of the time until slots were grouped
+
+
+class Layer:
+    """A Mixture-of-Experts layer. Call it as a function.
+
+    A layer is used by one thread at a time; `share` makes another one with the same weights.
+
+    >>> import moe_mlir, numpy as np
+    >>> spec = {"hidden": 8, "router": {"experts": 4, "top_k": 2}, "experts": {"intermediate": 8}}
+    >>> layer = moe_mlir.compile(spec).layer()
+    >>> layer(np.zeros((1, 8), np.float32))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    moe_mlir._errors.Error: WEIGHT_MISSING: ...
+    >>> layer.randomize(seed=7)
+    >>> layer(np.zeros((1, 8), np.float32)).tolist() == [[0.0] * 8]
+    True
+    """
+
+    def __init__(self, package: "Package", handle: ctypes.c_void_p):
+        self.package = package
+        self._handle = handle
+        self._runtime = _library.runtime()
+        self._destroy = weakref.finalize(self, _destroy, self._runtime, handle, package)
+        self._functions = {f["name"]: f for f in package.manifest["functions"]}
+        self._weights = {w["name"]: w for w in package.manifest["weights"]}
+
+    def share(self) -> "Layer":
+        """A further layer with the same weights and fresh state."""
+        handle = ctypes.c_void_p()
+        self._runtime.moe_layer_share(self._handle, ctypes.byref(handle))
+        return Layer(self.package, handle)
+
+    # --- Weights ---
+
+    def set_weight(self, name: str, value: Any) -> None:
+        """Copies one weight in, by its name in docs/Spec.md section 5."""
+        dtype = self._weights.get(name, {}).get("dtype", "f32")
+        tensor = as_tensor(value, dtype)
+        self._runtime.moe_layer_set_weight(self._handle, name.encode(), ctypes.byref(tensor.dl))
+
+    def load_weights(
+        self,
+        path: Union[str, os.PathLike],
+        progress: Optional[Callable[[str, int, int], Any]] = None,
+    ) -> None:
+        """Loads a .safetensors file or a sharded .safetensors.index.json.
+
+        `progress(tensor, done_bytes, total_bytes)` is called as weights arrive; it may raise, or
+        return True, to cancel. The layer keeps the weights it had if anything fails.
+        """
+        raised: List[BaseException] = []
+
+        def report(_user, tensor, done, total):
+            try:
+                return 1 if progress(tensor.decode(errors="replace"), done, total) is True else 0
+            except BaseException as error:  # carried over the C frames between
+                raised.append(error)
+                return 1
+
+        callback = _library.Progress(report) if progress else _library.Progress()
+        try:
+            self._runtime.moe_layer_load_weights(self._handle, os.fsencode(path), callback, None)
+        except RuntimeError:
+            if raised:
+                raise raised[0]
+            raise
+
+    def randomize(self, seed: int = 0, exact: bool = False) -> None:
+        """Uniform values, the same for the same seed everywhere.
+
+        With `exact`, values whose sums of products f32 holds exactly in any order.
+        """
+        self._runtime.moe_layer_randomize(self._handle, seed, int(exact))
+
+    def save_weights(self, path: Union[str, os.PathLike]) -> None:
+        """Writes all weights to a .safetensors file."""
+        self._runtime.moe_layer_save_weights(self._handle, os.fsencode(path))
+
+    @property
+    def weights(self) -> Dict[str, np.ndarray]:
+        """Copies of all weights by name."""
+        return {name: self.get(name) for name in self._weights}
+
+    # --- Running ---
+
+    def __call__(self, x: Any, token_ids: Any = None) -> Any:
+        """The forward of x [T, hidden]; the result is an array of the same library and type."""
+        inputs = {"x": x} if token_ids is None else {"x": x, "token_ids": token_ids}
+        return self.run("forward", **inputs)
+
+    def run(self, function: str = "forward", sizes: Optional[Dict[str, int]] = None, **inputs: Any):
+        """Runs a function of the package on inputs by name.
+
+        The result is one array, a dict of them if there are several, or None. `sizes` gives sizes
+        that no input's shape tells.
+        """
+        if function not in self._functions:
+            known = ", ".join(self._functions)
+            raise KeyError(f"the package has no function {function!r}, only {known}")
+        arguments = self._functions[function]["arguments"]
+        wanted = [a for a in arguments if a["role"] == "input"]
+        results = [a for a in arguments if a["role"] == "output"]
+        if names := set(inputs) ^ {a["name"] for a in wanted}:
+            needs = ", ".join(a["name"] for a in wanted) or "nothing"
+            raise TypeError(f"{function} takes {needs}; missing or unknown: {sorted(names)}")
+        tensors = []
+        for argument in wanted:
+            value = inputs[argument["name"]]
+            if argument["dtype"] in ("i32", "i64"):  # few and small, and often of another width
+                value = np.asarray(value, argument["dtype"].replace("i", "int"))
+            tensors.append(as_tensor(value, argument["dtype"]))
+        bound = _bind_sizes(wanted, tensors, sizes or {})
+        like = inputs[wanted[0]["name"]] if wanted else None
+        outputs = [empty(_shape(a["shape"], bound), a["dtype"], like) for a in results]
+        wrapped = [as_tensor(o, a["dtype"]) for o, a in zip(outputs, results)]
+        self._runtime.moe_layer_run(
+            self._handle, function.encode(), _pointers(tensors), _pointers(wrapped)
+        )
+        named = {a["name"]: like_input(o, like) for a, o in zip(results, outputs)}
+        return None if not named else next(iter(named.values())) if len(named) == 1 else named
+
+    # --- Looking inside ---
+
+    def get(self, name: str) -> np.ndarray:
+        """A copy of a weight, a state tensor or a tensor of the last forward's plan."""
+        view = DLTensor()
+        self._runtime.moe_layer_get(self._handle, name.encode(), ctypes.byref(view))
+        return copy_out(view, type_name(view))
+
+    @property
+    def plan(self) -> Dict[str, np.ndarray]:
+        """What the last forward decided: indices, weights, rows, offsets, positions, counts, …"""
+        arguments = self._functions["forward"]["arguments"]
+        return {a["name"]: self.get(a["name"]) for a in arguments if a["role"] == "plan"}
+
+    @property
+    def state(self) -> Dict[str, np.ndarray]:
+        """What is kept between forwards, such as `loads`; empty for most routers."""
+        return {s["name"]: self.get(s["name"]) for s in self.package.manifest.get("state", [])}
+
+    @property
+    def statistics(self) -> Statistics:
+        raw = _library.MoeStatistics()
+        self._runtime.moe_layer_statistics(self._handle, ctypes.byref(raw))
+        loads = np.array([raw.loads[i] for i in range(raw.experts)] if raw.loads else [], np.int32)
+        rest = (getattr(raw, name) for name in Statistics._fields[1:])
+        return Statistics(loads, *rest)
+
+    def reset(self) -> None:
+        """Puts the state back to what it was at creation."""
+        self._runtime.moe_layer_reset(self._handle)
+
+    def __repr__(self) -> str:
+        return f"<moe_mlir.Layer of {self.package.manifest['name']}>"
+
+
+def _destroy(runtime: ctypes.CDLL, handle: ctypes.c_void_p, package: "Package") -> None:
+    # Holding the package here keeps its code loaded until the layer is gone.
+    runtime.moe_layer_destroy(handle)
+
+
+def _pointers(tensors: List[Tensor]):
+    array = (ctypes.POINTER(DLTensor) * max(len(tensors), 1))()
+    for i, tensor in enumerate(tensors):
+        array[i] = ctypes.pointer(tensor.dl)
+    return array
+
+
+def _factor(entry: Union[int, str]) -> Tuple[int, Optional[str]]:
+    """A shape entry of the manifest as a number times a size.
+
+    >>> _factor(4), _factor("T"), _factor("2*T")
+    ((4, None), (1, 'T'), (2, 'T'))
+    """
+    if isinstance(entry, int):
+        return entry, None
+    number, star, name = entry.rpartition("*")
+    return (int(number) if star else 1), name
+
+
+def _bind_sizes(arguments: List[dict], tensors: List[Tensor], given: Dict[str, int]):
+    """The symbolic sizes that the shapes of the inputs imply."""
+    bound = dict(given)
+    for argument, tensor in zip(arguments, tensors):
+        for entry, extent in zip(argument["shape"], tensor.shape):
+            number, name = _factor(entry)
+            if name is not None:
+                bound.setdefault(name, extent // number)
+    return bound
+
+
+def _shape(shape: List[Union[int, str]], bound: Dict[str, int]) -> List[int]:
+    extents = []
+    for entry in shape:
+        number, name = _factor(entry)
+        if name is not None and name not in bound:
+            raise TypeError(f"no input tells the size {name}; pass sizes={{{name!r}: …}}")
+        extents.append(number if name is None else number * bound[name])
+    return extents

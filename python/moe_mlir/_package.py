@@ -1,0 +1,104 @@
+"""Packages: compiled code for one layer shape."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import weakref
+from pathlib import Path
+from typing import Any, List, Mapping, Optional, Union
+
+from . import _library
+from ._errors import CompileError
+from ._layer import Layer
+
+
+class Package:
+    """A compiled layer shape, loaded. `layer()` makes layers of it.
+
+    >>> spec = {"hidden": 8, "router": {"experts": 4, "top_k": 2}, "experts": {"intermediate": 8}}
+    >>> package = compile(spec, target="reference")
+    >>> package.manifest["target"]["kind"]
+    'reference'
+    """
+
+    def __init__(self, path: Union[str, os.PathLike], _scratch: Optional[str] = None):
+        self.path = Path(path)
+        runtime = _library.runtime()
+        handle = ctypes.c_void_p()
+        runtime.moe_package_open(os.fsencode(self.path), ctypes.byref(handle))
+        self._handle = handle
+        self._close = weakref.finalize(self, _close, runtime, handle, _scratch)
+        #: docs/Manifest.md as a dict.
+        self.manifest: dict = json.loads(runtime.moe_package_manifest(handle))
+
+    def layer(self) -> Layer:
+        """A layer with no weights yet and fresh state."""
+        handle = ctypes.c_void_p()
+        _library.runtime().moe_layer_create(self._handle, ctypes.byref(handle))
+        return Layer(self, handle)
+
+    def __repr__(self) -> str:
+        return f"<moe_mlir.Package {self.manifest['name']} in {self.path}>"
+
+
+def compile(
+    spec: Union[Mapping[str, Any], str, os.PathLike],
+    target: str = "cpu",
+    output: Union[str, os.PathLike, None] = None,
+    cpu: str = "native",
+) -> Package:
+    """Compiles a spec (a dict, or the path of a native spec or a Hugging Face config.json).
+
+    The package is written to `output`, or to a folder that lives as long as the result.
+
+    >>> compile({"hidden": 0})  # doctest: +IGNORE_EXCEPTION_DETAIL +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    CompileError: ...
+    """
+    with tempfile.TemporaryDirectory(prefix="moe-mlir-") as scratch:
+        if isinstance(spec, Mapping):
+            path = Path(scratch) / "spec.json"
+            path.write_text(json.dumps(spec), encoding="utf-8")
+        else:
+            path = Path(spec)
+        command = [str(_library.compiler()), str(path), "--emit=package", f"--target={target}"]
+        if target == "cpu":
+            command.append(f"--cpu={cpu}")
+        scratch_output = None
+        if output is None:
+            output = scratch_output = tempfile.mkdtemp(prefix="moe-mlir-")
+        try:
+            _run(command + ["-o", os.fspath(output)])
+            return Package(output, scratch_output)
+        except BaseException:
+            if scratch_output:
+                shutil.rmtree(scratch_output, ignore_errors=True)
+            raise
+
+
+def _run(command: List[str]) -> None:
+    run = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    if run.returncode:
+        raise CompileError(run.stderr.strip() or f"moe-opt ended with status {run.returncode}")
+
+
+def _close(runtime: ctypes.CDLL, handle: ctypes.c_void_p, scratch: Optional[str]) -> None:
+    runtime.moe_package_close(handle)
+    if scratch:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def load(path: Union[str, os.PathLike]) -> Layer:
+    """A new layer of the package in a folder."""
+    return Package(path).layer()
+
+
+def set_threads(threads: int) -> None:
+    """Threads that layers run on; 0 restores the default. Any number gives the same bits."""
+    _library.runtime().moe_set_threads(threads)

@@ -1,0 +1,143 @@
+"""Arrays of any library as DLPack tensors, without copies."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any, Sequence
+
+import numpy as np
+
+from ._library import DLDataType, DLDevice, DLTensor
+
+try:
+    import ml_dtypes
+
+    _BF16 = np.dtype(ml_dtypes.bfloat16)
+except ImportError:
+    _BF16 = np.dtype(np.uint16)
+
+_KINDS = {"i": 0, "u": 1, "f": 2}
+_BFLOAT = 4
+_CPU = (1, 3)  # kDLCPU, kDLCUDAHost
+
+_NUMPY = {
+    "f32": np.dtype(np.float32),
+    "f64": np.dtype(np.float64),
+    "f16": np.dtype(np.float16),
+    "bf16": _BF16,
+    "i8": np.dtype(np.int8),
+    "u8": np.dtype(np.uint8),
+    "i32": np.dtype(np.int32),
+    "i64": np.dtype(np.int64),
+}
+
+_capsule_pointer = ctypes.pythonapi.PyCapsule_GetPointer
+_capsule_pointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
+_capsule_pointer.restype = ctypes.c_void_p
+
+
+def numpy_type(name: str) -> np.dtype:
+    """The numpy type of an element type of the manifest; bf16 is uint16 without ml_dtypes.
+
+    >>> numpy_type("i32")
+    dtype('int32')
+    """
+    return _NUMPY[name]
+
+
+def is_torch(value: Any) -> bool:
+    return type(value).__module__.split(".")[0] == "torch"
+
+
+class Tensor:
+    """A DLTensor over memory that `owner` keeps alive."""
+
+    def __init__(self, dl: DLTensor, owner: Any):
+        self.dl, self.owner = dl, owner
+
+    @property
+    def shape(self) -> tuple:
+        return tuple(self.dl.shape[i] for i in range(self.dl.ndim))
+
+
+def as_tensor(value: Any, dtype: str) -> Tensor:
+    """`value` as the runtime takes it. Compact arrays are not copied.
+
+    `dtype` is what the callee expects: bf16 in numpy is told from uint16 by it, and
+    lists become arrays of it.
+    """
+    if is_torch(value):
+        return _from_capsule(value.detach().contiguous())
+    if hasattr(value, "__dlpack__") and not isinstance(value, np.ndarray):
+        return _from_capsule(value)
+    wanted = numpy_type(dtype)
+    if not isinstance(value, np.ndarray):
+        value = np.asarray(value, wanted)
+    return _from_numpy(np.ascontiguousarray(value).reshape(value.shape), dtype)
+
+
+def _from_numpy(array: np.ndarray, dtype: str) -> Tensor:
+    if dtype == "bf16" and array.dtype in (_BF16, np.dtype(np.uint16)):
+        code = _BFLOAT
+    elif array.dtype == _BF16 and _BF16 != np.uint16:
+        code = _BFLOAT
+    elif array.dtype.kind in _KINDS and array.dtype.isnative:
+        code = _KINDS[array.dtype.kind]
+    else:
+        raise TypeError(f"arrays of {array.dtype} are not supported")
+    shape = (ctypes.c_int64 * max(array.ndim, 1))(*array.shape)
+    dl = DLTensor(
+        array.ctypes.data,
+        DLDevice(1, 0),
+        array.ndim,
+        DLDataType(code, array.dtype.itemsize * 8, 1),
+        ctypes.cast(shape, ctypes.POINTER(ctypes.c_int64)),
+        None,
+        0,
+    )
+    return Tensor(dl, (array, shape))
+
+
+def _from_capsule(value: Any) -> Tensor:
+    # The capsule stays ours: it frees its tensor when it goes, after the call.
+    capsule = value.__dlpack__()
+    pointer = _capsule_pointer(capsule, b"dltensor")
+    dl = DLTensor.from_buffer_copy(ctypes.cast(pointer, ctypes.POINTER(DLTensor)).contents)
+    if dl.device.device_type not in _CPU:
+        raise TypeError("the array is not in the memory of the CPU")
+    return Tensor(dl, (value, capsule))
+
+
+def empty(shape: Sequence[int], dtype: str, like: Any = None) -> Any:
+    """An array for a result: of torch where `like` is, else of numpy."""
+    if is_torch(like):
+        import torch
+
+        names = {"f32": "float32", "f64": "float64", "f16": "float16", "bf16": "bfloat16"}
+        names.update(i8="int8", u8="uint8", i32="int32", i64="int64")
+        return torch.empty(tuple(shape), dtype=getattr(torch, names[dtype]))
+    kept_bits = isinstance(like, np.ndarray) and dtype == "bf16" and like.dtype == np.uint16
+    return np.empty(shape, np.uint16 if kept_bits else numpy_type(dtype))
+
+
+def like_input(result: Any, like: Any) -> Any:
+    """`result` in the array library of `like`, where that is neither numpy nor torch."""
+    if isinstance(like, np.ndarray) or is_torch(like) or not hasattr(like, "__array_namespace__"):
+        return result
+    return like.__array_namespace__().asarray(result)
+
+
+def copy_out(dl: DLTensor, dtype: str) -> np.ndarray:
+    """A numpy copy of a compact view that belongs to the runtime."""
+    shape = tuple(dl.shape[i] for i in range(dl.ndim))
+    result = np.empty(shape, numpy_type(dtype))
+    if result.nbytes:
+        ctypes.memmove(result.ctypes.data, dl.data + dl.byte_offset, result.nbytes)
+    return result
+
+
+def type_name(dl: DLTensor) -> str:
+    """The manifest's name of a tensor's element type."""
+    if dl.dtype.code == _BFLOAT:
+        return "bf16"
+    return {0: "i", 1: "u", 2: "f"}[dl.dtype.code] + str(dl.dtype.bits)

@@ -1,0 +1,381 @@
+"""Random specs, compiled and run: reference, cpu and oracle must agree.
+
+    python3 sweep.py --moe-opt PATH --moe-run PATH --count N [--seed S] [--jobs J] [--work DIR]
+
+Each seed gives a spec (random_spec.py) with exact weights and inputs: small multiples of a power
+of two whose sums of products f32 holds exactly, so that a comparison sees wrong arithmetic and
+not rounding. Choices must be the same except where the oracle says that rounding decided them;
+outputs must be within the rounding of their type; any number of threads gives the same bits.
+
+The last line is `N passed, N failed`. A failure is printed with what reproduces it, and leaves
+its spec, inputs and weights in the work folder.
+"""
+
+import argparse
+import json
+import multiprocessing
+import multiprocessing.connection
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "Oracle"), str(HERE.parent.parent / "python")]
+
+import files
+import oracle
+import random_spec
+
+THREADS = (1, 2, 4)
+TIE = 1e-5  # margins below this may be decided by rounding
+UNIT = {"f32": 0.0, "bf16": 2.0**-8, "f16": 2.0**-11}
+TINY = {"f32": 2.0**-149, "bf16": 2.0**-133, "f16": 2.0**-25}
+
+
+class Mismatch(AssertionError):
+    pass
+
+
+def expect(condition, message):
+    if not condition:
+        raise Mismatch(message)
+
+
+# --- One seed ----------------------------------------------------------------------------------
+
+
+def make_inputs(seed, spec):
+    """x in the activation type as float64, and token ids: multiples of 1/8 in [-1, 1]."""
+    rng = np.random.default_rng(seed)
+    tokens = random_spec.token_count(seed)
+    x = rng.integers(-8, 9, (tokens, spec["hidden"])) / 8.0
+    ids = rng.integers(-1000, 150000, tokens)
+    return x, ids
+
+
+def compile_package(tools, spec_path, target, output, cpu):
+    command = [tools.moe_opt, str(spec_path), "--emit=package", f"--target={target}"]
+    if target == "cpu" and cpu:
+        command.append(f"--cpu={cpu}")
+    run = subprocess.run(command + ["-o", str(output)], capture_output=True, text=True, timeout=300)
+    if run.returncode:
+        reason = run.stderr.strip() or f"status {run.returncode}"
+        raise Mismatch(f"moe-opt --target={target} failed: {reason[-2000:]}")
+
+
+def read_weights(layer):
+    """The layer's weights in float64."""
+    dtypes = {w["name"]: w["dtype"] for w in layer.package.manifest["weights"]}
+    weights = {}
+    for name, value in layer.weights.items():
+        bits = value.view(np.uint16) if dtypes[name] == "bf16" else value
+        weights[name] = oracle.from_storage(bits, dtypes[name])
+    return weights
+
+
+def run_forward(layer, spec, x, ids):
+    """One forward: y as bits and in float64, and the plan."""
+    dtype = spec["dtype"]["activation"]
+    inputs = {"x": oracle.to_storage(x, dtype)}
+    if spec["router"]["strategy"] == "hash":
+        inputs["token_ids"] = ids
+    bits = layer.run("forward", **inputs)
+    return bits, oracle.from_storage(bits.copy(), dtype), layer.plan
+
+
+def close(name, got, expected, scale, bound, smallest):
+    """Relative Frobenius error within `bound`."""
+    bad = ~np.isfinite(got)
+    expect(not bad.any(), f"{name}: {int(bad.sum())} values are not finite")
+    error = np.linalg.norm(got - expected)
+    allowed = bound * max(np.linalg.norm(expected), scale) + smallest * np.sqrt(max(got.size, 1))
+    size = max(np.linalg.norm(expected), 1e-300)
+    expect(error <= allowed, f"{name}: relative error {error / size:.3g} > {allowed / size:.3g}")
+
+
+def compare(who, spec, got, result, bound):
+    """One target's forward against the oracle's. True if near ties kept some of it out."""
+    _, y, plan = got
+    tokens = len(result.indices)
+    near = result.margin < TIE
+    shared = result.lost.any() or spec["router"]["load_balancing"] == "expert_choice"
+    sure = ~near
+    if near.any() and shared:  # one token's choice moves others'
+        choice = spec["router"]["load_balancing"] == "expert_choice"
+        in_order = spec["capacity"]["priority"] == "token_order" and not choice
+        first = int(np.argmax(near)) if in_order else 0
+        sure &= np.arange(tokens) < first
+    same = (plan["indices"] == result.indices).all(axis=1)
+    wrong = np.flatnonzero(~same & sure)
+    if len(wrong):
+        t = wrong[0]
+        raise Mismatch(
+            f"{who}: indices of token {t} are {plan['indices'][t].tolist()}, not "
+            f"{result.indices[t].tolist()} (margin {result.margin[t]:.3g}; {len(wrong)} tokens)"
+        )
+    everything = bool(same.all()) and not (near.any() and shared)
+    if everything:
+        compare_grouping(who, plan, result)
+        compare_figures(who, plan, result)
+    kept = (plan["positions"] >= 0) == (result.positions >= 0)
+    sure &= same & kept.all(axis=1) if not everything else True
+    smallest = 16 * TINY[spec["dtype"]["activation"]]
+    w = plan["weights"][sure].astype(np.float64)
+    chosen = result.indices[sure] >= 0
+    w, expected = w[chosen], result.weights[sure][chosen]
+    close(f"{who}: weights", w, expected, 0.0, 4e-6, 1e-30)
+    scale = np.linalg.norm(result.magnitude[sure]) / np.sqrt(oracle.longest_reduction(spec))
+    bound = bound + UNIT[spec["dtype"]["activation"]]
+    close(f"{who}: y", y[sure], result.y[sure], scale, bound, smallest)
+    return bool(near.any() and shared)
+
+
+def compare_grouping(who, plan, result):
+    filled = int(result.offsets[-1])
+    for name in ("offsets", "positions", "counts"):
+        expected = getattr(result, name)
+        expect(np.array_equal(plan[name], expected), f"{who}: {name} differ")
+    expect(np.array_equal(plan["rows"][:filled], result.rows), f"{who}: rows differ")
+    expect((plan["rows"][filled:] == -1).all(), f"{who}: rows past the end are not -1")
+
+
+def compare_figures(who, plan, result):
+    got = {"imbalance": result.imbalance, "status": result.status}
+    got.update({f"loss.{name}": value for name, value in result.losses.items()})
+    for name, expected in got.items():
+        if name in plan or name.startswith("loss."):
+            error = abs(float(plan[name]) - expected)
+            expect(error <= 1e-5 * abs(expected) + 1e-7, f"{who}: {name} is {plan[name]}")
+
+
+def check_seed(tools, seed, folder):
+    """Raises Mismatch; returns whether near ties kept part of the comparison out."""
+    import moe_mlir
+
+    folder.mkdir(parents=True, exist_ok=True)
+    given = random_spec.random_spec(seed)
+    spec = oracle.resolve(given)
+    spec_path = folder / "spec.json"
+    spec_path.write_text(json.dumps(given, indent=1))
+    for target in ("reference", "cpu"):
+        compile_package(tools, spec_path, target, folder / target, tools.cpu)
+    reference, cpu = (moe_mlir.load(folder / target) for target in ("reference", "cpu"))
+    reference.randomize(seed, exact=True)
+    weight_path = folder / "weights.safetensors"
+    reference.save_weights(weight_path)
+    cpu.load_weights(weight_path)
+    weights = read_weights(reference)
+    cpus = [cpu] + [cpu.share() for _ in THREADS[1:]]
+    table = oracle.weight_table(spec)
+    shapes = {name: value.shape for name, value in weights.items()}
+    expect(shapes == {name: shape for name, (shape, _) in table.items()}, "weights differ")
+    check_weight_file(spec, weight_path, table)
+
+    x, ids = make_inputs(seed, spec)
+    np.save(folder / "x.npy", oracle.to_storage(x, spec["dtype"]["activation"]))
+    np.save(folder / "token_ids.npy", ids)
+    bound = 4e-7 * np.sqrt(oracle.longest_reduction(spec))
+    state = oracle.initial_state(spec, weights)
+    near_tie = False
+    # What has state runs again on it, after a step where there is one.
+    for _ in range(2 if state else 1):
+        result = oracle.forward(spec, weights, x, ids, state)
+        got = run_forward(reference, spec, x, ids)
+        near_tie |= compare("reference", spec, got, result, REFERENCE_BOUND)
+        near_tie |= run_cpu(moe_mlir, cpus, spec, x, ids, result, bound)
+        if (result.margin < TIE).any():
+            break
+        layers = [("reference", reference)] + [("cpu", layer) for layer in cpus]
+        state = check_state(layers, spec, result.state)
+    check_empty(cpu, spec)
+    return near_tie
+
+
+# The reference computes in f64 and stores y in f32 at best.
+REFERENCE_BOUND = 1e-12 + 2.0**-24
+
+
+def check_weight_file(spec, path, table):
+    prefix = spec["weights"]["prefix"].replace("{l}", str(spec["weights"]["layer"]))
+    stored = {name: dtype.lower() for name, (_, dtype) in files.read_safetensors(path).items()}
+    expected = {prefix + name: dtype for name, (_, dtype) in table.items()}
+    expect(stored == expected, f"the weight file holds {stored}")
+
+
+def run_cpu(moe_mlir, layers, spec, x, ids, result, bound):
+    """The same on every number of threads, each with a layer and so a state of its own."""
+    runs = []
+    for threads, layer in zip(THREADS, layers):
+        moe_mlir.set_threads(threads)
+        runs.append(run_forward(layer, spec, x, ids))
+    moe_mlir.set_threads(0)
+    bits, _, plan = runs[0]
+    for threads, (other_bits, _, other_plan) in zip(THREADS[1:], runs[1:]):
+        expect(bits.tobytes() == other_bits.tobytes(), f"cpu: y differs on {threads} threads")
+        for name, value in other_plan.items():
+            equal = name == "clock" or plan[name].tobytes() == value.tobytes()
+            expect(equal, f"cpu: {name} differs on {threads} threads")
+    return compare("cpu", spec, runs[0], result, bound)
+
+
+def check_state(layers, spec, state):
+    if "step" in spec["functions"]:
+        state = oracle.step(spec, state)
+    for who, layer in layers:
+        if "step" in spec["functions"]:
+            layer.run("step")
+        for name, expected in state.items():
+            got = layer.state[name]
+            if expected.dtype.kind == "f":
+                error = np.max(np.abs(got - expected))
+                expect(error <= 1e-6 * (1 + np.abs(expected).max()), f"{who}: {name} differs")
+            else:
+                expect(np.array_equal(got, expected), f"{who}: {name} differs")
+    return state
+
+
+def check_empty(layer, spec):
+    """No tokens are fine at any time."""
+    _, y, plan = run_forward(layer, spec, np.zeros((0, spec["hidden"])), np.zeros(0, np.int64))
+    expect(y.shape == (0, spec["hidden"]), f"y of no tokens has shape {y.shape}")
+    expect(not plan["offsets"].any() and not plan["counts"].any(), "no tokens, but slots")
+
+
+# --- Many seeds --------------------------------------------------------------------------------
+
+
+def worker(tools, pipe):
+    """Runs seeds as they come, so that a crash takes one seed with it."""
+    for seed in iter(pipe.recv, None):
+        folder = tools.work / str(seed)
+        try:
+            near_tie = check_seed(tools, seed, folder)
+            if not tools.keep:
+                shutil.rmtree(folder, ignore_errors=True)
+            pipe.send((seed, None, near_tie))
+        except Mismatch as mismatch:
+            pipe.send((seed, str(mismatch), False))
+        except Exception:
+            pipe.send((seed, traceback.format_exc(limit=-4).strip(), False))
+
+
+class Pool:
+    """Processes of `worker`; one that dies or hangs is replaced and its seed has failed."""
+
+    def __init__(self, tools, jobs):
+        self.tools, self.busy = tools, {}
+        self.context = multiprocessing.get_context("fork")
+        self.idle = [self.start() for _ in range(jobs)]
+
+    def start(self):
+        ours, theirs = self.context.Pipe()
+        process = self.context.Process(target=worker, args=(self.tools, theirs), daemon=True)
+        process.start()
+        theirs.close()
+        return ours, process
+
+    def give(self, seed):
+        pipe, process = self.idle.pop()
+        pipe.send(seed)
+        self.busy[pipe] = (process, seed, time.monotonic())
+
+    def results(self):
+        """What has come since the last call; waits for at least a moment."""
+        for pipe in multiprocessing.connection.wait(list(self.busy), timeout=1):
+            process, seed, _ = self.busy.pop(pipe)
+            try:
+                yield pipe.recv()
+                self.idle.append((pipe, process))
+            except EOFError:
+                process.join()
+                yield seed, f"crashed with status {process.exitcode}", False
+                self.idle.append(self.start())
+        for pipe, (process, seed, began) in list(self.busy.items()):
+            if time.monotonic() - began > self.tools.timeout:
+                del self.busy[pipe]
+                process.kill()
+                process.join()
+                yield seed, f"took more than {self.tools.timeout} s", False
+                self.idle.append(self.start())
+
+    def close(self):
+        for pipe, process in self.idle:
+            pipe.send(None)
+            process.join()
+
+
+def sweep(tools, seeds, jobs):
+    pool, left = Pool(tools, jobs), list(reversed(seeds))
+    passed, near_ties, failed = 0, [], []
+    while left or pool.busy:
+        while left and pool.idle:
+            pool.give(left.pop())
+        for seed, reason, near_tie in pool.results():
+            if reason is None:
+                passed += 1
+                near_ties += [seed] * near_tie
+                continue
+            failed.append(seed)
+            print(f"FAIL seed {seed}: {reason}")
+            print(f"  reproduce: {reproduction(tools, seed)}")
+            print(f"  spec:      {tools.work / str(seed) / 'spec.json'}", flush=True)
+    pool.close()
+    return passed, near_ties, failed
+
+
+def reproduction(tools, seed):
+    script = os.path.relpath(__file__)
+    return (
+        f"python3 {script} --moe-opt {tools.moe_opt} --moe-run {tools.moe_run} "
+        f"--seed {seed} --count 1 --keep"
+    )
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--moe-opt", required=True)
+    parser.add_argument("--moe-run", required=True, help="tells where the runtime is")
+    parser.add_argument("--count", type=int, default=40)
+    parser.add_argument("--seed", type=int, default=0, help="the first seed")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--cpu", default="native")
+    parser.add_argument("--timeout", type=float, default=600, help="seconds for one seed")
+    parser.add_argument("--work", type=Path, help="where specs and packages go")
+    parser.add_argument("--keep", action="store_true", help="keep what passes, too")
+    return parser.parse_args()
+
+
+def main():
+    tools = parse_arguments()
+    tools.moe_opt = os.path.abspath(tools.moe_opt)
+    tools.moe_run = os.path.abspath(tools.moe_run)
+    os.environ["MOE_MLIR_HOME"] = str(Path(tools.moe_run).parent.parent)
+    if tools.work is None:
+        tools.work = Path(tempfile.mkdtemp(prefix="moe-sweep-"))
+    tools.work.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    seeds = range(tools.seed, tools.seed + tools.count)
+    passed, near_ties, failed = sweep(tools, seeds, max(1, tools.jobs))
+    # One or two say nothing about a rate.
+    too_near = len(near_ties) > max(2, tools.count // 100)
+    print(f"{len(near_ties)} specs compared only up to a near tie:", *sorted(near_ties))
+    if too_near:
+        print("too many near ties: the comparison says too little")
+    if failed:
+        print("failed seeds:", *sorted(failed))
+    print(f"{time.monotonic() - began:.0f} s")
+    print(f"{passed} passed, {len(failed)} failed")
+    if not failed and not tools.keep:
+        shutil.rmtree(tools.work, ignore_errors=True)
+    sys.exit(1 if failed or too_near else 0)
+
+
+if __name__ == "__main__":
+    main()

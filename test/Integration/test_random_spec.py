@@ -1,0 +1,145 @@
+"""The generator makes what docs/Spec.md allows, all of it, and the same each time."""
+
+import sys
+import unittest
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "Oracle")]
+
+import files
+import oracle
+import random_spec
+
+SEEDS = range(400)
+
+
+def leaves(value, path=""):
+    """Every key of a spec with its value, formulas taken as one."""
+    for key, inner in value.items():
+        if isinstance(inner, dict):
+            yield from leaves(inner, f"{path}{key}.")
+        else:
+            yield path + key, inner
+
+
+class RandomSpec(unittest.TestCase):
+    def test_same_for_the_same_seed(self):
+        for seed in SEEDS:
+            self.assertEqual(random_spec.random_spec(seed), random_spec.random_spec(seed))
+
+    def test_constraints(self):
+        for seed in SEEDS:
+            with self.subTest(seed=seed):
+                self.check(oracle.resolve(random_spec.random_spec(seed)))
+
+    def check(self, spec):
+        router, capacity = spec["router"], spec["capacity"]
+        balancing = router["load_balancing"]
+        learned = oracle.is_learned(spec)
+        nulls = router["null_experts"]["count"]
+        total, k = router["experts"] + nulls, router["top_k"]
+        groups = router["groups"]
+        self.assertLessEqual(k, total)  # S3
+        self.assertEqual(total % groups["count"], 0)  # S4
+        self.assertLessEqual(groups["keep"], groups["count"])
+        self.assertGreaterEqual(groups["keep"] * (total // groups["count"]), k)
+        if groups["count"] > 1:
+            if groups["reduce"] == "sum_top2":
+                self.assertGreaterEqual(total // groups["count"], 2)
+            self.assertTrue(learned and router["score_on"] == "all")  # S5
+            self.assertNotIn(balancing, ("expert_choice", "round_robin"))
+        if not learned:  # S6, S7, S8, S9, S12
+            plain = oracle.resolve({"hidden": 1, "router": {"experts": 1, "top_k": 1}})["router"]
+            keys = "load_balancing score score_on renormalize softcap expert_scale scale".split()
+            for key in keys + ["selection_bias", "null_experts"]:
+                self.assertEqual(router[key], plain[key], key)
+            self.assertEqual(sum(spec["losses"][n] for n in ("importance", "router_z")), 0)
+        if balancing == "expert_choice":  # S7
+            self.assertTrue(router["score_on"] == "all" and nulls == 0)
+            self.assertFalse(router["renormalize"])
+            self.assertFalse({"factor", "tokens"} & set(capacity))
+        if balancing == "round_robin":
+            self.assertEqual(nulls, 0)
+        if router["strategy"] != "learned":  # S8
+            self.assertEqual(router["projection"]["layers"], 1)
+            self.assertFalse(router["projection"]["bias"])
+        self.assertFalse({"factor", "tokens"} <= set(capacity))  # S10
+        if router["weight_on"] == "input":
+            self.assertEqual(capacity["overflow"], "drop")
+            self.assertTrue(nulls == 0 or router["null_experts"]["kind"] == "skip")
+        if spec["shared"]["gate"] != "none":  # S13
+            self.assertGreater(spec["shared"]["intermediate"], 0)
+        if "step" in spec["functions"]:  # S14
+            self.assertEqual(balancing, "dynamic")
+
+    def test_every_feature_comes_up(self):
+        seen = Counter()
+        for seed in SEEDS:
+            for key, value in leaves(random_spec.random_spec(seed)):
+                seen[key] += 1
+                seen[key, str(value)] += 1
+        for key, values in {
+            "router.strategy": "learned hash random load_based similarity",
+            "router.load_balancing": "expert_choice dynamic round_robin load_aware",
+            "router.score": "softmax sigmoid sqrt_softplus identity",
+            "router.score_on": "selected",
+            "router.groups.reduce": "max sum_top2",
+            "router.groups.fill": "zero neg_inf",
+            "router.projection.layers": "2",
+            "router.projection.dtype": "input",
+            "router.null_experts.kind": "identity skip",
+            "router.weight_on": "input",
+            "experts.form": "mlp",
+            "experts.activation": "situ swigluoai silu",
+            "shared.gate": "sigmoid softmax2",
+            "capacity.overflow": "pass_through",
+            "capacity.priority": "probability",
+            "dtype.activation": "bf16 f16 f32",
+            "losses.load_balance_form": "switch",
+        }.items():
+            for value in values.split():
+                self.assertGreater(seen[key, value], 0, f"{key}: {value}")
+        for key in """router.softcap router.selection_bias router.expert_scale router.scale
+            router.renormalize router.renormalize.eps capacity.factor capacity.tokens
+            experts.latent experts.bias losses.importance losses.router_z""".split():
+            self.assertGreater(seen[key], 0, key)
+
+    def test_outputs_are_finite(self):
+        """The oracle accepts every spec, and no spec makes numbers run away."""
+        for seed in range(0, 400, 5):
+            spec = oracle.resolve(random_spec.random_spec(seed))
+            rng = np.random.default_rng(seed)
+            x = rng.integers(-8, 9, (min(random_spec.token_count(seed), 40), spec["hidden"])) / 8
+            table = oracle.weight_table(spec)
+            weights = {
+                name: rng.integers(-8, 9, shape) / 8 / np.sqrt(shape[-1])
+                for name, (shape, _) in table.items()
+            }
+            result = oracle.forward(spec, weights, x, np.arange(len(x)))
+            self.assertTrue(np.isfinite(result.y).all() and result.status == 0, seed)
+            self.assertEqual(result.offsets[-1], len(result.rows))
+
+
+class Files(unittest.TestCase):
+    def test_safetensors_round_trip(self):
+        import tempfile
+
+        tensors = {
+            "a": (np.arange(6, dtype=np.float32).reshape(2, 3), "F32"),
+            "b": (np.array([1, 2], np.uint16), "BF16"),
+            "empty": (np.zeros((0, 4), np.int64), "I64"),
+        }
+        with tempfile.TemporaryDirectory() as folder:
+            files.write_safetensors(f"{folder}/t", tensors)
+            back = files.read_safetensors(f"{folder}/t")
+        for name, (array, dtype) in tensors.items():
+            np.testing.assert_array_equal(back[name][0], array)
+            self.assertEqual(back[name][1], dtype)
+
+
+if __name__ == "__main__":
+    unittest.main()

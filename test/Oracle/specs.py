@@ -1,0 +1,146 @@
+"""Section 1 of docs/Spec.md: defaults, and what a spec has."""
+
+import copy
+
+DEFAULTS = {
+    "moe_spec": 1,
+    "name": "moe",
+    "router": {
+        "strategy": "learned",
+        "score": "softmax",
+        "score_on": "all",
+        "renormalize": False,
+        "projection": {"layers": 1, "activation": "relu", "bias": False, "dtype": "f32"},
+        "scale": 1.0,
+        "expert_scale": False,
+        "softcap": 0.0,
+        "selection_bias": False,
+        "groups": {"count": 1, "keep": 1, "reduce": "sum_top2", "fill": "neg_inf"},
+        "temperature": 1.0,
+        "load_balancing": "token_choice",
+        "balance": {"rate": 0.001, "lambda": 1.0, "factor": 1.0},
+        "null_experts": {"count": 0, "kind": "identity"},
+        "weight_on": "output",
+        "seed": 0,
+    },
+    "experts": {"form": "glu", "activation": "silu", "bias": False, "latent": 0},
+    "shared": {"intermediate": 0, "gate": "none"},
+    "capacity": {"overflow": "drop", "scope": "global", "priority": "token_order"},
+    "losses": {
+        "load_balance": 0.0,
+        "load_balance_form": "hf",
+        "importance": 0.0,
+        "router_z": 0.0,
+    },
+    "dtype": {"activation": "f32", "accumulate": "f32"},
+    "parallel": {
+        "grid": {"dp": 1, "ep": 1, "tp": 1},
+        "experts_on": "ep",
+        "exchange": "all_to_all",
+        "sequence_parallel": False,
+    },
+    "averaging": {
+        "group_size": 4,
+        "match_timeout_ms": 30000,
+        "exchange_timeout_ms": 60000,
+        "compression": {"kind": "blockwise_int8", "block": 64},
+    },
+    "functions": ["forward"],
+    "weights": {"layer": 0, "prefix": ""},
+}
+
+
+def _merge(defaults, given):
+    merged = copy.deepcopy(defaults)
+    for key, value in given.items():
+        if isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = _merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def resolve(spec):
+    """The spec with every default filled in. Of a resolved spec, the same."""
+    full = _merge(DEFAULTS, spec)
+    router = full["router"]
+    router["projection"].setdefault("hidden", full["hidden"])
+    renormalize = router["renormalize"]
+    if renormalize is True:
+        renormalize = {}
+    if isinstance(renormalize, dict):
+        router["renormalize"] = {"eps": 0.0, "mode": "add", **renormalize}
+    full["dtype"].setdefault("weights", full["dtype"]["activation"])
+    full["parallel"].setdefault(
+        "experts_per_device", router["experts"] // full["parallel"]["grid"]["ep"]
+    )
+    return full
+
+
+def total_experts(spec):
+    """N, null experts included."""
+    return spec["router"]["experts"] + spec["router"]["null_experts"]["count"]
+
+
+def slots_per_token(spec):
+    """K."""
+    router = spec["router"]
+    choice = router["load_balancing"] == "expert_choice"
+    return router["experts"] if choice else router["top_k"]
+
+
+def is_learned(spec):
+    return spec["router"]["strategy"] in ("learned", "similarity")
+
+
+def has_loads(spec):
+    router = spec["router"]
+    return router["strategy"] == "load_based" or router["load_balancing"] in (
+        "load_aware",
+        "dynamic",
+    )
+
+
+def has_selection_bias(spec):
+    router = spec["router"]
+    return router["selection_bias"] or router["load_balancing"] == "dynamic"
+
+
+def weight_table(spec):
+    """The weights of a spec: name -> (shape, dtype)."""
+    spec = resolve(spec)
+    router, experts, shared = spec["router"], spec["experts"], spec["shared"]
+    d, e, n, i = spec["hidden"], router["experts"], total_experts(spec), experts["intermediate"]
+    m, s, h = experts["latent"] or d, shared["intermediate"], router["projection"]["hidden"]
+    two, glu = router["projection"]["layers"] == 2, experts["form"] == "glu"
+    bias, matrix = router["projection"]["bias"], spec["dtype"]["weights"]
+    rows = [
+        ("router.weight", (n, h if two else d), matrix, is_learned(spec)),
+        ("router.bias", (n,), "f32", bias),
+        ("router.hidden.weight", (h, d), matrix, two),
+        ("router.hidden.bias", (h,), "f32", two and bias),
+        ("router.selection_bias", (n,), "f32", has_selection_bias(spec)),
+        ("router.expert_scale", (e,), "f32", router["expert_scale"]),
+        ("experts.gate.weight", (e, i, m), matrix, glu),
+        ("experts.up.weight", (e, i, m), matrix, True),
+        ("experts.down.weight", (e, m, i), matrix, True),
+        ("experts.gate.bias", (e, i), "f32", experts["bias"] and glu),
+        ("experts.up.bias", (e, i), "f32", experts["bias"]),
+        ("experts.down.bias", (e, m), "f32", experts["bias"]),
+        ("latent.down.weight", (m, d), matrix, experts["latent"] > 0),
+        ("latent.up.weight", (d, m), matrix, experts["latent"] > 0),
+        ("shared.gate_proj.weight", (s, d), matrix, s > 0 and glu),
+        ("shared.up.weight", (s, d), matrix, s > 0),
+        ("shared.down.weight", (d, s), matrix, s > 0),
+        ("shared.gate.weight", (1, d), matrix, shared["gate"] == "sigmoid"),
+        ("shared.gate.weight", (2, d), matrix, shared["gate"] == "softmax2"),
+        ("shared.gate.bias", (2,), "f32", shared["gate"] == "softmax2"),
+    ]
+    return {name: (shape, dtype) for name, shape, dtype, present in rows if present}
+
+
+def longest_reduction(spec):
+    """Length of the longest sum of products in a forward."""
+    spec = resolve(spec)
+    shapes = [shape for shape, _ in weight_table(spec).values() if len(shape) > 1]
+    return max(shape[-1] for shape in shapes)
