@@ -219,8 +219,9 @@ Value Forward::buildExperts(bool last) {
     z = project(x, "latent.down.weight", spec.experts.latent);
   int64_t width = expertWidth();
   bool onInput = router.weightOn == WeightOn::input;
-  Type zType = cast<RankedTensorType>(z.getType()).getElementType();
-  Value xs = DispatchOp::create(b, b.tensor({T, width}, zType), z, rows,
+  Type rowType = onInput ? Type(b.getF32Type())
+                         : cast<RankedTensorType>(z.getType()).getElementType();
+  Value xs = DispatchOp::create(b, b.tensor({T, width}, rowType), z, rows,
                                 onInput ? weights : Value(),
                                 b.getI64IntegerAttr(numSlots()));
   Value ys = buildFFN(xs, "experts", true);

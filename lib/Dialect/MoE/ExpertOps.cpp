@@ -45,7 +45,10 @@ LogicalResult DispatchOp::verify() {
   // [O15]
   Type from = getX().getType().getElementType();
   Type to = getXs().getType().getElementType();
-  if (from != to)
+  if (getWeights() && !to.isF32())
+    return emitOpError() << "expected 'xs' of 'f32', as products with weights "
+                         << "are, found " << to;
+  if (!getWeights() && from != to)
     return emitOpError() << "expected 'xs' of " << from
                          << ", the element type of 'x', found " << to;
   return success();
@@ -53,9 +56,11 @@ LogicalResult DispatchOp::verify() {
 
 LogicalResult DispatchOp::canonicalize(DispatchOp op,
                                        PatternRewriter &rewriter) {
-  // x * 1 is x, whatever x: signs and NaN stay, and rounding back to the
-  // storage type of x is exact.
+  // x * 1 is x, whatever x: signs and NaN stay.
   DenseElementsAttr weights;
+  if (op.getX().getType().getElementType() !=
+      op.getXs().getType().getElementType())
+    return rewriter.notifyMatchFailure(op, "the products are wider than x");
   if (!op.getWeights() ||
       !matchPattern(op.getWeights(), m_Constant(&weights)) ||
       !weights.isSplat() || !weights.getSplatValue<APFloat>().isExactlyValue(1))

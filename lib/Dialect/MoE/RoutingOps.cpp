@@ -172,7 +172,7 @@ LogicalResult ClockOp::verify() {
     auto type = cast<RankedTensorType>(getEarlier().getType());
     if (type.getRank() != 1 || type.isDynamicDim(0))
       return emitOpError() << "expected 'earlier' of a static shape [n], found "
-                           << "'" << type << "'";
+                           << type;
     earlier = type.getDimSize(0);
   }
   return Dims(*this).check("times", getTimes(), {std::to_string(earlier + 1)});

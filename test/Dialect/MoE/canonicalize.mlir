@@ -69,17 +69,17 @@ func.func @accumulate_shapes(%x: tensor<?xf32>) -> tensor<4xf32> {
 
 // x * 1 is x, so weights of 1 need not be read.
 // CHECK-LABEL: func @dispatch
-func.func @dispatch(%x: tensor<3x8xbf16>, %rows: tensor<6xi32>)
-    -> (tensor<6x8xbf16>, tensor<6x8xbf16>) {
+func.func @dispatch(%x: tensor<3x8xf32>, %rows: tensor<6xi32>)
+    -> (tensor<6x8xf32>, tensor<6x8xf32>) {
   %one = arith.constant dense<1.0> : tensor<3x2xf32>
   %half = arith.constant dense<0.5> : tensor<3x2xf32>
   // CHECK: moe.dispatch %{{.*}}, %{{.*}} {slots = 2 : i64}
   %a = moe.dispatch %x, %rows weights %one {slots = 2 : i64}
-      : (tensor<3x8xbf16>, tensor<6xi32>, tensor<3x2xf32>) -> tensor<6x8xbf16>
+      : (tensor<3x8xf32>, tensor<6xi32>, tensor<3x2xf32>) -> tensor<6x8xf32>
   // CHECK: moe.dispatch %{{.*}}, %{{.*}} weights %{{.*}} {slots = 2 : i64}
   %b = moe.dispatch %x, %rows weights %half {slots = 2 : i64}
-      : (tensor<3x8xbf16>, tensor<6xi32>, tensor<3x2xf32>) -> tensor<6x8xbf16>
-  return %a, %b : tensor<6x8xbf16>, tensor<6x8xbf16>
+      : (tensor<3x8xf32>, tensor<6xi32>, tensor<3x2xf32>) -> tensor<6x8xf32>
+  return %a, %b : tensor<6x8xf32>, tensor<6x8xf32>
 }
 
 // -----

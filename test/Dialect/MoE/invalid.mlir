@@ -800,6 +800,16 @@ func.func @op(%x: tensor<?x8xbf16>, %r: tensor<?xi32>) {
 
 // -----
 
+// [O15]
+func.func @op(%x: tensor<?x8xbf16>, %r: tensor<?xi32>, %w: tensor<?x1xf32>) {
+  // expected-error @below {{expected 'xs' of 'f32', as products with weights are, found 'bf16'}}
+  %0 = moe.dispatch %x, %r weights %w {slots = 1 : i64}
+      : (tensor<?x8xbf16>, tensor<?xi32>, tensor<?x1xf32>) -> tensor<?x8xbf16>
+  return
+}
+
+// -----
+
 // [O16]
 func.func @op(%x: tensor<?x8xf32>) {
   // expected-error @below {{expected at least 1 weight, found 0}}

@@ -149,7 +149,7 @@ func.func @dispatch(%x: tensor<?x8xbf16>, %rows: tensor<?xi32>,
       : (tensor<?x8xbf16>, tensor<?xi32>) -> tensor<?x8xbf16>
   // CHECK: moe.dispatch %{{.*}}, %{{.*}} weights %{{.*}} {slots = 2 : i64}
   %xs = moe.dispatch %x, %rows weights %weights {slots = 2 : i64}
-      : (tensor<?x8xbf16>, tensor<?xi32>, tensor<?x2xf32>) -> tensor<?x8xbf16>
+      : (tensor<?x8xbf16>, tensor<?xi32>, tensor<?x2xf32>) -> tensor<?x8xf32>
   return
 }
 
@@ -263,8 +263,8 @@ func.func @statistics(%logits: tensor<?x4xf32>, %indices: tensor<?x2xi32>,
   %new_bias, %new_loads = moe.rebalance %bias, %loads {rate = 1.000000e-03 : f64}
       : (tensor<4xf32>, tensor<4xi64>) -> (tensor<4xf32>, tensor<4xi64>)
   // CHECK: moe.clock : () -> tensor<1xi64>
-  %start = moe.clock : () -> tensor<1xi64>
   // CHECK: moe.clock %{{.*}} after %{{.*}}, %{{.*}} : (tensor<1xi64>, tensor<?x2xi32>, tensor<?x2xf32>) -> tensor<2xi64>
+  %start = moe.clock : () -> tensor<1xi64>
   %times = moe.clock %start after %indices, %weights
       : (tensor<1xi64>, tensor<?x2xi32>, tensor<?x2xf32>) -> tensor<2xi64>
   return

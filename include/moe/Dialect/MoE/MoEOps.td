@@ -169,7 +169,8 @@ def MoE_DispatchOp : MoE_Op<"dispatch"> {
   let summary = "rows of tokens in the order of experts";
   let description = [{
     Row `r` of the result is row `rows[r] / slots` of `x`, times the weight of
-    the slot where `weights` are given. Rows whose slot is -1 are unspecified.
+    the slot where `weights` are given; such products are f32. Rows whose slot is
+    -1 are unspecified.
 
     ```
       x [T, M]    rows [R]        xs [R, M]
@@ -183,7 +184,7 @@ def MoE_DispatchOp : MoE_Op<"dispatch"> {
 
     ```mlir
     %xs = moe.dispatch %x, %rows weights %weights {slots = 2 : i64}
-        : (tensor<?x8xbf16>, tensor<?xi32>, tensor<?x2xf32>) -> tensor<?x8xbf16>
+        : (tensor<?x8xbf16>, tensor<?xi32>, tensor<?x2xf32>) -> tensor<?x8xf32>
     ```
   }];
   let arguments = (ins MoE_Data:$x, MoE_I32:$rows, Optional<MoE_F32>:$weights,
