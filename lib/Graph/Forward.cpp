@@ -286,11 +286,11 @@ void Forward::build() {
                  {"T"});
   if (router.strategy == Strategy::hash)
     tokenIds = b.argument("token_ids", "input", b.i64({T}), {"T"});
-  Value start = ClockOp::create(b, b.i64({}), ValueRange{});
+  Value clock = ClockOp::create(b, b.i64({1}), Value(), ValueRange{});
   buildRouting();
-  Value routed = ClockOp::create(b, b.i64({}), rows);
+  clock = ClockOp::create(b, b.i64({2}), clock, rows);
   Value y = buildShared(buildExperts(spec.shared.intermediate == 0));
-  Value end = ClockOp::create(b, b.i64({}), y);
+  clock = ClockOp::create(b, b.i64({3}), clock, y);
 
   std::string slots = std::to_string(numSlots()) + "*T";
   b.result("y", "output", y, {"T"});
@@ -307,9 +307,7 @@ void Forward::build() {
   if (loads)
     b.result("loads", "state",
              AccumulateOp::create(b, loads.getType(), loads, counts));
-  b.result("clock.start", "plan", start);
-  b.result("clock.routed", "plan", routed);
-  b.result("clock.end", "plan", end);
+  b.result("clock", "plan", clock);
   b.finish();
 }
 

@@ -35,9 +35,11 @@ struct FoldDispatch : OpRewritePattern<GroupedMatmulOp> {
       return rewriter.notifyMatchFailure(op, "already gathers");
     if (dispatch.getWeights())
       return rewriter.notifyMatchFailure(op, "rows are weighted on the way");
-    rewriter.replaceOpWithNewOp<GroupedMatmulOp>(
-        op, op.getType(), dispatch.getX(), op.getWeights(), op.getBiases(),
-        op.getOffsets(), dispatch.getRows(), dispatch.getSlotsAttr());
+    rewriter.modifyOpInPlace(op, [&] {
+      op.getXsMutable().assign(dispatch.getX());
+      op.getGatherMutable().assign(dispatch.getRows());
+      op.setSlots(dispatch.getSlots());
+    });
     return success();
   }
 };

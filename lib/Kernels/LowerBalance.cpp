@@ -184,7 +184,7 @@ void moe::lower(Lowering &l, RebalanceOp op) {
 
 void moe::lower(Lowering &l, ClockOp op) {
   Emitter &e = l.e;
-  Value time = l.result(op.getTime());
+  Value times = l.result(op.getTimes());
   auto module = op->getParentOfType<ModuleOp>();
   auto type = e.getFunctionType({}, {e.getI64Type()});
   if (!module.lookupSymbol("moe_clock")) {
@@ -194,5 +194,9 @@ void moe::lower(Lowering &l, ClockOp op) {
   }
   Val now =
       e.val(func::CallOp::create(e, "moe_clock", e.getI64Type()).getResult(0));
-  e.store(now, time, {});
+  int64_t last = op.getTimes().getType().getDimSize(0) - 1;
+  e.loop(e.index(last), [&](Val i) {
+    e.store(e.load(l[op.getEarlier()], {i}), times, {i});
+  });
+  e.store(now, times, {e.index(last)});
 }

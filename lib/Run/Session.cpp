@@ -138,14 +138,23 @@ void Session::solveSizes(const NamedArray &given, const json &argument) {
     return; // the runtime says what is wrong
   for (size_t i = 0; i < shape.size(); ++i) {
     Entry entry = parseEntry(shape[i]);
-    if (!entry.size.empty() && entry.divisor == 1)
-      sizes[entry.size] = given.array.shape[i] / entry.factor;
+    if (entry.size.empty() || entry.divisor != 1)
+      continue;
+    int64_t size = given.array.shape[i] / entry.factor;
+    int64_t known = sizes.emplace(entry.size, size).first->second;
+    if (known != size)
+      throw RunError("'" + given.name + "' has " + entry.size + " = " +
+                     std::to_string(size) + ", not " + std::to_string(known));
   }
 }
 
 void Session::makeTensors(const Options &options) {
   sizes = options.sizes;
   const json &called = functionJson();
+  for (const auto &[name, size] : sizes)
+    if (std::find(called["sizes"].begin(), called["sizes"].end(), name) ==
+        called["sizes"].end())
+      throw RunError("'" + function + "' has no size '" + name + "'");
   std::map<std::string, std::string> files = options.inputs;
   std::vector<json> arguments;
   for (const json &argument : called["arguments"])

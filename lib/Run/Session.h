@@ -49,7 +49,9 @@ public:
   Array get(const std::string &name) const;
   bool has(const std::string &name) const;
   std::vector<std::string> planNames() const;
-  nlohmann::json spec() const { return manifest["spec"]; }
+  nlohmann::json spec() const {
+    return manifest.value("spec", nlohmann::json::object());
+  }
   bool statistics(moe_statistics &statistics) const;
 
   nlohmann::json manifest;

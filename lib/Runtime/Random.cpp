@@ -4,18 +4,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-// Test data, the same everywhere: element i of weight NAME depends on the seed,
-// NAME and i alone.
-//
-//   mix(z)  the finaliser of splitmix64, as in docs/Spec.md section 3.7
-//   key   = mix(seed + 0x9E3779B97F4A7C15) ^ FNV-1a-64(NAME)
-//   z[i]  = mix(key + 0x9E3779B97F4A7C15 * (i + 1)), wrapping
-//
-// Uniform: ((z >> 40) * 2^-23 - 1) / sqrt(fan in), in f64, rounded to f32, and
-// from there to bf16 or f16 to nearest, ties to even.
-// Exact: ((z >> 32) mod 9 - 4) * 2^-s, s the smallest number with
-// 4^(s-2) >= fan in, so that no value exceeds 1/sqrt(fan in).
-// Weights of integers: (z >> 32) mod 9 - 4, and without the - 4 for u8.
+// Test data, the same everywhere: element i of a weight depends on the seed, the
+// weight's name and i alone. moe.h says how.
 //
 //===----------------------------------------------------------------------===//
 

@@ -67,8 +67,8 @@ struct ExpressionError {
 /// Parses `text` over `variables`. Beyond the operators `+ - * /`, unary minus
 /// and the functions of Expression::Op, it knows `sigmoid`, `softplus`,
 /// `clamp(x, lo, hi)`, `relu`, `silu`, `gelu` and `gelu_tanh`, written out as
-/// they are parsed. Returns false, fills `error` and leaves `result` alone if it
-/// is not a formula.
+/// they are parsed. Returns false, fills `error` and leaves `result` alone if
+/// it is not a formula.
 bool parseExpression(std::string_view text,
                      const std::vector<std::string> &variables,
                      Expression &result, ExpressionError &error);

@@ -33,7 +33,8 @@ enum class Balancing {
   round_robin,
   load_aware
 };
-/// `function` is an elementwise score; its formula is `RouterSpec::scoreFunction`.
+/// `function` is an elementwise score; its formula is
+/// `RouterSpec::scoreFunction`.
 enum class Score { softmax, function };
 enum class ScoreOn { all, selected };
 enum class Renormalize { none, add, clamp };
@@ -86,9 +87,9 @@ struct RouterSpec {
   GroupsSpec groups; // count == 1: ungrouped
   double temperature = 1.0;
   Balancing balancing = Balancing::token_choice;
-  double balanceRate = 0.001;   // u of `dynamic`
-  double balanceLambda = 1.0;   // of `load_aware`
-  double balanceFactor = 1.0;   // of `expert_choice`
+  double balanceRate = 0.001; // u of `dynamic`
+  double balanceLambda = 1.0; // of `load_aware`
+  double balanceFactor = 1.0; // of `expert_choice`
   int64_t nullExperts = 0;
   NullKind nullKind = NullKind::identity;
   WeightOn weightOn = WeightOn::output;
@@ -147,7 +148,14 @@ struct AveragingSpec {
 };
 
 /// What the package can be asked to do.
-enum class Function { forward, step, quantize, dequantize, accumulate, average };
+enum class Function {
+  forward,
+  step,
+  quantize,
+  dequantize,
+  accumulate,
+  average
+};
 
 struct WeightsSpec {
   int64_t layer = 0;

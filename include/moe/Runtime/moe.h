@@ -51,7 +51,8 @@ typedef enum moe_status {
 
 /** The name of a status, as in "MOE_SHAPE_MISMATCH". */
 MOE_API const char *moe_status_name(moe_status status);
-/** The message of this thread's last failure; empty if there was none. */
+/** The message of this thread's last failure; empty if there was none. One
+ *  line of text: control characters in names from files become '?'. */
 MOE_API const char *moe_last_error(void);
 
 /*--- Packages -------------------------------------------------------------*/
@@ -59,20 +60,25 @@ MOE_API const char *moe_last_error(void);
 typedef struct moe_package moe_package; /* Package.h */
 
 /** Loads the package in `directory` after checking ABI and CPU features
- *  against its manifest. Close it after its last layer is destroyed. */
+ *  against its manifest. What is opened twice is closed twice; the code stays
+ *  until its last layer is destroyed. */
 MOE_API moe_status moe_package_open(const char *directory,
                                     const moe_package **package);
 MOE_API moe_status moe_package_close(const moe_package *package);
-/** The manifest, JSON text owned by the package. */
+/** The manifest, JSON text owned by the package; NULL for NULL. */
 MOE_API const char *moe_package_manifest(const moe_package *package);
 
 /*--- Layers ---------------------------------------------------------------*/
 
 typedef struct moe_layer moe_layer;
 
+/** For a package that was opened, or one that is linked into the program,
+ *  which passes the same checks here. */
 MOE_API moe_status moe_layer_create(const moe_package *package,
                                     moe_layer **layer);
-/** A further layer with the same weights and fresh state. */
+/** A further layer with the same weights and fresh state. Weights may be set
+ *  or loaded while other layers run on them: a run sees those of before or
+ *  after, and views of replaced weights end. */
 MOE_API moe_status moe_layer_share(const moe_layer *layer, moe_layer **shared);
 MOE_API void moe_layer_destroy(moe_layer *layer);
 
@@ -81,7 +87,8 @@ typedef int (*moe_progress)(void *user, const char *tensor, uint64_t done_bytes,
                             uint64_t total_bytes);
 
 /** Loads every weight from a `.safetensors` file or a sharded
- *  `.safetensors.index.json`. On failure the layer keeps what it had. */
+ *  `.safetensors.index.json`, whose shards must lie inside its own folder, also
+ *  after following links. On failure the layer keeps what it had. */
 MOE_API moe_status moe_layer_load_weights(moe_layer *layer, const char *path,
                                           moe_progress progress, void *user);
 /** Copies one weight in, by its name in the manifest. */
@@ -89,24 +96,38 @@ MOE_API moe_status moe_layer_set_weight(moe_layer *layer, const char *name,
                                         const DLTensor *value);
 /** Uniform values in [-bound, bound] with bound = 1/sqrt(fan in), the same for
  *  the same seed everywhere. With `exact`, multiples of a power of two small
- *  enough that f32 sums of products are exact in any order. */
+ *  enough that f32 sums of products are exact in any order.
+ *
+ *  Element i of the weight NAME, in wrapping 64-bit arithmetic, with mix(z) of
+ *  docs/Spec.md, section 3.7, and G = 0x9E3779B97F4A7C15:
+ *  - key = mix(seed + G) ^ FNV-1a-64(NAME), z = mix(key + G * (i + 1))
+ *  - uniform: ((z >> 40) * 2^-23 - 1) * (1 / sqrt(fan in)), in f64, rounded to
+ *    f32, and from there to bf16 or f16, each to nearest, ties to even
+ *  - exact: ((z >> 32) mod 9 - 4) * 2^-s, s the smallest for which
+ *    4^(s-2) >= fan in
+ *  - integers: (z >> 32) mod 9 - 4, or without the - 4 for u8 */
 MOE_API moe_status moe_layer_randomize(moe_layer *layer, uint64_t seed,
                                        int exact);
-/** Writes all weights to a `.safetensors` file under their file names. */
+/** Writes all weights to a `.safetensors` file under their file names. On
+ *  failure there is no new file, and an old one stays as it was. */
 MOE_API moe_status moe_layer_save_weights(const moe_layer *layer,
                                           const char *path);
 
 /** Runs `function` of the package. `inputs` and `outputs` hold its tensors in
  *  the manifest's order; an output may be NULL if the caller does not want it.
  *  Tensors are compact row-major CPU tensors and are neither kept nor copied.
- */
+ *  Nothing is allocated once the layer has run at these sizes or larger ones.
+ *  MOE_NOT_FINITE comes after the run: outputs and plan are there. */
 MOE_API moe_status moe_layer_run(moe_layer *layer, const char *function,
                                  const DLTensor *const *inputs,
                                  const DLTensor *const *outputs);
 
 /** A view of a weight, a state tensor or a tensor of the last forward's plan
  *  ("indices", "weights", "rows", "offsets", "positions", "counts", ...), valid
- *  until the next call with this layer. The shape points into the layer. */
+ *  until the next call that runs or changes this layer. The shape points into
+ *  the layer. Of a plan tensor, a state and a weight with the same name, the
+ *  first that exists is meant; the plan is that of the function that ran last
+ *  of those that have such a tensor. */
 MOE_API moe_status moe_layer_get(moe_layer *layer, const char *name,
                                  DLTensor *view);
 /** Puts state (loads, selection bias) back to what it was at creation. */
@@ -135,7 +156,8 @@ typedef void (*moe_executor)(void *user, moe_body body, void *context,
                              int64_t count);
 
 /** Replaces the thread pool (OpenMP) by the application's own; NULL puts it
- *  back. Any partition gives the same bits. */
+ *  back. Any partition gives the same bits. Not while a layer runs. Loops
+ *  inside a loop stay on their thread and never reach the executor. */
 MOE_API void moe_set_executor(moe_executor executor, void *user);
 /** Threads of the built-in pool; 0 restores its default. */
 MOE_API void moe_set_threads(int threads);
@@ -147,6 +169,7 @@ typedef struct moe_named_tensor {
   const DLTensor *value;
 } moe_named_tensor;
 
+/** Writes all of a file or nothing. */
 MOE_API moe_status moe_safetensors_write(const char *path,
                                          const moe_named_tensor *tensors,
                                          size_t count);

@@ -167,5 +167,13 @@ LogicalResult RebalanceOp::verify() {
 }
 
 LogicalResult ClockOp::verify() {
-  return Dims(*this).check("time", getTime(), {});
+  int64_t earlier = 0;
+  if (getEarlier()) {
+    auto type = cast<RankedTensorType>(getEarlier().getType());
+    if (type.getRank() != 1 || type.isDynamicDim(0))
+      return emitOpError() << "expected 'earlier' of a static shape [n], found "
+                           << "'" << type << "'";
+    earlier = type.getDimSize(0);
+  }
+  return Dims(*this).check("times", getTimes(), {std::to_string(earlier + 1)});
 }

@@ -201,8 +201,8 @@ func.func @dead(%logits: tensor<?x4xf32>) {
   %i, %w = moe.select %logits <experts = 4, top_k = 2>
       : (tensor<?x4xf32>) -> (tensor<?x2xi32>, tensor<?x2xf32>)
   // CHECK: moe.clock
-  %start = moe.clock : () -> tensor<i64>
+  %start = moe.clock : () -> tensor<1xi64>
   // CHECK: moe.clock
-  %end = moe.clock : () -> tensor<i64>
+  %end = moe.clock : () -> tensor<1xi64>
   return
 }

@@ -208,8 +208,17 @@ func.func @op(%b: tensor<4xf32>, %l: tensor<5xi64>) {
 
 // [O1]
 func.func @op() {
-  // expected-error @below {{expected 'time' of shape [], found 'tensor<3xi64>'}}
+  // expected-error @below {{expected 'times' of shape [1], found 'tensor<3xi64>'}}
   %0 = moe.clock : () -> tensor<3xi64>
+  return
+}
+
+// -----
+
+// [O1]
+func.func @op(%earlier: tensor<?xi64>) {
+  // expected-error @below {{expected 'earlier' of a static shape [n], found 'tensor<?xi64>'}}
+  %0 = moe.clock %earlier : (tensor<?xi64>) -> tensor<3xi64>
   return
 }
 

@@ -262,11 +262,11 @@ func.func @statistics(%logits: tensor<?x4xf32>, %indices: tensor<?x2xi32>,
   // CHECK: moe.rebalance %{{.*}}, %{{.*}} {rate = 1.000000e-03 : f64}
   %new_bias, %new_loads = moe.rebalance %bias, %loads {rate = 1.000000e-03 : f64}
       : (tensor<4xf32>, tensor<4xi64>) -> (tensor<4xf32>, tensor<4xi64>)
-  // CHECK: moe.clock : () -> tensor<i64>
-  %start = moe.clock : () -> tensor<i64>
-  // CHECK: moe.clock after %{{.*}}, %{{.*}} : (tensor<?x2xi32>, tensor<?x2xf32>) -> tensor<i64>
-  %time = moe.clock after %indices, %weights
-      : (tensor<?x2xi32>, tensor<?x2xf32>) -> tensor<i64>
+  // CHECK: moe.clock : () -> tensor<1xi64>
+  %start = moe.clock : () -> tensor<1xi64>
+  // CHECK: moe.clock %{{.*}} after %{{.*}}, %{{.*}} : (tensor<1xi64>, tensor<?x2xi32>, tensor<?x2xf32>) -> tensor<2xi64>
+  %times = moe.clock %start after %indices, %weights
+      : (tensor<1xi64>, tensor<?x2xi32>, tensor<?x2xf32>) -> tensor<2xi64>
   return
 }
 

@@ -7,20 +7,27 @@
 
 #include "BadInput.h"
 
-#include <chrono>
+#include <ctime>
 
 using namespace moe;
 using namespace moe::test;
 
 // [S1], and the limits of [S15].
 
-/// Imports a text that has to be refused at once, whatever it is.
+// The promise is 100 ms; what a debugger or sanitizer adds is not part of it.
+#if defined(NDEBUG) && !defined(__SANITIZE_ADDRESS__) &&                       \
+    !defined(__SANITIZE_THREAD__)
+constexpr double maxSeconds = 0.1;
+#else
+constexpr double maxSeconds = 2.0;
+#endif
+
+/// Imports a text that has to be refused at once, whatever it is. Counts the
+/// time of this process, as others may be busy too.
 static std::vector<Diagnostic> refuse(const std::string &text) {
-  auto start = std::chrono::steady_clock::now();
+  std::clock_t start = std::clock();
   ImportResult result = importSpec(text);
-  std::chrono::duration<double> seconds =
-      std::chrono::steady_clock::now() - start;
-  EXPECT_LT(seconds.count(), 0.1);
+  EXPECT_LT(double(std::clock() - start) / CLOCKS_PER_SEC, maxSeconds);
   EXPECT_FALSE(result.spec);
   return result.diagnostics;
 }

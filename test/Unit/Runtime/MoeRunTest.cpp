@@ -220,6 +220,10 @@ TEST_F(MoeRunTest, Errors) {
               "'step' has no output for --output");
   expectError({"p", "--token-ids", "x.npy"},
               "'forward' has no input 'token_ids'");
+  expectError({"p", "--size", "n=3"}, "'forward' has no size 'n'");
+  writeNpy(folder / "t.npy", Array(DType::f32, {2, 4}));
+  expectError({"p", "--input", folder / "t.npy", "--tokens", "3"},
+              "'x' has T = 2, not 3");
   expectError({"p", "--input", "none.npy"}, "none.npy: error: No such file");
   expectError({"p", "--weights", "none.safetensors"}, "(MOE_NOT_FOUND)");
   expectError({"p", "--get", "nothing=x.npy"}, "has no tensor 'nothing'");

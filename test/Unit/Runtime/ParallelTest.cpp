@@ -75,7 +75,7 @@ void countingExecutor(void *user, moe_body body, void *context, int64_t count) {
 struct ParallelTest : testing::Test {
   void TearDown() override {
     moe_set_threads(0);
-    moe_set_executor(nullptr, nullptr);
+    useTestExecutor();
   }
 };
 } // namespace

@@ -92,26 +92,28 @@ moe_status forward(moe_layer *layer, int64_t tokens) {
   return moe_layer_run(layer, "forward", inputs, nullptr);
 }
 
-} // namespace moe::test
-
-#ifndef MOE_TEST_OPENMP
+#ifdef MOE_TEST_OPENMP
+void useTestExecutor() { moe_set_executor(nullptr, nullptr); }
+#else
 static void runOnThreads(void *, moe_body body, void *context, int64_t count) {
   int64_t half = count / 2;
   std::thread other([=] { body(context, 0, half); });
   body(context, half, count);
   other.join();
 }
+void useTestExecutor() { moe_set_executor(runOnThreads, nullptr); }
+#endif
 
 namespace {
-struct ThreadedTests : testing::Environment {
-  void SetUp() override { moe_set_executor(runOnThreads, nullptr); }
-  void TearDown() override { moe_set_executor(nullptr, nullptr); }
+struct TestExecutor : testing::Environment {
+  void SetUp() override { useTestExecutor(); }
 };
 } // namespace
 
-[[maybe_unused]] static testing::Environment *const threaded =
-    testing::AddGlobalTestEnvironment(new ThreadedTests);
-#endif
+[[maybe_unused]] static testing::Environment *const executor =
+    testing::AddGlobalTestEnvironment(new TestExecutor);
+
+} // namespace moe::test
 
 // Tests ask for more memory than there is: null is the answer they look for.
 extern "C" MOE_API const char *__asan_default_options() {

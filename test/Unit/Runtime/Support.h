@@ -108,6 +108,9 @@ Layer makeLayer(const moe_package *package = &fake_package,
                 bool weights = true);
 void setWeights(moe_layer *layer);
 
+/// Loops run on what this binary uses: OpenMP, or else threads of its own.
+void useTestExecutor();
+
 /// Runs the forward on x = 0, 1, 2, ... of T tokens.
 moe_status forward(moe_layer *layer, int64_t tokens);
 

@@ -384,21 +384,24 @@ def MoE_RebalanceOp : MoE_Op<"rebalance"> {
   }];
 }
 
-def MoE_ClockOp : Op<MoE_Dialect, "clock", []> {
-  let summary = "the time when its operands were ready";
+def MoE_ClockOp
+    : Op<MoE_Dialect, "clock", [AttrSizedOperandSegments]> {
+  let summary = "earlier times, and the time now";
   let description = [{
-    Nanoseconds of a monotonic clock. The operands are not read: they say what
-    must have been computed before. Not pure, so that two readings stay two.
+    Nanoseconds of a monotonic clock, appended to the times taken before. `after`
+    is not read: it says what must have been computed. Not pure, so that two
+    readings stay two.
 
     ```mlir
-    %time = moe.clock after %indices, %weights
-        : (tensor<?x2xi32>, tensor<?x2xf32>) -> tensor<i64>
+    %start = moe.clock : () -> tensor<1xi64>
+    %times = moe.clock %start after %indices, %weights
+        : (tensor<1xi64>, tensor<?x2xi32>, tensor<?x2xf32>) -> tensor<2xi64>
     ```
   }];
-  let arguments = (ins Variadic<AnyRankedTensor>:$after);
-  let results = (outs MoE_I64:$time);
+  let arguments = (ins Optional<MoE_I64>:$earlier, Variadic<AnyRankedTensor>:$after);
+  let results = (outs MoE_I64:$times);
   let assemblyFormat = [{
-    (`after` $after^)? attr-dict `:` functional-type(operands, results)
+    ($earlier^)? (`after` $after^)? attr-dict `:` functional-type(operands, results)
   }];
   let hasVerifier = 1;
 }
