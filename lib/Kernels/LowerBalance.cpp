@@ -195,8 +195,9 @@ void moe::lower(Lowering &l, ClockOp op) {
   Val now =
       e.val(func::CallOp::create(e, "moe_clock", e.getI64Type()).getResult(0));
   int64_t last = op.getTimes().getType().getDimSize(0) - 1;
-  e.loop(e.index(last), [&](Val i) {
-    e.store(e.load(l[op.getEarlier()], {i}), times, {i});
-  });
+  if (op.getEarlier())
+    e.loop(e.index(last), [&](Val i) {
+      e.store(e.load(l[op.getEarlier()], {i}), times, {i});
+    });
   e.store(now, times, {e.index(last)});
 }

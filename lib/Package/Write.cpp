@@ -16,6 +16,9 @@
 using namespace llvm;
 using namespace moe;
 
+/// The name under which packages ask the loader for the runtime.
+static constexpr StringLiteral kRuntimeSoname = "libmoe_runtime.so.1";
+
 static Error refuse(const Twine &message) {
   return createStringError(message.str());
 }
@@ -42,17 +45,30 @@ static Error writeFile(const Twine &path, StringRef text) {
   });
 }
 
+static Error runLinker(StringRef linker, ArrayRef<StringRef> arguments) {
+  SmallVector<StringRef> command = {linker, "-shared", "-z", "now"};
+  command.append(arguments.begin(), arguments.end());
+  std::string message;
+  if (sys::ExecuteAndWait(linker, command, std::nullopt, {}, 0, 0, &message))
+    return refuse("linking failed: " + linker + " " + message);
+  return Error::success();
+}
+
 static Error linkShared(StringRef object, StringRef library, StringRef soname) {
   Expected<std::string> linker = findLinker();
   if (!linker)
     return linker.takeError();
-  // Symbols of the runtime and of libm resolve when the library is loaded.
-  StringRef arguments[] = {*linker, "-shared", "-z",    "now", "-soname",
-                           soname,  "-o",      library, object};
-  std::string message;
-  if (sys::ExecuteAndWait(*linker, arguments, std::nullopt, {}, 0, 0, &message))
-    return refuse("linking failed: " + *linker + " " + message);
-  return Error::success();
+  // The runtime need not be here; a stand-in with its name is enough to say
+  // that the library wants it. libm comes with it.
+  std::string standIn = (object + ".runtime").str();
+  if (Error error = runLinker(
+          *linker, {"-soname", kRuntimeSoname, "-o", standIn, object}))
+    return error;
+  Error error =
+      runLinker(*linker, {"-soname", soname, "--no-as-needed", "-rpath",
+                          "$ORIGIN", "-o", library, object, standIn});
+  sys::fs::remove(standIn);
+  return error;
 }
 
 static Error writeArchive(StringRef object, StringRef archive) {
