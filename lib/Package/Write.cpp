@@ -159,9 +159,11 @@ Error moe::writePackage(StringRef directory, StringRef name, StringRef object,
   if (std::error_code code = sys::fs::create_directories(directory))
     return refuse("cannot create '" + directory + "': " + code.message());
   // Everything is made aside and moved in when it is whole.
-  SmallString<128> aside;
-  if (std::error_code code =
-          sys::fs::createUniqueDirectory((directory + "/.moe").str(), aside)) {
+  // A relative name would be taken as one in the system's temporary folder.
+  SmallString<128> prefix(directory), aside;
+  sys::fs::make_absolute(prefix);
+  sys::path::append(prefix, ".moe");
+  if (std::error_code code = sys::fs::createUniqueDirectory(prefix, aside)) {
     if (!existed)
       sys::fs::remove(directory);
     return refuse("cannot write to '" + directory + "': " + code.message());

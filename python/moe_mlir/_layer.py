@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import weakref
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, Optional, Tuple, Union
 
@@ -196,16 +197,22 @@ def _pointers(tensors: List[Tensor]):
     return array
 
 
-def _factor(entry: Union[int, str]) -> Tuple[int, Optional[str]]:
-    """A shape entry of the manifest as a number times a size.
+_EXTENT = re.compile(r"(ceil\()?(?:(\d+)\*)?([A-Za-z_]\w*)(?(1)/(\d+)\))")
 
-    >>> _factor(4), _factor("T"), _factor("2*T")
-    ((4, None), (1, 'T'), (2, 'T'))
+
+def _extent(entry: Union[int, str]) -> Tuple[Optional[str], int, int]:
+    """A shape entry of the manifest: a size (None: 1), times a number, over a number.
+
+    >>> _extent(4), _extent("T"), _extent("2*T"), _extent("ceil(2*n/64)")
+    ((None, 4, 1), ('T', 1, 1), ('T', 2, 1), ('n', 2, 64))
     """
     if isinstance(entry, int):
-        return entry, None
-    number, star, name = entry.rpartition("*")
-    return (int(number) if star else 1), name
+        return None, entry, 1
+    match = _EXTENT.fullmatch(entry)
+    if not match:
+        raise ValueError(f"{entry!r} is no extent of a shape")
+    _, times, name, over = match.groups()
+    return name, int(times or 1), int(over or 1)
 
 
 def _bind_sizes(arguments: List[dict], tensors: List[Tensor], given: Dict[str, int]):
@@ -213,17 +220,18 @@ def _bind_sizes(arguments: List[dict], tensors: List[Tensor], given: Dict[str, i
     bound = dict(given)
     for argument, tensor in zip(arguments, tensors):
         for entry, extent in zip(argument["shape"], tensor.shape):
-            number, name = _factor(entry)
-            if name is not None:
-                bound.setdefault(name, extent // number)
+            name, times, over = _extent(entry)
+            if name is not None and over == 1:
+                bound.setdefault(name, extent // times)
     return bound
 
 
 def _shape(shape: List[Union[int, str]], bound: Dict[str, int]) -> List[int]:
     extents = []
     for entry in shape:
-        number, name = _factor(entry)
+        name, times, over = _extent(entry)
         if name is not None and name not in bound:
             raise TypeError(f"no input tells the size {name}; pass sizes={{{name!r}: …}}")
-        extents.append(number if name is None else number * bound[name])
+        size = 1 if name is None else bound[name]
+        extents.append(-(-size * times // over))
     return extents

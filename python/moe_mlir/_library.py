@@ -117,11 +117,16 @@ def runtime() -> ctypes.CDLL:
     for home in homes():
         for folder in ("lib", "lib64", f"lib/{os.uname().machine}-linux-gnu"):
             if (path := home / folder / "libmoe_runtime.so").is_file():
-                return _declare(ctypes.CDLL(str(path)))
+                return _load(str(path))
     try:
-        return _declare(ctypes.CDLL("libmoe_runtime.so"))
+        return _load("libmoe_runtime.so")
     except OSError:
         raise _missing("libmoe_runtime.so") from None
+
+
+def _load(path: str) -> ctypes.CDLL:
+    # Packages find the runtime's functions in the program, as if it were linked.
+    return _declare(ctypes.CDLL(path, mode=ctypes.RTLD_GLOBAL))
 
 
 def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
