@@ -21,6 +21,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstring>
 #include <unordered_set>
 
 namespace moe::runtime {
@@ -107,11 +108,12 @@ static std::vector<Item> checkItems(const moe_named_tensor *tensors,
     int64_t size = *byteCount(shape.data(), rank, *type);
     items.push_back({tensors[i].name, data, *type, std::move(shape), size});
   }
-  // Wide elements first, so that all are aligned in the file.
-  std::stable_sort(items.begin(), items.end(),
-                   [](const Item &a, const Item &b) {
-                     return bytes(a.type) > bytes(b.type);
-                   });
+  // Wide elements first, so that all are aligned in the file; then by name, so
+  // that equal tensors make equal files.
+  std::sort(items.begin(), items.end(), [](const Item &a, const Item &b) {
+    int64_t wide = bytes(a.type), other = bytes(b.type);
+    return wide != other ? wide > other : std::strcmp(a.name, b.name) < 0;
+  });
   return items;
 }
 
