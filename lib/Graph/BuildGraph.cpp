@@ -55,8 +55,8 @@ struct Format {
     attr = QuantAttr::get(b.getContext(), kind, spec.block);
     data = b.tensor({dynamic}, b.getI8Type());
     scales = b.tensor({dynamic}, mx ? Type(b.getI8Type()) : b.getF32Type());
-    dataSize = mx ? "n/2" : "n";
-    scaleSize = "n/" + std::to_string(spec.block);
+    dataSize = mx ? "ceil(n/2)" : "n";
+    scaleSize = "ceil(n/" + std::to_string(spec.block) + ")";
   }
 };
 

@@ -18,18 +18,22 @@ std::string Extent::str() const {
   if (factor != 1)
     text = std::to_string(factor) + "*" + text;
   if (divisor != 1)
-    text += "/" + std::to_string(divisor);
+    text = "ceil(" + text + "/" + std::to_string(divisor) + ")";
   return text;
 }
 
 std::optional<Extent> Extent::parse(std::string_view text) {
   Extent extent;
   llvm::StringRef rest(text);
+  bool divided = rest.consume_front("ceil(");
+  if (divided && !rest.consume_back(")"))
+    return std::nullopt;
   if (rest.contains('*') &&
       (rest.consumeInteger(10, extent.factor) || !rest.consume_front("*")))
     return std::nullopt;
   auto [name, divisor] = rest.split('/');
-  if (rest.contains('/') && divisor.getAsInteger(10, extent.divisor))
+  if (rest.contains('/') != divided ||
+      (divided && divisor.getAsInteger(10, extent.divisor)))
     return std::nullopt;
   if (name.empty() || !llvm::isAlpha(name.front()) || extent.factor <= 0 ||
       extent.divisor <= 0)

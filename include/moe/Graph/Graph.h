@@ -21,8 +21,7 @@ namespace boundary {
 inline constexpr llvm::StringLiteral kName = "moe.name";
 /// "input", "weight", "state", "output" or "plan".
 inline constexpr llvm::StringLiteral kRole = "moe.role";
-/// One size expression per dynamic dimension: "T", "2*T" or "n/64" (rounded
-/// up).
+/// One size expression per dynamic dimension: "T", "2*T" or "ceil(n/64)".
 inline constexpr llvm::StringLiteral kSizes = "moe.sizes";
 /// On a state argument that starts as a copy of the weight of the same name.
 inline constexpr llvm::StringLiteral kInitial = "moe.initial";

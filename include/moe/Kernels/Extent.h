@@ -28,7 +28,7 @@ struct Extent {
   Extent times(int64_t number) const {
     return {factor * number, divisor, size};
   }
-  /// As the manifest writes it: "64", "T", "2*T", "n/64".
+  /// As the manifest writes it: "64", "T", "2*T", "ceil(n/64)".
   std::string str() const;
   static std::optional<Extent> parse(std::string_view text);
 };
