@@ -98,7 +98,7 @@ Error Compilation::readInput() {
   if (!module)
     return reported();
   auto name = (*module)->getAttrOfType<mlir::StringAttr>(kPackageName);
-  packageName = name ? name.str() : "moe";
+  packageName = name ? name.str() : "layer";
   return Error::success();
 }
 

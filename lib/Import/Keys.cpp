@@ -105,6 +105,10 @@ void moe::resolveDefaults(Spec &spec) {
   // [S6] Its state is the bias.
   if (router.balancing == Balancing::dynamic)
     router.selectionBias = true;
+  // [S16]
+  AveragingSpec &averaging = spec.averaging;
+  if (averaging.block == 0)
+    averaging.block = averaging.compression == Compression::mxfp4 ? 32 : 64;
   ParallelSpec &parallel = spec.parallel;
   int64_t devices =
       parallel.expertsOn == ExpertsOn::tp ? parallel.tp : parallel.ep;

@@ -108,6 +108,10 @@ private:
     if (!good)
       wrong("name", "a letter and then letters, digits and '_', 64 at most",
             {});
+    // The runtime's own names; a package's symbols begin with its name.
+    if (spec.name == "moe" || spec.name.rfind("moe_", 0) == 0)
+      wrong("name", "a name other than 'moe' that does not begin with 'moe_'",
+            {});
   }
 
   std::string numberOfExperts() const {
@@ -169,6 +173,8 @@ private:
         needsScores("router.renormalize");
       if (router.softcap != 0.0)
         needsScores("router.softcap");
+      if (router.scale != 1.0)
+        needsScores("router.scale");
       if (router.expertScale)
         needsScores("router.expert_scale");
       if (router.nullExperts != 0) // [S9]
@@ -273,6 +279,10 @@ private:
     for (Function function : spec.functions)
       if (function == Function::step && router.balancing != Balancing::dynamic)
         needs("functions", "router.load_balancing", "'dynamic' for 'step'");
+      else if ((function == Function::quantize ||
+                function == Function::dequantize) &&
+               spec.averaging.compression == Compression::none)
+        needs("functions", "averaging.compression.kind", "a format");
     // [S16]
     if (spec.averaging.compression == Compression::mxfp4 &&
         spec.averaging.block != 32)

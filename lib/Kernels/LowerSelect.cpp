@@ -259,11 +259,11 @@ void Select::learned() {
 
 void Select::expertChoice() {
   Val count = l.size(tokens);
-  // ceil(T * k / E * factor), computed as written.
+  // ceil(factor * T * k / E), computed as written.
   Type f64 = e.getF64Type();
-  Val share = e.cast(count, f64) * double(router.getTopK()) /
-              double(router.getExperts()) *
-              router.getFactor().convertToDouble();
+  Val share = e.constant(f64, router.getFactor().convertToDouble()) *
+              e.cast(count, f64) * double(router.getTopK()) /
+              double(router.getExperts());
   Val limit = e.min(count, e.asIndex(e.cast(e.ceil(share), e.getI64Type())));
   Value finite = l.scratch(e.getI8Type(), {tokens});
   e.parallel(count, [&](Val t) {
@@ -273,7 +273,11 @@ void Select::expertChoice() {
   double scale = router.getScale().convertToDouble();
   e.parallel(e.index(router.getExperts()), [&](Val expert) {
     emitKeepLargest(
-        e, count, limit, [&](Val t) { return e.load(keys, {t, expert}); },
+        e, count, limit,
+        [&](Val t) {
+          return e.select(e.load(finite, {t}) != 0, e.load(keys, {t, expert}),
+                          e.real_(-infinity));
+        },
         [&](Val t, Val kept) {
           kept = kept & (e.load(finite, {t}) != 0);
           Val weight = expertScale(e.load(scores, {t, expert}) * scale, expert);

@@ -283,7 +283,7 @@ struct LowerToLoops : moe::impl::LowerToLoopsPassBase<LowerToLoops> {
 
   void runOnOperation() override {
     auto name = getOperation()->getAttrOfType<StringAttr>(kPackageName);
-    StringRef package = name ? name.getValue() : "moe";
+    StringRef package = name ? name.getValue() : "layer";
     for (auto func :
          llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
       if (!func.isExternal() &&

@@ -67,7 +67,7 @@ def token_count(seed):
 
 def random_spec(seed):
     dice = Dice(f"spec {seed}")
-    spec = {"moe_spec": 1, "name": f"s{seed}" if dice.chance(0.5) else "moe"}
+    spec = {"moe_spec": 1, "name": f"s{seed}" if dice.chance(0.5) else "layer"}
     spec["hidden"] = dice.size(130)
     router = spec["router"] = {"experts": dice.size(70)}
     spec["experts"] = {"intermediate": dice.size(130)}

@@ -59,8 +59,8 @@ def scores(spec, l):
 
 
 def descending(values):
-    """Indices by descending value: of equal ones the lower first, NaN last."""
-    return np.argsort(-values, axis=-1, kind="stable")
+    """Indices by descending value, NaN as -inf: of equal ones the lower first."""
+    return np.argsort(-np.where(np.isnan(values), -np.inf, values), axis=-1, kind="stable")
 
 
 def choice_values(spec, weights, state, s):
@@ -136,10 +136,10 @@ def experts_choose(spec, q, finite):
     """taken [T, E]: whether expert e takes token t."""
     router = spec["router"]
     tokens, experts = q.shape
-    share = tokens * router["top_k"] / experts * router["balance"]["factor"]
+    share = router["balance"]["factor"] * tokens * router["top_k"] / experts
     count = min(tokens, math.ceil(share))
     taken = np.zeros((tokens, experts), bool)
-    order = descending(np.where(finite[:, None], q, np.nan).T)[:, :count]
+    order = descending(np.where(finite[:, None], q, -np.inf).T)[:, :count]
     for e in range(experts):
         taken[order[e], e] = True
     return taken & finite[:, None]

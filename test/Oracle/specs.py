@@ -4,7 +4,7 @@ import copy
 
 DEFAULTS = {
     "moe_spec": 1,
-    "name": "moe",
+    "name": "layer",
     "router": {
         "strategy": "learned",
         "score": "softmax",

@@ -144,7 +144,7 @@ struct AveragingSpec {
   int64_t matchTimeoutMs = 30000;
   int64_t exchangeTimeoutMs = 60000;
   Compression compression = Compression::blockwise_int8;
-  int64_t block = 64;
+  int64_t block = 0; // left out: 64, or 32 for mxfp4
 };
 
 /// What the package can be asked to do.
@@ -163,7 +163,7 @@ struct WeightsSpec {
 };
 
 struct Spec {
-  std::string name = "moe";
+  std::string name = "layer";
   int64_t hidden = 0;
   RouterSpec router;
   ExpertsSpec experts;

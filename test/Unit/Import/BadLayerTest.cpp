@@ -113,11 +113,13 @@ static const BadInput inputs[] = {
        "functions needs router.load_balancing to be 'dynamic' for 'step', "
        "found 'token_choice' (the default)"}}},
     // [S16]
-    {"Mxfp4DefaultBlock",
-     rest(R"("averaging": {"compression": {"kind": "mxfp4"}})"),
-     {{Kind::error, 4, 32,
-       "averaging.compression.kind 'mxfp4' needs averaging.compression.block "
-       "to be 32, found 64 (the default)"}}},
+    {"QuantizeWithoutFormat",
+     rest(
+         R"("functions": ["quantize"], "averaging": {"compression": {"kind": "none"}})"),
+     {{Kind::error, 4, 2,
+       "functions needs averaging.compression.kind to be a format, found "
+       "'none'"},
+      {Kind::note, 4, 59, "averaging.compression.kind is given here"}}},
     {"Mxfp4Block",
      rest(R"("averaging": {"compression": {"kind": "mxfp4", "block": 64}})"),
      {{Kind::error, 4, 32,
@@ -135,6 +137,11 @@ static const BadInput inputs[] = {
      {{Kind::error, 4, 2,
        "name: found 'qwen3-30b', expected a letter and then letters, digits "
        "and '_', 64 at most"}}},
+    {"NameOfTheRuntime",
+     rest(R"("name": "moe_layer")"),
+     {{Kind::error, 4, 2,
+       "name: found 'moe_layer', expected a name other than 'moe' that does "
+       "not begin with 'moe_'"}}},
     {"NameFromDigit",
      rest(R"("name": "3b")"),
      {{Kind::error, 4, 2,

@@ -35,7 +35,7 @@ static void expectFixedPoint(const Spec &spec) {
 
 TEST(Import, MinimalSpecHasEveryDefault) {
   Spec spec = read(rest(""));
-  EXPECT_EQ(spec.name, "moe");
+  EXPECT_EQ(spec.name, "layer");
   EXPECT_EQ(spec.hidden, 64);
   EXPECT_EQ(spec.router.experts, 8);
   EXPECT_EQ(spec.router.topK, 2);
@@ -110,7 +110,7 @@ TEST(Import, EveryValueArrives) {
                  "experts_per_device": 6},
     "averaging": {"group_size": 5, "match_timeout_ms": 6,
                   "exchange_timeout_ms": 7,
-                  "compression": {"kind": "mxfp4", "block": 32}},
+                  "compression": {"kind": "mxfp4"}},
     "weights": {"layer": 3, "prefix": "m.{l}.\u00e9\"\n"}})json");
   EXPECT_EQ(spec.name, "all_9");
   const RouterSpec &router = spec.router;
