@@ -19,72 +19,6 @@ using namespace moe;
 
 static bool isFloat(Val a) { return isa<FloatType>(getElementTypeOrSelf(a)); }
 
-template <typename FloatOp, typename IntOp> static Val binary(Val a, Val b) {
-  if (isFloat(a))
-    return a.e->val(FloatOp::create(*a.e, a, b));
-  return a.e->val(IntOp::create(*a.e, a, b));
-}
-
-static Val compare(Val a, Val b, arith::CmpFPredicate f,
-                   arith::CmpIPredicate i) {
-  if (isFloat(a))
-    return a.e->val(arith::CmpFOp::create(*a.e, f, a, b));
-  return a.e->val(arith::CmpIOp::create(*a.e, i, a, b));
-}
-
-Val Val::like(double number) const { return e->constant(type(), number); }
-
-namespace moe {
-Val operator+(Val a, Val b) {
-  return binary<arith::AddFOp, arith::AddIOp>(a, b);
-}
-Val operator-(Val a, Val b) {
-  return binary<arith::SubFOp, arith::SubIOp>(a, b);
-}
-Val operator*(Val a, Val b) {
-  return binary<arith::MulFOp, arith::MulIOp>(a, b);
-}
-Val operator/(Val a, Val b) {
-  return binary<arith::DivFOp, arith::DivUIOp>(a, b);
-}
-Val operator%(Val a, Val b) {
-  return a.e->val(arith::RemUIOp::create(*a.e, a, b));
-}
-Val operator&(Val a, Val b) {
-  return a.e->val(arith::AndIOp::create(*a.e, a, b));
-}
-Val operator|(Val a, Val b) {
-  return a.e->val(arith::OrIOp::create(*a.e, a, b));
-}
-Val operator^(Val a, Val b) {
-  return a.e->val(arith::XOrIOp::create(*a.e, a, b));
-}
-Val operator<<(Val a, Val b) {
-  return a.e->val(arith::ShLIOp::create(*a.e, a, b));
-}
-Val operator>>(Val a, Val b) {
-  return a.e->val(arith::ShRUIOp::create(*a.e, a, b));
-}
-Val operator<(Val a, Val b) {
-  return compare(a, b, arith::CmpFPredicate::OLT, arith::CmpIPredicate::slt);
-}
-Val operator<=(Val a, Val b) {
-  return compare(a, b, arith::CmpFPredicate::OLE, arith::CmpIPredicate::sle);
-}
-Val operator>(Val a, Val b) {
-  return compare(a, b, arith::CmpFPredicate::OGT, arith::CmpIPredicate::sgt);
-}
-Val operator>=(Val a, Val b) {
-  return compare(a, b, arith::CmpFPredicate::OGE, arith::CmpIPredicate::sge);
-}
-Val operator==(Val a, Val b) {
-  return compare(a, b, arith::CmpFPredicate::OEQ, arith::CmpIPredicate::eq);
-}
-Val operator!=(Val a, Val b) {
-  return compare(a, b, arith::CmpFPredicate::UNE, arith::CmpIPredicate::ne);
-}
-} // namespace moe
-
 Val Emitter::constant(Type type, double number) {
   Type element = getElementTypeOrSelf(type);
   TypedAttr attr;
@@ -317,10 +251,14 @@ Val Emitter::fma(Val a, Val b, Val c) {
   return val(math::FmaOp::create(*this, a, b, c));
 }
 Val Emitter::max(Val a, Val b) {
-  return binary<arith::MaximumFOp, arith::MaxSIOp>(a, b);
+  if (isFloat(a))
+    return val(arith::MaximumFOp::create(*this, a, b));
+  return val(arith::MaxSIOp::create(*this, a, b));
 }
 Val Emitter::min(Val a, Val b) {
-  return binary<arith::MinimumFOp, arith::MinSIOp>(a, b);
+  if (isFloat(a))
+    return val(arith::MinimumFOp::create(*this, a, b));
+  return val(arith::MinSIOp::create(*this, a, b));
 }
 Val Emitter::isFinite(Val a) {
   // Ordered comparison: false for NaN.

@@ -16,58 +16,11 @@
 #ifndef MOE_LIB_KERNELS_EMITTER_H
 #define MOE_LIB_KERNELS_EMITTER_H
 
+#include "Val.h"
+
 #include "mlir/IR/ImplicitLocOpBuilder.h"
-#include "mlir/IR/Value.h"
 
 namespace moe {
-
-class Emitter;
-
-/// An SSA value with operators: floats, integers, indices, and vectors of them.
-/// A number on the right takes the type of the left.
-struct Val {
-  mlir::Value value;
-  Emitter *e = nullptr;
-
-  operator mlir::Value() const { return value; }
-  mlir::Type type() const { return value.getType(); }
-  Val like(double number) const;
-};
-
-Val operator+(Val a, Val b);
-Val operator-(Val a, Val b);
-Val operator*(Val a, Val b);
-Val operator/(Val a, Val b); // integers: unsigned
-Val operator%(Val a, Val b); // unsigned
-Val operator&(Val a, Val b);
-Val operator|(Val a, Val b);
-Val operator^(Val a, Val b);
-Val operator<<(Val a, Val b);
-Val operator>>(Val a, Val b); // logical
-Val operator<(Val a, Val b);  // integers: signed; floats: ordered
-Val operator<=(Val a, Val b);
-Val operator>(Val a, Val b);
-Val operator>=(Val a, Val b);
-Val operator==(Val a, Val b);
-Val operator!=(Val a, Val b);
-
-#define MOE_WITH_NUMBER(OP)                                                    \
-  inline Val operator OP(Val a, double b) { return a OP a.like(b); }
-MOE_WITH_NUMBER(+)
-MOE_WITH_NUMBER(-)
-MOE_WITH_NUMBER(*)
-MOE_WITH_NUMBER(/)
-MOE_WITH_NUMBER(%)
-MOE_WITH_NUMBER(&)
-MOE_WITH_NUMBER(<<)
-MOE_WITH_NUMBER(>>)
-MOE_WITH_NUMBER(<)
-MOE_WITH_NUMBER(<=)
-MOE_WITH_NUMBER(>)
-MOE_WITH_NUMBER(>=)
-MOE_WITH_NUMBER(==)
-MOE_WITH_NUMBER(!=)
-#undef MOE_WITH_NUMBER
 
 class Emitter : public mlir::ImplicitLocOpBuilder {
 public:

@@ -22,9 +22,9 @@ static constexpr double infinity = std::numeric_limits<double>::infinity();
 
 namespace {
 
-class Select {
+class LearnedSelect {
 public:
-  Select(Lowering &l, SelectOp op)
+  LearnedSelect(Lowering &l, SelectOp op)
       : l(l), e(l.e), op(op), router(op.getRouter()),
         tokens(l.extent(op.getInput(), 0)), numLogits(router.getNumLogits()),
         numSlots(router.getNumSlots()) {}
@@ -39,11 +39,10 @@ private:
   Extent tokens;
   const int64_t numLogits, numSlots;
   Value indices, weights;
-  /// s and q of the spec, one row per token; the same buffer where they agree.
+  /// s and q of the spec, one row per token.
   Value scores, keys;
   Value groupScores, relativeLoads;
 
-  void learned();
   void expertChoice();
   void scoreToken(Val t);
   void keysOfToken(Val t);
@@ -56,17 +55,14 @@ private:
   Emitter::Vals largest(Val count, int64_t picks,
                         llvm::function_ref<Val(Val)> key,
                         llvm::function_ref<void(Val, Val)> visit);
-
-  void hashed();
-  void leastLoaded();
 };
 
 /// Calls `visit(j, index)` for the `picks` largest keys in descending order,
 /// ties by lower index; returns the last key and its index. Each scan takes
 /// what comes right after the pick before.
-Emitter::Vals Select::largest(Val count, int64_t picks,
-                              llvm::function_ref<Val(Val)> key,
-                              llvm::function_ref<void(Val, Val)> visit) {
+Emitter::Vals LearnedSelect::largest(Val count, int64_t picks,
+                                     llvm::function_ref<Val(Val)> key,
+                                     llvm::function_ref<void(Val, Val)> visit) {
   Val before = e.real_(infinity), none = e.index(-1);
   return e.carry(e.index(0), e.index(picks), {before, none},
                  [&](Val j, ArrayRef<Val> last) {
@@ -85,7 +81,7 @@ Emitter::Vals Select::largest(Val count, int64_t picks,
                  });
 }
 
-void Select::scoreToken(Val t) {
+void LearnedSelect::scoreToken(Val t) {
   Value logits = l[op.getInput()];
   auto read = [&](Val i) { return e.load(logits, {t, i}); };
   Val count = e.index(numLogits);
@@ -104,7 +100,7 @@ void Select::scoreToken(Val t) {
 }
 
 /// q: the scores with bias and load, NaN at the bottom.
-void Select::keysOfToken(Val t) {
+void LearnedSelect::keysOfToken(Val t) {
   e.loop(e.index(numLogits), [&](Val i) {
     Val q = e.load(scores, {t, i});
     if (op.getBias())
@@ -117,7 +113,7 @@ void Select::keysOfToken(Val t) {
     maskGroups(t);
 }
 
-void Select::maskGroups(Val t) {
+void LearnedSelect::maskGroups(Val t) {
   GroupsAttr groups = router.getGroups();
   int64_t members = numLogits / groups.getCount();
   Val count = e.index(groups.getCount());
@@ -151,13 +147,13 @@ void Select::maskGroups(Val t) {
   });
 }
 
-void Select::chooseLargest(Val t) {
+void LearnedSelect::chooseLargest(Val t) {
   largest(
       e.index(numLogits), numSlots, [&](Val i) { return e.load(keys, {t, i}); },
       [&](Val j, Val expert) { e.store(expert, indices, {t, j}); });
 }
 
-Val Select::isFiniteToken(Val t) {
+Val LearnedSelect::isFiniteToken(Val t) {
   Value logits = l[op.getInput()];
   Val yes = e.constant(e.getI1Type(), 1);
   return e.carry(
@@ -167,7 +163,7 @@ Val Select::isFiniteToken(Val t) {
 }
 
 /// `weight` times the learned factor of an expert; null experts have none.
-Val Select::expertScale(Val weight, Val expert) {
+Val LearnedSelect::expertScale(Val weight, Val expert) {
   if (!op.getExpertScale())
     return weight;
   Value scale = l[op.getExpertScale()];
@@ -176,7 +172,7 @@ Val Select::expertScale(Val weight, Val expert) {
       [&] { return weight * e.load(scale, {expert}); }, [&] { return weight; });
 }
 
-void Select::weighToken(Val t) {
+void LearnedSelect::weighToken(Val t) {
   Val slots = e.index(numSlots);
   auto read = [&](Val j) { return e.load(weights, {t, j}); };
   auto write = [&](Val j, Val value) { e.store(value, weights, {t, j}); };
@@ -213,7 +209,7 @@ void Select::weighToken(Val t) {
 }
 
 /// loads over their mean, or zeros while there are none.
-Value Select::relativeLoad() {
+Value LearnedSelect::relativeLoad() {
   Value loads = l[op.getLoads()];
   Value relative = l.scratch(e.real, {Extent::constant(numLogits)});
   Val count = e.index(numLogits);
@@ -227,7 +223,9 @@ Value Select::relativeLoad() {
   return relative;
 }
 
-void Select::learned() {
+void LearnedSelect::lower() {
+  indices = l.result(op.getIndices(), {tokens});
+  weights = l.result(op.getWeights(), {tokens});
   Extent experts = Extent::constant(numLogits);
   bool scored = router.getScoreOn() == ScoreOnKind::all;
   scores = scored ? l.scratch(e.real, {tokens, experts}) : l[op.getInput()];
@@ -257,7 +255,7 @@ void Select::learned() {
     expertChoice();
 }
 
-void Select::expertChoice() {
+void LearnedSelect::expertChoice() {
   Val count = l.size(tokens);
   // ceil(factor * T * k / E), computed as written.
   Type f64 = e.getF64Type();
@@ -287,95 +285,11 @@ void Select::expertChoice() {
   });
 }
 
-/// mix() of section 3.7.
-static Val mix(Val z) {
-  Emitter &e = *z.e;
-  Type i64 = e.getI64Type();
-  z = (z ^ (z >> 30)) * e.bits(i64, 0xBF58476D1CE4E5B9);
-  z = (z ^ (z >> 27)) * e.bits(i64, 0x94D049BB133111EB);
-  return z ^ (z >> 31);
-}
-
-/// hash and random: the j-th draw picks among the experts not drawn before.
-void Select::hashed() {
-  int64_t k = router.getTopK();
-  Type i64 = e.getI64Type();
-  // What each token drew so far, ascending.
-  Value drawn = l.scratch(i64, {tokens, Extent::constant(k)});
-  e.parallel(l.size(tokens), [&](Val t) {
-    Val id = router.getStrategy() == StrategyKind::hash
-                 ? e.load(l[op.getTokenIds()], {t})
-                 : e.cast(t, i64);
-    e.loop(e.index(k), [&](Val j) {
-      Val count = e.cast(j, i64);
-      Val counter = id * double(k) + count + 1;
-      Val h = mix(e.bits(i64, router.getSeed()) +
-                  counter * e.bits(i64, 0x9E3779B97F4A7C15));
-      Val place = h % (e.constant(i64, router.getExperts()) - count);
-      // Each earlier draw at or below moves the place up by one.
-      Val expert = e.carry(e.index(0), j, place, [&](Val i, ArrayRef<Val> at) {
-        Val below = e.load(drawn, {t, i}) <= at[0];
-        return Emitter::Vals{e.select(below, at[0] + 1, at[0])};
-      })[0];
-      Val rank = e.asIndex(expert - place);
-      e.loop(rank, j, [&](Val i) {
-        Val to = j - (i - rank);
-        e.store(e.load(drawn, {t, to - e.index(1)}), drawn, {t, to});
-      });
-      e.store(expert, drawn, {t, rank});
-      e.store(expert, indices, {t, j});
-      e.store(e.real_(1.0 / k), weights, {t, j});
-    });
-  });
-}
-
-/// Sequential by definition: each token sees what those before it took.
-void Select::leastLoaded() {
-  int64_t experts = router.getExperts(), k = router.getTopK();
-  Type i64 = e.getI64Type();
-  Value loads = l.scratch(i64, {Extent::constant(experts)});
-  e.loop(e.index(experts),
-         [&](Val i) { e.store(e.load(l[op.getLoads()], {i}), loads, {i}); });
-  Val lowest = e.bits(i64, uint64_t(1) << 63), none = e.index(-1);
-  e.loop(l.size(tokens), [&](Val t) {
-    e.carry(
-        e.index(0), e.index(k), {lowest, none}, [&](Val j, ArrayRef<Val> last) {
-          auto best =
-              e.carry(e.index(0), e.index(experts), {lowest, none},
-                      [&](Val i, ArrayRef<Val> best) {
-                        Val load = e.load(loads, {i});
-                        Val after = (load > last[0]) |
-                                    ((load == last[0]) & (i > last[1]));
-                        Val better = after & ((best[1] < 0) | (load < best[0]));
-                        return Emitter::Vals{e.select(better, load, best[0]),
-                                             e.select(better, i, best[1])};
-                      });
-          e.store(best[1], indices, {t, j});
-          e.store(e.real_(1.0 / k), weights, {t, j});
-          return Emitter::Vals{best[0], best[1]};
-        });
-    e.loop(e.index(k), [&](Val j) {
-      Val expert = e.asIndex(e.load(indices, {t, j}));
-      e.store(e.load(loads, {expert}) + 1, loads, {expert});
-    });
-  });
-}
-
-void Select::lower() {
-  indices = l.result(op.getIndices(), {tokens});
-  weights = l.result(op.getWeights(), {tokens});
-  switch (router.getStrategy()) {
-  case StrategyKind::learned:
-  case StrategyKind::similarity:
-    return learned();
-  case StrategyKind::hash:
-  case StrategyKind::random:
-    return hashed();
-  case StrategyKind::load_based:
-    return leastLoaded();
-  }
-}
-
 } // namespace
 
-void moe::lower(Lowering &l, SelectOp op) { Select(l, op).lower(); }
+void moe::lower(Lowering &l, SelectOp op) {
+  if (op.getRouter().isLearned())
+    LearnedSelect(l, op).lower();
+  else
+    lowerUnlearned(l, op);
+}

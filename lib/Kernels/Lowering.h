@@ -94,6 +94,9 @@ void lower(Lowering &l, DequantizeOp op);
 void lower(Lowering &l, AccumulateOp op);
 void lower(Lowering &l, AverageOp op);
 
+/// The strategies of `select` that look at no logits.
+void lowerUnlearned(Lowering &l, SelectOp op);
+
 /// softmax of `count` values, `read(i)` to `write(i, value)`; f64 or f32 as the
 /// emitter computes.
 void emitSoftmax(Emitter &e, Val count, llvm::function_ref<Val(Val)> read,
