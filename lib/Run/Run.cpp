@@ -80,7 +80,10 @@ int runMain(int argc, const char *const *argv, std::ostream &out,
   } catch (const std::bad_alloc &) {
     err << "moe-run: error: out of memory\n";
   } catch (const std::exception &error) {
-    err << "moe-run: error: " << error.what() << "\n";
+    // What is wrong with a file names the file itself.
+    std::string_view message = error.what();
+    bool located = message.find(": error: ") != message.npos;
+    err << (located ? "" : "moe-run: error: ") << message << "\n";
   }
   return 1;
 }

@@ -52,7 +52,7 @@ def compile(
     output: Union[str, os.PathLike, None] = None,
     cpu: str = "native",
 ) -> Package:
-    """Compiles a spec (a dict, or the path of a native spec or a Hugging Face config.json).
+    """Compiles a spec (a dict, or the path of a .json file).
 
     The package is written to `output`, or to a folder that lives as long as the result.
 
