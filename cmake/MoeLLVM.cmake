@@ -17,3 +17,8 @@ include(AddLLVM)
 include(AddMLIR)
 
 separate_arguments(MOE_LLVM_DEFINITIONS NATIVE_COMMAND "${LLVM_DEFINITIONS}")
+
+# GCC looks for ld.lld, not for ld.lld-22, in the folders that -B names.
+if(EXISTS "${LLVM_TOOLS_BINARY_DIR}/ld.lld")
+  add_link_options(-fuse-ld=lld "-B${LLVM_TOOLS_BINARY_DIR}")
+endif()

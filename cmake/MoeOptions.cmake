@@ -32,11 +32,6 @@ if(MOE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   add_compile_options("$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-fpch-preprocess>")
 endif()
 
-find_program(MOE_LLD NAMES ld.lld-22 ld.lld)
-if(MOE_LLD)
-  add_link_options(-fuse-ld=lld)
-endif()
-
 if(MOE_SANITIZE)
   add_compile_options(-fsanitize=${MOE_SANITIZE} -fno-omit-frame-pointer -g)
   add_link_options(-fsanitize=${MOE_SANITIZE})

@@ -14,6 +14,8 @@ build_packages=(
   nlohmann-json3-dev libgtest-dev
   python3 python3-numpy
 )
+# For tests that build applications and install the Python package.
+test_packages=(make python3-venv python3-setuptools python3-wheel)
 fuzz_packages=(clang-22 libclang-rt-22-dev)
 format_packages=(clang-format-22)
 tidy_packages=(clang-tidy-22)

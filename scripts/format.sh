@@ -3,7 +3,11 @@
 source "$(dirname "$0")/common.sh"
 
 need "${format_packages[@]}"
-mapfile -t files < <(git ls-files --cached --others --exclude-standard '*.h' '*.c' '*.cpp')
+if ! command -v clang-format-22 >/dev/null; then
+  say "skipped: clang-format-22 is not installed"
+  exit 77
+fi
+mapfile -t files < <(find include lib tools test examples -name '*.h' -o -name '*.c' -o -name '*.cpp')
 case "${1:-}" in
 --check) exec clang-format-22 --dry-run --Werror "${files[@]}" ;;
 "") exec clang-format-22 -i "${files[@]}" ;;

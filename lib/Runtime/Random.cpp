@@ -4,8 +4,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-// Test data, the same everywhere: element i of a weight depends on the seed, the
-// weight's name and i alone. moe.h says how.
+// Test data, the same everywhere: element i of a weight depends on the seed,
+// the weight's name and i alone. moe.h says how.
 //
 //===----------------------------------------------------------------------===//
 
