@@ -81,20 +81,28 @@ Error Compilation::importJson(const MemoryBuffer &buffer) {
   return Error::success();
 }
 
+/// Standard input has no name that would tell; no program begins with a brace,
+/// except for `{-#` before its resources.
+static bool isSpec(StringRef path, StringRef text) {
+  text = text.ltrim();
+  return path.ends_with(".json") ||
+         (path == "-" && text.starts_with("{") && !text.starts_with("{-#"));
+}
+
 Error Compilation::readInput() {
   ErrorOr<std::unique_ptr<MemoryBuffer>> buffer =
       MemoryBuffer::getFileOrSTDIN(options.input);
   if (!buffer)
     return createStringError("cannot read '" + options.input +
                              "': " + buffer.getError().message());
-  if (StringRef(options.input).ends_with(".json")) {
+  if (isSpec(options.input, (*buffer)->getBuffer())) {
     if (Error error = importJson(**buffer))
       return error;
     packageName = spec->name;
     return Error::success();
   }
   if (options.emit == Emit::spec)
-    return createStringError("--emit=spec needs a .json input");
+    return createStringError("--emit=spec needs a spec, a .json file");
   sources->AddNewSourceBuffer(std::move(*buffer), SMLoc());
   module = mlir::parseSourceFile<mlir::ModuleOp>(sources, &context);
   if (!module)
