@@ -18,6 +18,7 @@
 
 #include "Val.h"
 
+#include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 
 namespace moe {
