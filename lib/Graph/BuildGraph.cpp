@@ -45,6 +45,8 @@ struct Format {
   QuantAttr attr;
   RankedTensorType data, scales;
   std::string dataSize, scaleSize;
+  /// Bits of small floats are unsigned.
+  bool unsignedData, unsignedScales;
 
   Format(FunctionBuilder &b, const AveragingSpec &spec) {
     // `none` has no format and [S14] no functions.
@@ -56,6 +58,8 @@ struct Format {
     data = b.tensor({dynamic}, b.getI8Type());
     scales = b.tensor({dynamic}, mx ? Type(b.getI8Type()) : b.getF32Type());
     dataSize = mx ? "ceil(n/2)" : "n";
+    unsignedData = kind != QuantKind::int8;
+    unsignedScales = mx;
     scaleSize = "ceil(n/" + std::to_string(spec.block) + ")";
   }
 };
@@ -66,8 +70,10 @@ static void buildQuantize(const Spec &spec, ModuleOp module) {
   Value values = b.argument("values", "input", b.f32({dynamic}), {"n"});
   auto quantize = QuantizeOp::create(
       b, TypeRange{format.data, format.scales, b.i32({})}, values, format.attr);
-  b.result("data", "output", quantize.getData(), {format.dataSize});
-  b.result("scales", "output", quantize.getScales(), {format.scaleSize});
+  b.result("data", "output", quantize.getData(), {format.dataSize},
+           format.unsignedData);
+  b.result("scales", "output", quantize.getScales(), {format.scaleSize},
+           format.unsignedScales);
   b.result("status", "plan", quantize.getStatus());
   b.finish();
 }
@@ -75,9 +81,10 @@ static void buildQuantize(const Spec &spec, ModuleOp module) {
 static void buildDequantize(const Spec &spec, ModuleOp module) {
   FunctionBuilder b(module, "dequantize");
   Format format(b, spec.averaging);
-  Value data = b.argument("data", "input", format.data, {format.dataSize});
-  Value scales =
-      b.argument("scales", "input", format.scales, {format.scaleSize});
+  Value data = b.argument("data", "input", format.data, {format.dataSize},
+                          format.unsignedData);
+  Value scales = b.argument("scales", "input", format.scales,
+                            {format.scaleSize}, format.unsignedScales);
   b.result("values", "output",
            DequantizeOp::create(b, b.f32({dynamic}), data, scales, format.attr),
            {"n"});

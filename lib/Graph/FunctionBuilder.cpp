@@ -35,26 +35,29 @@ RankedTensorType FunctionBuilder::i64(ArrayRef<int64_t> shape) {
 
 Value FunctionBuilder::argument(StringRef name, StringRef role,
                                 RankedTensorType type,
-                                ArrayRef<std::string> sizes) {
-  argumentAttrs.push_back(describe(name, role, sizes));
+                                ArrayRef<std::string> sizes, bool isUnsigned) {
+  argumentAttrs.push_back(describe(
+      name, role, sizes, isUnsigned ? StringRef(boundary::kUnsigned) : ""));
   return func.getBody().front().addArgument(type, getLoc());
 }
 
 Value FunctionBuilder::state(StringRef name, RankedTensorType type,
                              bool fromWeight) {
-  argumentAttrs.push_back(describe(name, "state", {}, fromWeight));
+  argumentAttrs.push_back(describe(
+      name, "state", {}, fromWeight ? StringRef(boundary::kInitial) : ""));
   return func.getBody().front().addArgument(type, getLoc());
 }
 
 void FunctionBuilder::result(StringRef name, StringRef role, Value value,
-                             ArrayRef<std::string> sizes) {
-  resultAttrs.push_back(describe(name, role, sizes));
+                             ArrayRef<std::string> sizes, bool isUnsigned) {
+  resultAttrs.push_back(describe(
+      name, role, sizes, isUnsigned ? StringRef(boundary::kUnsigned) : ""));
   results.push_back(value);
 }
 
 DictionaryAttr FunctionBuilder::describe(StringRef name, StringRef role,
                                          ArrayRef<std::string> sizes,
-                                         bool fromWeight) {
+                                         StringRef flag) {
   SmallVector<NamedAttribute> attrs = {
       {getStringAttr(boundary::kName), getStringAttr(name)},
       {getStringAttr(boundary::kRole), getStringAttr(role)}};
@@ -62,9 +65,8 @@ DictionaryAttr FunctionBuilder::describe(StringRef name, StringRef role,
     SmallVector<StringRef> refs(sizes.begin(), sizes.end());
     attrs.emplace_back(getStringAttr(boundary::kSizes), getStrArrayAttr(refs));
   }
-  if (fromWeight)
-    attrs.emplace_back(getStringAttr(boundary::kInitial),
-                       getStringAttr("weight"));
+  if (!flag.empty())
+    attrs.emplace_back(getStringAttr(flag), getUnitAttr());
   return getDictionaryAttr(attrs);
 }
 

@@ -32,12 +32,13 @@ public:
 
   mlir::Value argument(llvm::StringRef name, llvm::StringRef role,
                        mlir::RankedTensorType type,
-                       llvm::ArrayRef<std::string> sizes = {});
+                       llvm::ArrayRef<std::string> sizes = {},
+                       bool isUnsigned = false);
   /// State that starts as zeros, or as a copy of the weight of its name.
   mlir::Value state(llvm::StringRef name, mlir::RankedTensorType type,
                     bool fromWeight = false);
   void result(llvm::StringRef name, llvm::StringRef role, mlir::Value value,
-              llvm::ArrayRef<std::string> sizes = {});
+              llvm::ArrayRef<std::string> sizes = {}, bool isUnsigned = false);
 
   /// Fills `region` with a formula over its block's arguments.
   void formula(mlir::Region &region, const Expression &expression,
@@ -53,7 +54,7 @@ private:
 
   mlir::DictionaryAttr describe(llvm::StringRef name, llvm::StringRef role,
                                 llvm::ArrayRef<std::string> sizes,
-                                bool fromWeight = false);
+                                llvm::StringRef flag = "");
 };
 
 /// The forward function of a spec.

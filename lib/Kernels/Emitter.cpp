@@ -210,29 +210,16 @@ void Emitter::when(Val condition, llvm::function_ref<void()> then) {
 
 Val Emitter::choose(Val condition, llvm::function_ref<Val()> then,
                     llvm::function_ref<Val()> otherwise) {
-  // The type of the result is known once the first side is there.
-  auto probe = scf::IfOp::create(*this, condition, /*withElseRegion=*/true);
-  Val first, second;
-  {
-    OpBuilder::InsertionGuard guard(*this);
-    setInsertionPoint(probe.thenBlock()->getTerminator());
-    first = then();
-    setInsertionPoint(probe.elseBlock()->getTerminator());
-    second = otherwise();
-  }
-  auto branch = scf::IfOp::create(*this, first.type(), condition,
-                                  /*withElseRegion=*/true);
-  auto take = [&](Region &from, Region &to, Val result) {
-    to.takeBody(from);
-    OpBuilder::InsertionGuard guard(*this);
-    Operation *yield = to.front().getTerminator();
-    setInsertionPoint(yield);
-    scf::YieldOp::create(*this, result.value);
-    yield->erase();
+  auto side = [&](llvm::function_ref<Val()> body) {
+    return [this, body](OpBuilder &b, Location) {
+      OpBuilder::InsertionGuard guard(*this);
+      restoreInsertionPoint(b.saveInsertionPoint());
+      Value result = body();
+      scf::YieldOp::create(*this, result);
+    };
   };
-  take(probe.getThenRegion(), branch.getThenRegion(), first);
-  take(probe.getElseRegion(), branch.getElseRegion(), second);
-  probe.erase();
+  auto branch =
+      scf::IfOp::create(*this, condition, side(then), side(otherwise));
   return val(branch.getResult(0));
 }
 

@@ -31,6 +31,9 @@ struct FoldDispatch : OpRewritePattern<GroupedMatmulOp> {
     auto dispatch = op.getXs().getDefiningOp<DispatchOp>();
     if (!dispatch)
       return rewriter.notifyMatchFailure(op, "rows are not dispatched");
+    // Without offsets every row is read, and rows past the count are no slots.
+    if (!op.getOffsets())
+      return rewriter.notifyMatchFailure(op, "not grouped");
     if (op.getGather())
       return rewriter.notifyMatchFailure(op, "already gathers");
     if (dispatch.getWeights())

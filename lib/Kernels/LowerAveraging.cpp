@@ -12,6 +12,8 @@
 
 #include "Lowering.h"
 
+#include <limits>
+
 using namespace mlir;
 using namespace moe;
 
@@ -103,6 +105,15 @@ Val Quantization::decode(Val code) {
   Val scale = e.select(isNormal, exponent, exponent.like(1)) -
               e.constant(i32, small.bias + small.mantissa);
   Val value = e.cast(steps, f32) * powerOfTwo(scale);
+  // Codes that no value has, but that others may send.
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+  if (format.getKind() == QuantKind::fp8_e4m3)
+    value = e.select(magnitude == 0x7F, value.like(nan), value);
+  if (format.getKind() == QuantKind::fp8_e5m2) {
+    value = e.select(magnitude == 0x7C, value.like(infinity), value);
+    value = e.select(magnitude > 0x7C, value.like(nan), value);
+  }
   Val negative = ((code >> double(small.signBit)) & 1.0) != 0;
   return e.select(negative, value.like(-0.0) - value, value);
 }
@@ -126,11 +137,14 @@ Val Quantization::scaleValue(Value scales, Val block) {
   Val scale = e.load(scales, {block});
   if (!isMx)
     return e.cast(scale, f32);
-  Val exponent = (e.cast(scale, i32) & 255.0) - e.constant(i32, 127);
+  Val code = e.cast(scale, i32) & 255.0;
+  Val exponent = code - e.constant(i32, 127);
   // 2^-127 is not a normal f32, but half of the smallest one is exact.
   Val normal = e.max(exponent, e.constant(i32, -126));
   Val value = powerOfTwo(normal);
-  return e.select(exponent < normal, value * 0.5, value);
+  value = e.select(exponent < normal, value * 0.5, value);
+  return e.select(code == 255,
+                  value.like(std::numeric_limits<double>::quiet_NaN()), value);
 }
 
 Val Quantization::code(Val value, Val scale) {
@@ -146,9 +160,8 @@ Val Quantization::code(Val value, Val scale) {
 void Quantization::quantize(QuantizeOp op) {
   Value values = l[op.getValues()];
   Extent count = l.extent(op.getValues(), 0);
-  Extent blocks = count, bytes = count;
-  blocks.divisor = format.getBlock();
-  bytes.divisor = isMx ? 2 : 1;
+  Extent blocks = count.dividedBy(format.getBlock());
+  Extent bytes = isMx ? count.dividedBy(2) : count;
   Value data = l.result(op.getData(), {bytes});
   Value scales = l.result(op.getScales(), {blocks});
   Value status = l.result(op.getStatus());
@@ -182,20 +195,23 @@ void Quantization::quantize(QuantizeOp op) {
         },
         2);
   });
-  Val none = e.constant(i32, 0);
-  Val found = e.carry(e.index(0), total, none, [&](Val i, ArrayRef<Val> f) {
-    Val at = total - i;
-    Val finite = e.isFinite(read(values, at - e.index(1)));
-    return Emitter::Vals{e.select(finite, f[0], e.asI32(at))};
-  })[0];
+  Val found = emitFirstBad(
+      l, count, 4096, [&](Val i) { return e.isFinite(read(values, i)) == 0; });
   e.store(found, status, {});
 }
 
 void Quantization::dequantize(DequantizeOp op) {
   Value data = l[op.getData()], scales = l[op.getScales()];
-  // The number of values is that of the result, which the bytes of mxfp4 do
-  // not tell to the last one.
-  Value values = l.result(op.getValues(), {l.exposedExtent(op.getValues(), 0)});
+  Extent count = l.extent(op.getData(), 0);
+  if (isMx) {
+    // The bytes do not tell the number of values to the last one.
+    std::optional<Extent> known = l.knownExtent(op.getValues(), 0);
+    if (!known)
+      return l.fail("the number of values in mxfp4 is known only where they "
+                    "leave the function, or where their type says it");
+    count = *known;
+  }
+  Value values = l.result(op.getValues(), {count});
   e.parallel(l.size(op.getValues(), 0), [&](Val i) {
     Val scale = scaleValue(scales, i / format.getBlock());
     Val value;
@@ -225,11 +241,21 @@ void moe::lower(Lowering &l, DequantizeOp op) {
 void moe::lower(Lowering &l, AccumulateOp op) {
   Emitter &e = l.e;
   Value sum = l[op.getSum()], values = l[op.getValues()];
-  Extent count = l.extent(op.getSum(), 0);
-  Value result = l.result(op.getResult(), {count});
-  e.parallel(l.size(count), [&](Val i) {
-    Val total = e.load(sum, {i});
-    e.store(total + e.cast(e.load(values, {i}), total.type()), result, {i});
+  auto add = [&](Value result, ArrayRef<Val> at) {
+    Val total = e.load(sum, at);
+    e.store(total + e.cast(e.load(values, at), total.type()), result, at);
+  };
+  if (op.getSum().getType().getRank() == 0)
+    return add(l.result(op.getResult()), {});
+  Extent rows = l.extent(op.getSum(), 0);
+  Value result = l.result(op.getResult(), {rows});
+  ArrayRef<Extent> inner = l.shape(op.getSum()).drop_front();
+  e.parallel(l.size(rows), [&](Val i) {
+    l.forEach(inner, [&](ArrayRef<Val> rest) {
+      SmallVector<Val> at = {i};
+      llvm::append_range(at, rest);
+      add(result, at);
+    });
   });
 }
 
@@ -247,15 +273,13 @@ void moe::lower(Lowering &l, AverageOp op) {
         e.sum(numSets, e.constant(f64, 0), [&](Val m) { return read(m, i); });
     e.store(total / e.cast(numSets, f64), mean, {i});
   });
-  Val total = l.size(count);
-  Val none = e.constant(e.getI32Type(), 0);
-  Val found = e.carry(e.index(0), total, none, [&](Val i, ArrayRef<Val> f) {
-    Val at = total - i;
+  // The mean of no sets is not a number either.
+  Val found = emitFirstBad(l, count, 4096, [&](Val i) {
     Val bad = e.sum(numSets, e.constant(f64, 0), [&](Val m) {
-      Val value = read(m, at - e.index(1));
+      Val value = read(m, i);
       return e.select(e.isFinite(value), value.like(0), value.like(1));
     });
-    return Emitter::Vals{e.select(bad > 0, e.asI32(at), f[0])};
-  })[0];
+    return (bad > 0) | (numSets == 0);
+  });
   e.store(found, status, {});
 }

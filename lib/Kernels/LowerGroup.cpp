@@ -54,11 +54,8 @@ Val Group::limit() {
   CapacityAttr capacity = *op.getCapacity();
   if (capacity.getTokens())
     return e.constant(e.getI32Type(), capacity.getTokens());
-  // ceil(factor * T * k / E), computed as written.
-  Val share = e.cast(l.size(tokens), e.getF64Type());
-  share = share.like(capacity.getFactor().convertToDouble()) * share *
-          double(slots) / double(experts);
-  return e.asI32(e.min(e.ceil(share), share.like(2147483647.0)));
+  return e.asI32(emitShare(e, capacity.getFactor().convertToDouble(),
+                           l.size(tokens), slots, experts, numSlots()));
 }
 
 void Group::countSlots() {

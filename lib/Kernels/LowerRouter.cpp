@@ -66,19 +66,13 @@ void moe::lower(Lowering &l, CheckFiniteOp op) {
   Value values = l[op.getValues()];
   Value status = l.result(op.getStatus());
   auto type = cast<RankedTensorType>(op.getValues().getType());
-  Val rows = l.size(op.getValues(), 0);
-  Val none = e.constant(e.getI32Type(), 0);
-  // Backwards, so that the first row has the last word.
-  Val found = e.carry(e.index(0), rows, none, [&](Val i, ArrayRef<Val> found) {
-    Val row = rows - i - e.index(1);
-    Val bad =
-        e.carry(e.index(0), e.index(type.getDimSize(1)),
-                e.constant(e.getI1Type(), 0), [&](Val c, ArrayRef<Val> bad) {
-                  Val finite = e.isFinite(e.load(values, {row, c}));
-                  Val yes = e.constant(e.getI1Type(), 1);
-                  return Emitter::Vals{e.select(finite, bad[0], yes)};
-                })[0];
-    return Emitter::Vals{e.select(bad, e.asI32(row + 1), found[0])};
-  })[0];
+  Val found = emitFirstBad(l, l.extent(op.getValues(), 0), 64, [&](Val row) {
+    Val no = e.constant(e.getI1Type(), 0), yes = e.constant(e.getI1Type(), 1);
+    return e.carry(e.index(0), e.index(type.getDimSize(1)), no,
+                   [&](Val c, ArrayRef<Val> bad) {
+                     Val finite = e.isFinite(e.load(values, {row, c}));
+                     return Emitter::Vals{e.select(finite, bad[0], yes)};
+                   })[0];
+  });
   e.store(found, status, {});
 }

@@ -107,7 +107,7 @@ void LearnedSelect::keysOfToken(Val t) {
       q = q + e.load(l[op.getBias()], {i});
     if (relativeLoads)
       q = q - e.load(relativeLoads, {i}) * router.getLambda().convertToDouble();
-    e.store(e.select(q == q, q, e.real_(-infinity)), keys, {t, i});
+    e.store(emitOrdered(e, q), keys, {t, i});
   });
   if (router.getGroups())
     maskGroups(t);
@@ -129,7 +129,7 @@ void LearnedSelect::maskGroups(Val t) {
     Val score = top[0];
     if (groups.getReduce() == GroupReduceKind::sum_top2)
       score = top[0] + top[1];
-    e.store(score, groupScores, {t, g});
+    e.store(emitOrdered(e, score), groupScores, {t, g});
   });
   // What comes after the last group to stay is masked.
   auto last = largest(
@@ -257,12 +257,8 @@ void LearnedSelect::lower() {
 
 void LearnedSelect::expertChoice() {
   Val count = l.size(tokens);
-  // ceil(factor * T * k / E), computed as written.
-  Type f64 = e.getF64Type();
-  Val share = e.constant(f64, router.getFactor().convertToDouble()) *
-              e.cast(count, f64) * double(router.getTopK()) /
-              double(router.getExperts());
-  Val limit = e.min(count, e.asIndex(e.cast(e.ceil(share), e.getI64Type())));
+  Val limit = emitShare(e, router.getFactor().convertToDouble(), count,
+                        router.getTopK(), router.getExperts(), count);
   Value finite = l.scratch(e.getI8Type(), {tokens});
   e.parallel(count, [&](Val t) {
     Val one = e.constant(e.getI8Type(), 1);

@@ -18,7 +18,6 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
-#include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 namespace moe {
@@ -53,8 +52,7 @@ private:
   FailureOr<Shape> shape(RankedTensorType type, DictionaryAttr attrs);
   LogicalResult collectSizes();
   Value buffer(Value buffers, int64_t index, Type element, const Shape &shape);
-  void copy(Value from, Value to, const Shape &shape, unsigned dim,
-            SmallVector<Val> &at);
+  LogicalResult copy(Value tensor, Value to, const Shape &shape);
   LogicalResult lowerBody(Value buffers);
   void describe(func::FuncOp entry);
 };
@@ -82,8 +80,6 @@ FunctionLowering::shape(RankedTensorType type, DictionaryAttr attrs) {
 }
 
 LogicalResult FunctionLowering::collectSizes() {
-  llvm::SetVector<StringRef> names;
-  SmallVector<Shape> keep;
   auto collect = [&](Type type, DictionaryAttr attrs) -> LogicalResult {
     auto tensor = dyn_cast<RankedTensorType>(type);
     if (!tensor)
@@ -92,7 +88,7 @@ LogicalResult FunctionLowering::collectSizes() {
     FailureOr<Shape> extents = shape(tensor, attrs);
     if (failed(extents))
       return failure();
-    for (const Extent &extent : keep.emplace_back(*extents))
+    for (const Extent &extent : *extents)
       if (!extent.isConstant() && !llvm::is_contained(sizeNames, extent.size))
         sizeNames.push_back(extent.size);
     return success();
@@ -135,15 +131,18 @@ Value FunctionLowering::buffer(Value buffers, int64_t index, Type element,
       .getResult(0);
 }
 
-void FunctionLowering::copy(Value from, Value to, const Shape &shape,
-                            unsigned dim, SmallVector<Val> &at) {
-  if (dim == shape.size())
-    return l.e.store(l.e.load(from, at), to, at);
-  l.e.loop(l.size(shape[dim]), [&](Val i) {
-    at.push_back(i);
-    copy(from, to, shape, dim + 1, at);
-    at.pop_back();
+/// Copies a tensor that is of `shape`, as far as types and names can tell.
+LogicalResult FunctionLowering::copy(Value tensor, Value to,
+                                     const Shape &shape) {
+  for (auto [dim, extent] : llvm::enumerate(shape))
+    if (l.extent(tensor, dim) != extent)
+      return func.emitError("a tensor of ")
+             << l.extent(tensor, dim).str() << " rows is returned as one of "
+             << extent.str();
+  l.forEach(shape, [&](ArrayRef<Val> at) {
+    l.e.store(l.e.load(l[tensor], at), to, at);
   });
+  return success();
 }
 
 LogicalResult FunctionLowering::lowerBody(Value buffers) {
@@ -151,14 +150,16 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
   Block &block = func.getBody().front();
   Operation *terminator = block.getTerminator();
   int64_t next = 0;
-  llvm::StringMap<Value> states;
+  llvm::StringMap<std::pair<Value, Type>> states;
   for (auto [i, argument] : llvm::enumerate(block.getArguments())) {
     auto type = cast<RankedTensorType>(argument.getType());
     Shape extents = *shape(type, func.getArgAttrDict(i));
     Value memory = buffer(buffers, next++, type.getElementType(), extents);
     l.bind(argument, memory, extents);
-    if (auto name = func.getArgAttrOfType<StringAttr>(i, boundary::kName))
-      states[name.getValue()] = memory;
+    auto role = func.getArgAttrOfType<StringAttr>(i, boundary::kRole);
+    auto name = func.getArgAttrOfType<StringAttr>(i, boundary::kName);
+    if (name && role && role.getValue() == "state")
+      states[name.getValue()] = {memory, type};
   }
   // Where results go. State goes back to where it came from, but only when
   // everything that reads it has run.
@@ -170,10 +171,13 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
     auto name = func.getResultAttrOfType<StringAttr>(i, boundary::kName);
     Value memory;
     if (role && role.getValue() == "state") {
-      memory = name ? states.lookup(name.getValue()) : Value();
-      if (!memory)
+      auto state =
+          name ? states.lookup(name.getValue()) : std::pair<Value, Type>();
+      if (state.second != type)
         return func.emitError("result ")
-               << i << " is state that no argument holds";
+               << i << " is state that no argument of type " << type
+               << " holds";
+      memory = state.first;
     } else {
       memory = buffer(buffers, next++, type.getElementType(), extents);
       l.expose(value, memory, extents);
@@ -191,8 +195,10 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
                   ImbalanceOp, RebalanceOp, ClockOp, QuantizeOp, DequantizeOp,
                   AccumulateOp, AverageOp>([&](auto op) {
               l.e.setLoc(op.getLoc());
+              if (failed(checkShapes(l, op)))
+                return failure();
               lower(l, op);
-              return success();
+              return failure(l.hasFailed());
             })
             .Default([](Operation *op) {
               return op->emitOpError("cannot be lowered to loops; expected an "
@@ -201,13 +207,23 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
     if (failed(lowered))
       return failure();
   }
+  // Arguments that are returned are set aside first: they may be state that
+  // the copies below replace.
   for (auto [value, destination] :
-       llvm::zip_equal(terminator->getOperands(), destinations)) {
-    SmallVector<Val> at;
-    if (l[value] != destination.first)
-      copy(l[value], destination.first, destination.second, 0, at);
-  }
-  return success();
+       llvm::zip_equal(terminator->getOperands(), destinations))
+    if (isa<BlockArgument>(value) && l[value] != destination.first) {
+      auto type = cast<MemRefType>(destination.first.getType());
+      Value aside = l.scratch(type.getElementType(), destination.second);
+      if (failed(copy(value, aside, destination.second)))
+        return failure();
+      l.bind(value, aside, destination.second);
+    }
+  for (auto [value, destination] :
+       llvm::zip_equal(terminator->getOperands(), destinations))
+    if (l[value] != destination.first &&
+        failed(copy(value, destination.first, destination.second)))
+      return failure();
+  return failure(l.hasFailed());
 }
 
 /// Leaves on the entry what the manifest will say about it.
@@ -236,10 +252,11 @@ void FunctionLowering::describe(func::FuncOp entry) {
   SmallVector<Attribute> sizes;
   for (const std::string &name : sizeNames)
     sizes.push_back(text(name));
-  NamedAttrList workspace;
-  workspace.set("constant", e.getI64IntegerAttr(l.workspaceSize().constant));
+  NamedAttrList per, workspace;
   for (auto &[size, bytes] : l.workspaceSize().per)
-    workspace.set(size, e.getI64IntegerAttr(bytes));
+    per.set(size, e.getI64IntegerAttr(bytes));
+  workspace.set("constant", e.getI64IntegerAttr(l.workspaceSize().constant));
+  workspace.set("per", per.getDictionary(e.getContext()));
   entry->setAttr(entryAttr::kFunction, func.getSymNameAttr());
   entry->setAttr(entryAttr::kArguments, e.getArrayAttr(arguments));
   entry->setAttr(entryAttr::kSizes, e.getArrayAttr(sizes));
@@ -283,6 +300,12 @@ struct LowerToLoops : moe::impl::LowerToLoopsPassBase<LowerToLoops> {
 
   void runOnOperation() override {
     auto name = getOperation()->getAttrOfType<StringAttr>(kPackageName);
+    if (!llvm::isPowerOf2_64(vectorWidth) || vectorWidth > 64) {
+      getOperation().emitError("expected a vector width that is a power of two "
+                               "up to 64, found ")
+          << static_cast<int64_t>(vectorWidth);
+      return signalPassFailure();
+    }
     StringRef package = name ? name.getValue() : "layer";
     for (auto func :
          llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))

@@ -34,9 +34,14 @@ void Lowering::expose(Value tensor, Value buffer, ArrayRef<Extent> shape) {
     exposedShapes[tensor] = SmallVector<Extent, 3>(shape);
 }
 
-Extent Lowering::exposedExtent(Value tensor, unsigned dim) const {
+std::optional<Extent> Lowering::knownExtent(Value tensor, unsigned dim) const {
+  int64_t size = cast<RankedTensorType>(tensor.getType()).getDimSize(dim);
+  if (!ShapedType::isDynamic(size))
+    return Extent::constant(size);
   auto it = exposedShapes.find(tensor);
-  return it == exposedShapes.end() ? Extent::constant(1) : it->second[dim];
+  if (it == exposedShapes.end())
+    return std::nullopt;
+  return it->second[dim];
 }
 
 void Lowering::setSizes(ArrayRef<std::string> names, ArrayRef<Val> values) {
@@ -55,23 +60,49 @@ Val Lowering::size(const Extent &extent) {
   return value;
 }
 
-Value Lowering::result(Value tensor, ArrayRef<Extent> dynamic) {
+void Lowering::fail(const Twine &message) {
+  failedOnce = true;
+  emitError(e.getLoc()) << message;
+}
+
+Value Lowering::result(Value tensor, ArrayRef<Extent> leading) {
   auto type = cast<RankedTensorType>(tensor.getType());
-  SmallVector<Extent, 3> shape;
-  for (int64_t dim : type.getShape()) {
-    if (ShapedType::isDynamic(dim)) {
-      shape.push_back(dynamic.front());
-      dynamic = dynamic.drop_front();
-    } else {
-      shape.push_back(Extent::constant(dim));
-    }
+  SmallVector<Extent, 3> shape(leading);
+  for (auto [dim, size] : llvm::enumerate(type.getShape())) {
+    if (dim >= shape.size())
+      shape.push_back(Extent::constant(size));
+    else if (!ShapedType::isDynamic(size) &&
+             shape[dim] != Extent::constant(size))
+      fail("expected a result of " + shape[dim].str() + " rows, found " +
+           Twine(size));
+  }
+  Value buffer = exposed.lookup(tensor);
+  if (buffer && exposedShapes[tensor] != shape) {
+    fail("a result of " + shape[0].str() +
+         " rows leaves the function as one of " +
+         exposedShapes[tensor][0].str());
+    buffer = Value();
   }
   Type element = storage(type.getElementType());
-  Value buffer = exposed.lookup(tensor);
   if (!buffer || cast<MemRefType>(buffer.getType()).getElementType() != element)
     buffer = scratch(element, shape);
   bind(tensor, buffer, shape);
   return buffer;
+}
+
+void Lowering::forEach(ArrayRef<Extent> shape,
+                       llvm::function_ref<void(ArrayRef<Val>)> body) {
+  SmallVector<Val> at;
+  auto nest = [&](auto &&nest) -> void {
+    if (at.size() == shape.size())
+      return body(at);
+    e.loop(size(shape[at.size()]), [&](Val i) {
+      at.push_back(i);
+      nest(nest);
+      at.pop_back();
+    });
+  };
+  nest(nest);
 }
 
 Value Lowering::scratch(Type element, ArrayRef<Extent> shape) {
@@ -79,11 +110,12 @@ Value Lowering::scratch(Type element, ArrayRef<Extent> shape) {
   SmallVector<Value> dynamic;
   Val bytes = e.index(1);
   int64_t staticBytes = element.getIntOrFloatBitWidth() / 8;
+  bool overflow = false;
   const Extent *varying = nullptr;
   for (const Extent &extent : shape) {
     if (extent.isConstant()) {
       dims.push_back(extent.factor);
-      staticBytes *= extent.factor;
+      overflow |= llvm::MulOverflow(staticBytes, extent.factor, staticBytes);
       continue;
     }
     dims.push_back(ShapedType::kDynamic);
@@ -92,12 +124,22 @@ Value Lowering::scratch(Type element, ArrayRef<Extent> shape) {
     varying = &extent;
   }
   // At most one dimension of what the workspace holds varies.
-  if (varying)
-    needed.per[varying->size] +=
-        llvm::divideCeil(staticBytes * varying->factor, varying->divisor);
-  else
-    needed.constant += staticBytes;
-  needed.constant += 2 * alignment;
+  int64_t varyingBytes = 0;
+  if (varying) {
+    overflow |= llvm::MulOverflow(staticBytes, varying->factor, varyingBytes);
+    int64_t &per = needed.per[varying->size];
+    overflow |= llvm::AddOverflow(
+        per, llvm::divideCeilSigned(varyingBytes, varying->divisor), per);
+  } else {
+    overflow |=
+        llvm::AddOverflow(needed.constant, staticBytes, needed.constant);
+  }
+  overflow |= llvm::AddOverflow(
+      needed.constant,
+      2 * alignment + staticBytes * (varying && varying->divisor != 1),
+      needed.constant);
+  if (overflow && !failedOnce)
+    fail("the workspace is larger than memory can be");
 
   if (!workspaceEnd.value)
     workspaceEnd = e.index(0);

@@ -28,16 +28,22 @@ public:
   const bool reference;
   const int64_t lanes;
 
+  /// Reports why the operation at hand cannot be lowered.
+  void fail(const llvm::Twine &message);
+  bool hasFailed() const { return failedOnce; }
+
   /// The buffer of a tensor that was already lowered, or of an argument.
   mlir::Value operator[](mlir::Value tensor) const {
     return buffers.lookup(tensor);
   }
-  bool isBound(mlir::Value tensor) const { return buffers.contains(tensor); }
   void bind(mlir::Value tensor, mlir::Value buffer,
             llvm::ArrayRef<Extent> shape);
 
+  llvm::ArrayRef<Extent> shape(mlir::Value tensor) const {
+    return shapes.find(tensor)->second;
+  }
   const Extent &extent(mlir::Value tensor, unsigned dim) const {
-    return shapes.find(tensor)->second[dim];
+    return shape(tensor)[dim];
   }
   Val size(mlir::Value tensor, unsigned dim) {
     return size(extent(tensor, dim));
@@ -47,16 +53,19 @@ public:
   void setSizes(llvm::ArrayRef<std::string> names, llvm::ArrayRef<Val> values);
 
   /// The buffer that `tensor` is computed into: the caller's where the tensor
-  /// leaves the function, else room in the workspace. `dynamic` gives the
-  /// extents of its dynamic dimensions.
-  mlir::Value result(mlir::Value tensor, llvm::ArrayRef<Extent> dynamic = {});
+  /// leaves the function, else room in the workspace. `leading` gives the
+  /// extents of its first dimensions; the others are static.
+  mlir::Value result(mlir::Value tensor, llvm::ArrayRef<Extent> leading = {});
+  /// `body` at every index of `shape`, in order.
+  void forEach(llvm::ArrayRef<Extent> shape,
+               llvm::function_ref<void(llvm::ArrayRef<Val>)> body);
   /// Room in the workspace.
   mlir::Value scratch(mlir::Type element, llvm::ArrayRef<Extent> shape);
   /// The caller's buffer for a result, and its extents.
   void expose(mlir::Value tensor, mlir::Value buffer,
               llvm::ArrayRef<Extent> shape);
-  /// An extent that only the boundary names; 1 for a tensor that stays inside.
-  Extent exposedExtent(mlir::Value tensor, unsigned dim) const;
+  /// An extent that the type or the boundary of a result names.
+  std::optional<Extent> knownExtent(mlir::Value tensor, unsigned dim) const;
 
   /// The type in which a tensor of `element` is kept between operations.
   mlir::Type storage(mlir::Type element) const {
@@ -74,7 +83,12 @@ private:
   mlir::Value workspace;
   Val workspaceEnd;
   WorkspaceSize needed;
+  bool failedOnce = false;
 };
+
+/// Whether the extents of an operation's tensors fit together in ways that its
+/// verifier cannot see: which may vary, and which are those of others.
+mlir::LogicalResult checkShapes(Lowering &l, mlir::Operation *op);
 
 void lower(Lowering &l, RouterOp op);
 void lower(Lowering &l, SelectOp op);
@@ -102,8 +116,21 @@ void lowerUnlearned(Lowering &l, SelectOp op);
 void emitSoftmax(Emitter &e, Val count, llvm::function_ref<Val(Val)> read,
                  llvm::function_ref<void(Val, Val)> write);
 
-/// Calls `keep(i)` in ascending order for the `limit` largest of `count` keys;
-/// of equal keys the lower index wins. Linear in `count`. Scalar keys only.
+/// min(ceil(factor * tokens * k / experts), most), in f64 from left to right.
+Val emitShare(Emitter &e, double factor, Val tokens, int64_t k, int64_t experts,
+              Val most);
+
+/// 1 + the first of `count` items that is bad, or 0; i32. Items are looked at
+/// in parallel, `chunk` of them at a time.
+Val emitFirstBad(Lowering &l, const Extent &count, int64_t chunk,
+                 llvm::function_ref<Val(Val)> isBad);
+
+/// `value`, or -inf for NaN: how values are ordered.
+Val emitOrdered(Emitter &e, Val value);
+
+/// Calls `visit(i, kept)` in ascending order; kept are the `limit` largest of
+/// `count` keys; of equal keys the lower index wins. Linear in `count`. Scalar
+/// keys only.
 void emitKeepLargest(Emitter &e, Val count, Val limit,
                      llvm::function_ref<Val(Val)> key,
                      llvm::function_ref<void(Val index, Val kept)> visit);

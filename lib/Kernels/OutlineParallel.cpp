@@ -33,8 +33,8 @@ struct OutlineParallel : moe::impl::OutlineParallelPassBase<OutlineParallel> {
   void runOnOperation() override;
 
 private:
-  void outline(scf::ParallelOp loop, func::FuncOp parent, unsigned number,
-               const LLVMTypeConverter &converter);
+  LogicalResult outline(scf::ParallelOp loop, func::FuncOp parent,
+                        unsigned number, const LLVMTypeConverter &converter);
 };
 
 /// Values that the body uses from outside, and constants that it can make anew.
@@ -60,16 +60,21 @@ static Value convert(ImplicitLocOpBuilder &b, Value value, Type type) {
   return UnrealizedConversionCastOp::create(b, type, value).getResult(0);
 }
 
-void OutlineParallel::outline(scf::ParallelOp loop, func::FuncOp parent,
-                              unsigned number,
-                              const LLVMTypeConverter &converter) {
+LogicalResult OutlineParallel::outline(scf::ParallelOp loop,
+                                       func::FuncOp parent, unsigned number,
+                                       const LLVMTypeConverter &converter) {
   ImplicitLocOpBuilder b(loop.getLoc(), loop);
   llvm::SetVector<Value> captured;
   SmallVector<Operation *> constants;
   splitCaptures(loop, captured, constants);
   SmallVector<Type> fields;
-  for (Value value : captured)
+  for (Value value : captured) {
     fields.push_back(converter.convertType(value.getType()));
+    if (!fields.back())
+      return loop.emitError("a parallel loop cannot be outlined while it uses "
+                            "a value of type ")
+             << value.getType();
+  }
   auto pointer = LLVM::LLVMPointerType::get(&getContext());
   auto context = LLVM::LLVMStructType::getLiteral(&getContext(), fields);
   auto fieldAt = [&](Value base, size_t i) -> Value {
@@ -121,6 +126,7 @@ void OutlineParallel::outline(scf::ParallelOp loop, func::FuncOp parent,
   func::CallOp::create(b, kParallelFor, TypeRange{},
                        ValueRange{target, stack, count});
   loop.erase();
+  return success();
 }
 
 void OutlineParallel::runOnOperation() {
@@ -138,7 +144,8 @@ void OutlineParallel::runOnOperation() {
       return WalkResult::skip();
     });
     for (scf::ParallelOp loop : loops)
-      outline(loop, func, number++, converter);
+      if (failed(outline(loop, func, number++, converter)))
+        return signalPassFailure();
     any |= !loops.empty();
   }
   if (!any || module.lookupSymbol(kParallelFor))

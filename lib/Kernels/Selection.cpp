@@ -32,11 +32,51 @@ void moe::emitSoftmax(Emitter &e, Val count, llvm::function_ref<Val(Val)> read,
   e.loop(count, [&](Val i) { write(i, read(i) / total); });
 }
 
+Val moe::emitOrdered(Emitter &e, Val value) {
+  return e.select(value == value, value, value.like(-infinity));
+}
+
+Val moe::emitShare(Emitter &e, double factor, Val tokens, int64_t k,
+                   int64_t experts, Val most) {
+  Type f64 = e.getF64Type();
+  Val share = e.constant(f64, factor) * e.cast(tokens, f64) * double(k) /
+              double(experts);
+  // Limited while it is a float, which holds what an integer would not.
+  Val limited = e.min(e.ceil(share), e.cast(most, f64));
+  return e.asIndex(e.cast(limited, e.getI64Type()));
+}
+
+Val moe::emitFirstBad(Lowering &l, const Extent &count, int64_t chunk,
+                      llvm::function_ref<Val(Val)> isBad) {
+  Emitter &e = l.e;
+  Type i32 = e.getI32Type();
+  Extent chunks = count.dividedBy(chunk);
+  Value found = l.scratch(i32, {chunks});
+  Val none = e.constant(i32, 0);
+  // Backwards, so that the first has the last word.
+  auto first = [&](Val begin, Val end, llvm::function_ref<Val(Val)> at) {
+    return e.carry(begin, end, none, [&](Val i, ArrayRef<Val> known) {
+      Val item = at(begin + end - i - e.index(1));
+      return Emitter::Vals{e.select(item != 0, item, known[0])};
+    })[0];
+  };
+  e.parallel(l.size(chunks), [&](Val c) {
+    Val begin = c * double(chunk);
+    Val end = e.min(begin + double(chunk), l.size(count));
+    e.store(
+        first(begin, end,
+              [&](Val i) { return e.select(isBad(i), e.asI32(i + 1), none); }),
+        found, {c});
+  });
+  return first(e.index(0), l.size(chunks),
+               [&](Val c) { return e.load(found, {c}); });
+}
+
 /// A signed integer that orders as the float does; NaN below everything.
 static Val orderedKey(Emitter &e, Val value) {
   auto type = cast<FloatType>(value.type());
   Type integer = e.getIntegerType(type.getWidth());
-  value = e.select(value == value, value, value.like(-infinity));
+  value = emitOrdered(e, value);
   // Adding zero makes -0 and +0 one key.
   Val bits = e.bitcast(value + 0.0, integer);
   Val magnitude = e.bits(integer, ~(uint64_t(1) << (type.getWidth() - 1)));

@@ -34,7 +34,7 @@ class Tiles {
 public:
   Tiles(Lowering &l, const Product &product)
       : l(l), e(l.e), product(product),
-        tileOutputs(tileSums / product.weights.size()) {}
+        tileOutputs(std::max<int64_t>(1, tileSums / product.weights.size())) {}
 
   void emit();
 

@@ -48,6 +48,8 @@ static llvm::Expected<Argument> readArgument(DictionaryAttr attrs) {
   argument.startsAsWeight = attrs.contains(boundary::kInitial);
   if (auto type = attrs.getAs<TypeAttr>(entryAttr::kType))
     argument.type = typeName(type.getValue());
+  if (attrs.contains(boundary::kUnsigned) && argument.type[0] == 'i')
+    argument.type[0] = 'u';
   if (auto shape = attrs.getAs<ArrayAttr>(entryAttr::kShape))
     for (Attribute dim : shape)
       argument.shape.push_back(text(dim));
@@ -76,14 +78,12 @@ llvm::Expected<std::vector<Signature>> moe::readSignatures(ModuleOp module) {
         return argument.takeError();
       signature.arguments.push_back(std::move(*argument));
     }
-    for (NamedAttribute bytes :
-         func->getAttrOfType<DictionaryAttr>(entryAttr::kWorkspace)) {
-      int64_t value = cast<IntegerAttr>(bytes.getValue()).getInt();
-      if (bytes.getName() == "constant")
-        signature.workspaceConstant = value;
-      else
-        signature.workspacePer.emplace_back(bytes.getName().str(), value);
-    }
+    auto workspace = func->getAttrOfType<DictionaryAttr>(entryAttr::kWorkspace);
+    signature.workspaceConstant =
+        workspace.getAs<IntegerAttr>("constant").getInt();
+    for (NamedAttribute bytes : workspace.getAs<DictionaryAttr>("per"))
+      signature.workspacePer.emplace_back(
+          bytes.getName().str(), cast<IntegerAttr>(bytes.getValue()).getInt());
   }
   if (signatures.empty())
     return llvm::createStringError("the module has no function to package");

@@ -43,6 +43,26 @@ static int64_t workspaceBytes(const Function &function,
   return *total;
 }
 
+/// Sizes and the entries of i32 tensors are counted in 31 bits by the code.
+static void checkCounts(const Function &function, const FunctionState &state) {
+  for (size_t i = 0; i < state.sizes.size(); ++i)
+    if (state.sizes[i] > INT32_MAX)
+      fail(MOE_SHAPE_MISMATCH, "function '", function.name, "': found ",
+           function.sizes[i], " = ", state.sizes[i], ", expected at most ",
+           INT32_MAX);
+  for (size_t i = 0; i < function.arguments.size(); ++i) {
+    const Argument &argument = function.arguments[i];
+    if (argument.dtype != DType::i32)
+      continue;
+    std::optional<int64_t> bytes = byteCount(
+        state.shapes[i].data(), state.shapes[i].size(), argument.dtype);
+    if (!bytes || *bytes / 4 > INT32_MAX)
+      fail(MOE_SHAPE_MISMATCH, "tensor '", argument.name, "': found the shape ",
+           describe(state.shapes[i]), ", expected at most ", INT32_MAX,
+           " entries");
+  }
+}
+
 /// Buffers of the layer's own for plans and unwanted outputs, and pointers to
 /// everything. Those of the caller's tensors are there already.
 static void layOut(moe_layer &layer, const Function &function,
@@ -109,6 +129,7 @@ static void run(moe_layer &layer, const std::string &name,
   // From here on the old plan is gone, and on failure there is none.
   state.lastRun = 0;
   solveSizes(function, inputs, outputs, state);
+  checkCounts(function, state);
   layOut(layer, function, outputs, state);
   refreshState(layer);
   int64_t start = moe_clock();

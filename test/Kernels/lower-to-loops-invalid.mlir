@@ -68,7 +68,7 @@ func.func @blocks(%x: tensor<4xf32>) -> tensor<4xf32> {
 
 // -----
 
-// expected-error @below {{result 0 is state that no argument holds}}
+// expected-error @below {{result 0 is state that no argument of type 'tensor<4xf32>' holds}}
 func.func @state_from_nowhere(%x: tensor<4xf32> {moe.name = "x"})
     -> (tensor<4xf32> {moe.name = "y", moe.role = "state"}) {
   return %x : tensor<4xf32>

@@ -17,8 +17,8 @@ module attributes {moe.name = "layer"} {
 // CHECK-SAME: {moe.name = "w", moe.role = "weight", moe.shape = ["3", "5", "12"], moe.type = bf16},
 // CHECK-SAME: {moe.name = "y", moe.role = "output", moe.shape = ["2*T", "5"], moe.sizes = ["2*T"], moe.type = f32}],
 // CHECK-SAME: moe.function = "product", moe.sizes = ["T"],
-// CPU-SAME: moe.workspace = {constant = 0 : i64}
-// REF-SAME: moe.workspace = {T = 80 : i64, constant = 128 : i64}
+// CPU-SAME: moe.workspace = {constant = 0 : i64, per = {}}
+// REF-SAME: moe.workspace = {constant = 128 : i64, per = {T = 80 : i64}}
 // CHECK: llvm.load %[[SIZES]] : !llvm.ptr -> i64
 
 // The reference: one expert, row and output after the other, sums in f64.
@@ -61,8 +61,8 @@ func.func @product(
 // CHECK-LABEL: func.func @layer_step_entry(
 // CHECK-SAME: [{moe.initial = "weight", moe.name = "bias", moe.role = "state", moe.shape = ["4"], moe.type = f32}, {moe.name = "loads", moe.role = "state", moe.shape = ["4"], moe.type = i64}],
 // CHECK-SAME: moe.function = "step", moe.sizes = [],
-// CPU-SAME: moe.workspace = {constant = 304 : i64}
-// REF-SAME: moe.workspace = {constant = 320 : i64}
+// CPU-SAME: moe.workspace = {constant = 304 : i64, per = {}}
+// REF-SAME: moe.workspace = {constant = 320 : i64, per = {}}
 // CHECK: %[[BIAS:.*]] = builtin.unrealized_conversion_cast {{.*}} to memref<4xf32>
 // CHECK: %[[LOADS:.*]] = builtin.unrealized_conversion_cast {{.*}} to memref<4xi64>
 // CPU: %[[B:.*]] = memref.view {{.*}} to memref<4xf32>
@@ -88,7 +88,7 @@ func.func @step(
 // for each of 3*T slots. A buffer has 128 bytes of room for its alignment.
 
 // CHECK-LABEL: func.func @layer_between_entry(
-// CPU-SAME: moe.workspace = {T = 96 : i64, constant = 128 : i64}
+// CPU-SAME: moe.workspace = {constant = 128 : i64, per = {T = 96 : i64}}
 // CPU: memref.view {{.*}} to memref<?x8xf32>
 func.func @between(
     %x: tensor<?x8xf32> {moe.name = "x", moe.role = "input", moe.sizes = ["T"]},

@@ -23,6 +23,8 @@ inline constexpr llvm::StringLiteral kName = "moe.name";
 inline constexpr llvm::StringLiteral kRole = "moe.role";
 /// One size expression per dynamic dimension: "T", "2*T" or "ceil(n/64)".
 inline constexpr llvm::StringLiteral kSizes = "moe.sizes";
+/// On integers that the manifest calls unsigned.
+inline constexpr llvm::StringLiteral kUnsigned = "moe.unsigned";
 /// On a state argument that starts as a copy of the weight of the same name.
 inline constexpr llvm::StringLiteral kInitial = "moe.initial";
 } // namespace boundary

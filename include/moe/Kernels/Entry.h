@@ -20,7 +20,8 @@ inline constexpr llvm::StringLiteral kShape = "moe.shape";
 inline constexpr llvm::StringLiteral kType = "moe.type";
 /// Names of the sizes, in the order in which they are passed.
 inline constexpr llvm::StringLiteral kSizes = "moe.sizes";
-/// Bytes of workspace: `constant`, and so many per unit of each size.
+/// Bytes of workspace: `constant`, and `per` with so many per unit of each
+/// size.
 inline constexpr llvm::StringLiteral kWorkspace = "moe.workspace";
 } // namespace moe::entryAttr
 

@@ -25,8 +25,20 @@ struct Extent {
 
   static Extent constant(int64_t number) { return {number, 1, ""}; }
   bool isConstant() const { return size.empty(); }
+  bool operator==(const Extent &other) const {
+    return factor == other.factor && divisor == other.divisor &&
+           size == other.size;
+  }
+  bool operator!=(const Extent &other) const { return !(*this == other); }
+  /// Of an extent that is not divided.
   Extent times(int64_t number) const {
     return {factor * number, divisor, size};
+  }
+  /// ceil(this / number).
+  Extent dividedBy(int64_t number) const {
+    if (isConstant())
+      return constant((factor + number - 1) / number);
+    return {factor, divisor * number, size};
   }
   /// As the manifest writes it: "64", "T", "2*T", "ceil(n/64)".
   std::string str() const;

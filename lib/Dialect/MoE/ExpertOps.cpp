@@ -91,6 +91,9 @@ LogicalResult GroupedMatmulOp::verify() {
 
   bool isGrouped = static_cast<bool>(getOffsets());
   bool isGathered = static_cast<bool>(getGather());
+  // Without offsets, rows that are no slots would be read.
+  if (isGathered && !isGrouped)
+    return emitOpError() << "expected 'offsets' where there is 'gather'";
   SmallVector<StringRef> weight{"O", "M"}, bias{"O"};
   if (isGrouped) {
     weight.insert(weight.begin(), "E");

@@ -143,10 +143,10 @@ func.func @op(%x: tensor<?x8xf32>, %w: tensor<6x8xf32>, %b: tensor<5xf32>) {
 
 // [O1]
 // expected-note @below {{'gather' has R = 6}}
-func.func @op(%x: tensor<3x8xf32>, %w: tensor<6x8xf32>, %g: tensor<6xi32>) {
+func.func @op(%x: tensor<3x8xf32>, %w: tensor<4x6x8xf32>, %g: tensor<6xi32>, %o: tensor<5xi32>) {
   // expected-error @below {{expected 'ys' of shape [R, O] with R = 6, found 'tensor<3x6xf32>'}}
-  %0 = moe.grouped_matmul %x, %w gather %g {slots = 2 : i64}
-      : (tensor<3x8xf32>, tensor<6x8xf32>, tensor<6xi32>) -> tensor<3x6xf32>
+  %0 = moe.grouped_matmul %x, %w offsets %o gather %g {slots = 2 : i64}
+      : (tensor<3x8xf32>, tensor<4x6x8xf32>, tensor<5xi32>, tensor<6xi32>) -> tensor<3x6xf32>
   return
 }
 
@@ -805,6 +805,16 @@ func.func @op(%x: tensor<?x8xbf16>, %r: tensor<?xi32>, %w: tensor<?x1xf32>) {
   // expected-error @below {{expected 'xs' of 'f32', as products with weights are, found 'bf16'}}
   %0 = moe.dispatch %x, %r weights %w {slots = 1 : i64}
       : (tensor<?x8xbf16>, tensor<?xi32>, tensor<?x1xf32>) -> tensor<?x8xbf16>
+  return
+}
+
+// -----
+
+// [O16]
+func.func @op(%x: tensor<?x8xf32>, %w: tensor<6x8xf32>, %rows: tensor<?xi32>) {
+  // expected-error @below {{expected 'offsets' where there is 'gather'}}
+  %0 = moe.grouped_matmul %x, %w gather %rows {slots = 2 : i64}
+      : (tensor<?x8xf32>, tensor<6x8xf32>, tensor<?xi32>) -> tensor<?x6xf32>
   return
 }
 

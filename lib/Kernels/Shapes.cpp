@@ -1,0 +1,130 @@
+//===- Shapes.cpp - What must fit together to be lowered ------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A verifier compares sizes that are static. Here every size has a name, so
+// that "T" and "n" are seen to differ before a loop runs over one and reads the
+// other.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Lowering.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace moe;
+
+namespace {
+
+/// The tensors of one operation whose first dimension may vary.
+struct Rows {
+  /// One row per token, and per slot of a token. Results have no extent yet:
+  /// they get that of the operands.
+  SmallVector<Value, 6> tokens, slots;
+  int64_t slotsPerToken = 1;
+  /// Sized by something else; any extent will do.
+  SmallVector<Value, 2> free;
+};
+
+int64_t slotsOf(Value indices) {
+  return cast<RankedTensorType>(indices.getType()).getDimSize(1);
+}
+
+Rows rowsOf(Operation *op) {
+  Rows rows;
+  llvm::TypeSwitch<Operation *>(op)
+      .Case<RouterOp>([&](RouterOp op) { rows.tokens = {op.getX()}; })
+      .Case<SelectOp>(
+          [&](SelectOp op) { rows.tokens = {op.getInput(), op.getTokenIds()}; })
+      .Case<CheckFiniteOp>(
+          [&](CheckFiniteOp op) { rows.tokens = {op.getValues()}; })
+      .Case<GroupOp>(
+          [&](GroupOp op) { rows.tokens = {op.getIndices(), op.getWeights()}; })
+      .Case<DispatchOp>([&](DispatchOp op) {
+        rows.tokens = {op.getX(), op.getWeights()};
+        rows.slots = {op.getRows()};
+        rows.slotsPerToken = op.getSlots();
+      })
+      .Case<GroupedMatmulOp>([&](GroupedMatmulOp op) {
+        rows.tokens = {op.getXs()};
+        rows.slots = {op.getGather()};
+        rows.slotsPerToken = op.getSlots();
+      })
+      .Case<ActivateOp>([&](ActivateOp op) {
+        llvm::append_range(rows.tokens, op.getInputs());
+      })
+      .Case<CombineOp>([&](CombineOp op) {
+        rows.tokens = {op.getPositions(), op.getIndices(), op.getWeights(),
+                       op.getX()};
+        rows.slots = {op.getYs()};
+        rows.slotsPerToken = slotsOf(op.getPositions());
+      })
+      .Case<MixOp>([&](MixOp op) {
+        rows.tokens = {op.getRouted(), op.getShared(), op.getLogits()};
+      })
+      .Case<LossOp>(
+          [&](LossOp op) { rows.tokens = {op.getLogits(), op.getIndices()}; })
+      .Case<QuantizeOp>([&](QuantizeOp op) { rows.tokens = {op.getValues()}; })
+      .Case<DequantizeOp>(
+          [&](DequantizeOp op) { rows.free = {op.getData(), op.getScales()}; })
+      .Case<AccumulateOp>(
+          [&](AccumulateOp op) { rows.tokens = {op.getSum(), op.getValues()}; })
+      .Case<AverageOp>([&](AverageOp op) { rows.free = {op.getSets()}; })
+      .Case<ClockOp>(
+          [&](ClockOp op) { llvm::append_range(rows.free, op.getAfter()); });
+  auto absent = [](Value value) {
+    return !value || cast<RankedTensorType>(value.getType()).getRank() == 0;
+  };
+  llvm::erase_if(rows.tokens, absent);
+  llvm::erase_if(rows.slots, absent);
+  return rows;
+}
+
+/// Dimensions from `first` on are static.
+LogicalResult checkStatic(Operation *op, Value tensor, unsigned first) {
+  auto type = cast<RankedTensorType>(tensor.getType());
+  for (int64_t size :
+       type.getShape().drop_front(std::min<size_t>(first, type.getRank())))
+    if (ShapedType::isDynamic(size))
+      return op->emitOpError("cannot be lowered: expected only the first "
+                             "dimension of rows to be dynamic, found ")
+             << type;
+  return success();
+}
+
+} // namespace
+
+LogicalResult moe::checkShapes(Lowering &l, Operation *op) {
+  Rows rows = rowsOf(op);
+  for (Value operand : op->getOperands()) {
+    if (llvm::is_contained(rows.free, operand))
+      continue;
+    bool varies = llvm::is_contained(rows.tokens, operand) ||
+                  llvm::is_contained(rows.slots, operand);
+    if (failed(checkStatic(op, operand, varies ? 1 : 0)))
+      return failure();
+  }
+  bool mayVary = !rows.tokens.empty() || !rows.free.empty();
+  for (Value result : op->getResults())
+    if (failed(checkStatic(op, result, mayVary ? 1 : 0)))
+      return failure();
+
+  auto differ = [&](const Extent &expected, const Extent &found) {
+    return op->emitOpError("cannot be lowered: expected ")
+           << expected.str() << " rows, found " << found.str();
+  };
+  for (Value tensor : rows.tokens)
+    if (l.extent(tensor, 0) != l.extent(rows.tokens.front(), 0))
+      return differ(l.extent(rows.tokens.front(), 0), l.extent(tensor, 0));
+  for (Value tensor : rows.slots) {
+    Extent expected =
+        l.extent(rows.tokens.front(), 0).times(rows.slotsPerToken);
+    if (l.extent(tensor, 0) != expected)
+      return differ(expected, l.extent(tensor, 0));
+  }
+  return success();
+}
