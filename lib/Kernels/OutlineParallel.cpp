@@ -33,7 +33,7 @@ struct OutlineParallel : moe::impl::OutlineParallelPassBase<OutlineParallel> {
   void runOnOperation() override;
 
 private:
-  void outline(scf::ParallelOp loop, func::FuncOp parent, unsigned number,
+  bool outline(scf::ParallelOp loop, func::FuncOp parent, unsigned number,
                const LLVMTypeConverter &converter);
 };
 
@@ -60,7 +60,8 @@ static Value convert(ImplicitLocOpBuilder &b, Value value, Type type) {
   return UnrealizedConversionCastOp::create(b, type, value).getResult(0);
 }
 
-void OutlineParallel::outline(scf::ParallelOp loop, func::FuncOp parent,
+/// Whether it could: every value that the body uses must fit into a struct.
+bool OutlineParallel::outline(scf::ParallelOp loop, func::FuncOp parent,
                               unsigned number,
                               const LLVMTypeConverter &converter) {
   ImplicitLocOpBuilder b(loop.getLoc(), loop);
@@ -70,6 +71,8 @@ void OutlineParallel::outline(scf::ParallelOp loop, func::FuncOp parent,
   SmallVector<Type> fields;
   for (Value value : captured)
     fields.push_back(converter.convertType(value.getType()));
+  if (llvm::is_contained(fields, Type()))
+    return false;
   auto pointer = LLVM::LLVMPointerType::get(&getContext());
   auto context = LLVM::LLVMStructType::getLiteral(&getContext(), fields);
   auto fieldAt = [&](Value base, size_t i) -> Value {
@@ -121,6 +124,7 @@ void OutlineParallel::outline(scf::ParallelOp loop, func::FuncOp parent,
   func::CallOp::create(b, kParallelFor, TypeRange{},
                        ValueRange{target, stack, count});
   loop.erase();
+  return true;
 }
 
 void OutlineParallel::runOnOperation() {
@@ -138,8 +142,8 @@ void OutlineParallel::runOnOperation() {
       return WalkResult::skip();
     });
     for (scf::ParallelOp loop : loops)
-      outline(loop, func, number++, converter);
-    any |= !loops.empty();
+      number += outline(loop, func, number, converter);
+    any |= number != 0;
   }
   if (!any || module.lookupSymbol(kParallelFor))
     return;
