@@ -43,6 +43,11 @@ public:
 
 private:
   using Shape = SmallVector<Extent, 3>;
+  struct Destination {
+    Value memory;
+    Shape shape;
+    bool isState;
+  };
 
   func::FuncOp func;
   StringRef package;
@@ -55,6 +60,7 @@ private:
   Value buffer(Value buffers, int64_t index, Type element, const Shape &shape);
   void copy(Value from, Value to, const Shape &shape, unsigned dim,
             SmallVector<Val> &at);
+  void copyResults(ValueRange results, ArrayRef<Destination> destinations);
   LogicalResult lowerBody(Value buffers);
   void describe(func::FuncOp entry);
 };
@@ -146,6 +152,31 @@ void FunctionLowering::copy(Value from, Value to, const Shape &shape,
   });
 }
 
+/// Outputs before state, since they may be what state was; and what other state
+/// becomes is set aside before that.
+void FunctionLowering::copyResults(ValueRange results,
+                                   ArrayRef<Destination> destinations) {
+  auto copyAll = [&](Value from, Value to, const Shape &shape) {
+    SmallVector<Val> at;
+    if (from != to)
+      copy(from, to, shape, 0, at);
+  };
+  SmallVector<Value> sources;
+  for (auto [result, to] : llvm::zip_equal(results, destinations)) {
+    Value source = sources.emplace_back(l[result]);
+    if (!to.isState) {
+      copyAll(source, to.memory, to.shape);
+    } else if (isa<BlockArgument>(result) && source != to.memory) {
+      Type element = cast<MemRefType>(source.getType()).getElementType();
+      sources.back() = l.scratch(element, to.shape);
+      copyAll(source, sources.back(), to.shape);
+    }
+  }
+  for (auto [source, to] : llvm::zip_equal(sources, destinations))
+    if (to.isState)
+      copyAll(source, to.memory, to.shape);
+}
+
 LogicalResult FunctionLowering::lowerBody(Value buffers) {
   Emitter &e = l.e;
   Block &block = func.getBody().front();
@@ -162,14 +193,15 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
   }
   // Where results go. State goes back to where it came from, but only when
   // everything that reads it has run.
-  SmallVector<std::pair<Value, Shape>> destinations;
+  SmallVector<Destination> destinations;
   for (auto [i, value] : llvm::enumerate(terminator->getOperands())) {
     auto type = cast<RankedTensorType>(value.getType());
     Shape extents = *shape(type, func.getResultAttrDict(i));
     auto role = func.getResultAttrOfType<StringAttr>(i, boundary::kRole);
     auto name = func.getResultAttrOfType<StringAttr>(i, boundary::kName);
     Value memory;
-    if (role && role.getValue() == "state") {
+    bool isState = role && role.getValue() == "state";
+    if (isState) {
       memory = name ? states.lookup(name.getValue()) : Value();
       if (!memory)
         return func.emitError("result ")
@@ -178,7 +210,7 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
       memory = buffer(buffers, next++, type.getElementType(), extents);
       l.expose(value, memory, extents);
     }
-    destinations.emplace_back(memory, extents);
+    destinations.push_back({memory, extents, isState});
   }
   l.setWorkspace(buffer(buffers, next, e.getI8Type(),
                         {Extent::constant(int64_t(1) << 62)}));
@@ -201,12 +233,7 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
     if (failed(lowered))
       return failure();
   }
-  for (auto [value, destination] :
-       llvm::zip_equal(terminator->getOperands(), destinations)) {
-    SmallVector<Val> at;
-    if (l[value] != destination.first)
-      copy(l[value], destination.first, destination.second, 0, at);
-  }
+  copyResults(terminator->getOperands(), destinations);
   return success();
 }
 
