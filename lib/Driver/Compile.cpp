@@ -109,6 +109,11 @@ Error Compilation::readInput() {
     return reported();
   auto name = (*module)->getAttrOfType<mlir::StringAttr>(kPackageName);
   packageName = name ? name.str() : "layer";
+  if (!isPackageName(packageName))
+    return createStringError(
+        "expected an identifier of at most 64 characters in 'moe.name' of the "
+        "module, found '" +
+        packageName + "'");
   return Error::success();
 }
 

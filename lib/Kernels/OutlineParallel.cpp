@@ -33,8 +33,8 @@ struct OutlineParallel : moe::impl::OutlineParallelPassBase<OutlineParallel> {
   void runOnOperation() override;
 
 private:
-  LogicalResult outline(scf::ParallelOp loop, func::FuncOp parent,
-                        unsigned number, const LLVMTypeConverter &converter);
+  bool outline(scf::ParallelOp loop, func::FuncOp parent, unsigned number,
+               const LLVMTypeConverter &converter);
 };
 
 /// Values that the body uses from outside, and constants that it can make anew.
@@ -60,21 +60,19 @@ static Value convert(ImplicitLocOpBuilder &b, Value value, Type type) {
   return UnrealizedConversionCastOp::create(b, type, value).getResult(0);
 }
 
-LogicalResult OutlineParallel::outline(scf::ParallelOp loop,
-                                       func::FuncOp parent, unsigned number,
-                                       const LLVMTypeConverter &converter) {
+/// Whether it could: every value that the body uses must fit into a struct.
+bool OutlineParallel::outline(scf::ParallelOp loop, func::FuncOp parent,
+                              unsigned number,
+                              const LLVMTypeConverter &converter) {
   ImplicitLocOpBuilder b(loop.getLoc(), loop);
   llvm::SetVector<Value> captured;
   SmallVector<Operation *> constants;
   splitCaptures(loop, captured, constants);
   SmallVector<Type> fields;
-  for (Value value : captured) {
+  for (Value value : captured)
     fields.push_back(converter.convertType(value.getType()));
-    if (!fields.back())
-      return loop.emitError("a parallel loop cannot be outlined while it uses "
-                            "a value of type ")
-             << value.getType();
-  }
+  if (llvm::is_contained(fields, Type()))
+    return false;
   auto pointer = LLVM::LLVMPointerType::get(&getContext());
   auto context = LLVM::LLVMStructType::getLiteral(&getContext(), fields);
   auto fieldAt = [&](Value base, size_t i) -> Value {
@@ -126,7 +124,7 @@ LogicalResult OutlineParallel::outline(scf::ParallelOp loop,
   func::CallOp::create(b, kParallelFor, TypeRange{},
                        ValueRange{target, stack, count});
   loop.erase();
-  return success();
+  return true;
 }
 
 void OutlineParallel::runOnOperation() {
@@ -144,9 +142,8 @@ void OutlineParallel::runOnOperation() {
       return WalkResult::skip();
     });
     for (scf::ParallelOp loop : loops)
-      if (failed(outline(loop, func, number++, converter)))
-        return signalPassFailure();
-    any |= !loops.empty();
+      number += outline(loop, func, number, converter);
+    any |= number != 0;
   }
   if (!any || module.lookupSymbol(kParallelFor))
     return;

@@ -7,10 +7,13 @@
 
 #include "moe/Package/Package.h"
 
+#include "Calls.h"
+
 #include "moe/Graph/Graph.h"
 #include "moe/Kernels/Entry.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 using namespace moe;
@@ -31,14 +34,63 @@ static std::string typeName(Type type) {
     return "i64";
   if (type.isInteger(8))
     return "i8";
+  if (!isa<Float32Type, Float64Type, BFloat16Type, Float16Type>(type))
+    return "";
   std::string text;
   llvm::raw_string_ostream(text) << type;
-  return isa<FloatType>(type) ? text : std::string();
+  return text;
 }
 
 static std::string text(Attribute attr) {
   auto string = dyn_cast_or_null<StringAttr>(attr);
   return string ? string.str() : std::string();
+}
+
+static bool isIdentifier(StringRef name, StringRef more = "_") {
+  return !name.empty() && llvm::isAlpha(name.front()) && name.size() <= 64 &&
+         llvm::all_of(name, [&](char c) {
+           return llvm::isAlnum(c) || more.contains(c);
+         });
+}
+
+bool moe::isPackageName(StringRef name) { return isIdentifier(name); }
+
+/// What the runtime and a C compiler will ask of it. Programs made of a spec
+/// keep to it; others may not.
+static llvm::Error check(const Signature &signature) {
+  auto refuse = [&](const llvm::Twine &message) {
+    return llvm::createStringError("function '" + signature.name +
+                                   "': " + message.str());
+  };
+  if (!isIdentifier(signature.name))
+    return refuse("expected an identifier of at most 64 characters as its "
+                  "name");
+  for (const Call &call : calls)
+    if (signature.name == call.suffix)
+      return refuse("every package has a function of that name already");
+  llvm::StringSet<> names;
+  for (const Argument &argument : signature.arguments) {
+    std::string who = "'" + argument.name + "'";
+    StringRef role = argument.role;
+    if (!isIdentifier(argument.name, "_."))
+      return refuse("expected a name of letters, digits, '_' and '.', found " +
+                    who);
+    if (!names.insert(argument.name).second)
+      return refuse("name " + who + " is used twice");
+    bool isKept = role == "weight" || role == "state";
+    if (!isKept && role != "input" && role != "output" && role != "plan")
+      return refuse("expected input, output, weight, state or plan as role "
+                    "of " +
+                    who + ", found '" + role + "'");
+    if (argument.type.empty())
+      return refuse("expected f32, f64, bf16, f16, i8, i32 or i64 as element "
+                    "type of " +
+                    who);
+    for (StringRef size : argument.shape)
+      if (isKept && !llvm::all_of(size, llvm::isDigit))
+        return refuse("expected a static shape of the " + role + " " + who);
+  }
+  return llvm::Error::success();
 }
 
 static llvm::Expected<Argument> readArgument(DictionaryAttr attrs) {
@@ -53,7 +105,7 @@ static llvm::Expected<Argument> readArgument(DictionaryAttr attrs) {
   if (auto shape = attrs.getAs<ArrayAttr>(entryAttr::kShape))
     for (Attribute dim : shape)
       argument.shape.push_back(text(dim));
-  if (argument.name.empty() || argument.role.empty() || argument.type.empty())
+  if (argument.name.empty() || argument.role.empty())
     return llvm::createStringError(
         "every argument and result of a packaged function needs the attributes "
         "'moe.name' and 'moe.role'");
@@ -78,6 +130,8 @@ llvm::Expected<std::vector<Signature>> moe::readSignatures(ModuleOp module) {
         return argument.takeError();
       signature.arguments.push_back(std::move(*argument));
     }
+    if (llvm::Error error = check(signature))
+      return error;
     auto workspace = func->getAttrOfType<DictionaryAttr>(entryAttr::kWorkspace);
     signature.workspaceConstant =
         workspace.getAs<IntegerAttr>("constant").getInt();

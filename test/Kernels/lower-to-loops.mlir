@@ -84,6 +84,35 @@ func.func @step(
   return %b, %l : tensor<4xf32>, tensor<4xi64>
 }
 
+// An output may be what state was, and state what other state was: outputs are
+// copied first, and both states are aside before either is written.
+
+// CHECK-LABEL: func.func @layer_exchange_entry(
+// CHECK: %[[A:.*]] = builtin.unrealized_conversion_cast {{.*}} to memref<4xf32>
+// CHECK: %[[B:.*]] = builtin.unrealized_conversion_cast {{.*}} to memref<4xf32>
+// CHECK: %[[OLD:.*]] = builtin.unrealized_conversion_cast {{.*}} to memref<4xf32>
+// CHECK: %[[B_ASIDE:.*]] = memref.view
+// CHECK: memref.load %[[B]][
+// CHECK: memref.store {{.*}}, %[[B_ASIDE]][
+// CHECK: %[[A_ASIDE:.*]] = memref.view
+// CHECK: memref.load %[[A]][
+// CHECK: memref.store {{.*}}, %[[A_ASIDE]][
+// CHECK: memref.load %[[A]][
+// CHECK: memref.store {{.*}}, %[[OLD]][
+// CHECK: memref.load %[[B_ASIDE]][
+// CHECK: memref.store {{.*}}, %[[A]][
+// CHECK: memref.load %[[A_ASIDE]][
+// CHECK: memref.store {{.*}}, %[[B]][
+// CHECK: return
+func.func @exchange(
+    %a: tensor<4xf32> {moe.name = "a", moe.role = "state"},
+    %b: tensor<4xf32> {moe.name = "b", moe.role = "state"})
+    -> (tensor<4xf32> {moe.name = "a", moe.role = "state"},
+        tensor<4xf32> {moe.name = "b", moe.role = "state"},
+        tensor<4xf32> {moe.name = "old", moe.role = "output"}) {
+  return %b, %a, %a : tensor<4xf32>, tensor<4xf32>, tensor<4xf32>
+}
+
 // Everything between arguments and results is in the workspace: f32 rows of 8
 // for each of 3*T slots. A buffer has 128 bytes of room for its alignment.
 

@@ -182,6 +182,18 @@ func.func @two_dimensions(%m: memref<?x?xf32>, %n: index) {
   }
   return
 }
+// CHECK-LABEL: func.func @tensor(
+// CHECK: scf.parallel
+func.func @tensor(%t: tensor<4xf32>, %m: memref<4xf32>) {
+  %zero = arith.constant 0 : index
+  %one = arith.constant 1 : index
+  %four = arith.constant 4 : index
+  scf.parallel (%i) = (%zero) to (%four) step (%one) {
+    %v = tensor.extract %t[%i] : tensor<4xf32>
+    memref.store %v, %m[%i] : memref<4xf32>
+  }
+  return
+}
 // CHECK-LABEL: func.func @reduction(
 // CHECK: scf.parallel
 func.func @reduction(%m: memref<?xf32>, %n: index) -> f32 {
