@@ -9,6 +9,7 @@
 #include "moe/Package/Package.h"
 #include "moe/Runtime/moe.h"
 
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Config/llvm-config.h"
 

@@ -67,7 +67,7 @@ static Error linkShared(StringRef object, StringRef library, StringRef soname) {
   Error error =
       runLinker(*linker, {"-soname", soname, "--no-as-needed", "-rpath",
                           "$ORIGIN", "-o", library, object, standIn});
-  sys::fs::remove(standIn);
+  (void)sys::fs::remove(standIn);
   return error;
 }
 
@@ -139,7 +139,7 @@ static Error fillDirectory(const Twine &directory, StringRef name,
   if (Error error =
           writeArchive(objectPath, base + ("lib" + name + ".a").str()))
     return error;
-  sys::fs::remove(objectPath);
+  (void)sys::fs::remove(objectPath);
   std::pair<std::string, std::string> texts[] = {
       {(name + ".h").str(), header.str()},
       {(name + ".json").str(), manifest.str()},
@@ -161,11 +161,11 @@ Error moe::writePackage(StringRef directory, StringRef name, StringRef object,
   // Everything is made aside and moved in when it is whole.
   // A relative name would be taken as one in the system's temporary folder.
   SmallString<128> prefix(directory), aside;
-  sys::fs::make_absolute(prefix);
+  (void)sys::fs::make_absolute(prefix);
   sys::path::append(prefix, ".moe");
   if (std::error_code code = sys::fs::createUniqueDirectory(prefix, aside)) {
     if (!existed)
-      sys::fs::remove(directory);
+      (void)sys::fs::remove(directory);
     return refuse("cannot write to '" + directory + "': " + code.message());
   }
   Error error = fillDirectory(aside, name, object, manifest, header);
@@ -177,8 +177,8 @@ Error moe::writePackage(StringRef directory, StringRef name, StringRef object,
     if (std::error_code code = sys::fs::rename(it->path(), target))
       error = refuse("cannot write '" + target + "': " + code.message());
   }
-  sys::fs::remove_directories(aside);
+  (void)sys::fs::remove_directories(aside);
   if (error && !existed)
-    sys::fs::remove(directory);
+    (void)sys::fs::remove(directory);
   return error;
 }
