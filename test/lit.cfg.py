@@ -16,4 +16,5 @@ config.environment["PATH"] = os.pathsep.join(path + [config.environment.get("PAT
 config.environment["FILECHECK_OPTS"] = "--enable-var-scope"
 config.substitutions.append(("%python", config.python))
 config.substitutions.append(("%examples", os.path.join(config.moe_source_dir, "examples")))
+config.substitutions.append(("%bin", os.path.join(config.moe_binary_dir, "bin")))
 config.substitutions.append(("%src", config.moe_source_dir))

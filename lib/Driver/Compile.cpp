@@ -37,6 +37,7 @@ namespace {
 class Compilation {
 public:
   explicit Compilation(const CompileOptions &options) : options(options) {
+    context.printOpOnDiagnostic(false); // the line in the file says it
     context.loadDialect<MoEDialect, mlir::func::FuncDialect,
                         mlir::LLVM::LLVMDialect, mlir::memref::MemRefDialect,
                         mlir::scf::SCFDialect, mlir::vector::VectorDialect>();
@@ -47,6 +48,9 @@ public:
 private:
   const CompileOptions &options;
   mlir::MLIRContext context;
+  // What a pass reports is shown with the line of the input that it is about.
+  std::shared_ptr<SourceMgr> sources = std::make_shared<SourceMgr>();
+  mlir::SourceMgrDiagnosticHandler handler{*sources, &context};
   std::optional<CPUTarget> target;
   std::optional<Spec> spec;
   mlir::OwningOpRef<mlir::ModuleOp> module;
@@ -57,9 +61,9 @@ private:
   Error importJson(const MemoryBuffer &buffer);
   Error checkGrid();
   Error runPhases();
+  std::string printModule();
   Error dump(Phase phase);
   Error emitCode();
-  Error write(StringRef text);
 };
 
 /// An error whose message has been printed already.
@@ -77,23 +81,29 @@ Error Compilation::importJson(const MemoryBuffer &buffer) {
   return Error::success();
 }
 
+/// Standard input has no name that would tell; no program begins with a brace,
+/// except for `{-#` before its resources.
+static bool isSpec(StringRef path, StringRef text) {
+  text = text.ltrim();
+  return path.ends_with(".json") ||
+         (path == "-" && text.starts_with("{") && !text.starts_with("{-#"));
+}
+
 Error Compilation::readInput() {
   ErrorOr<std::unique_ptr<MemoryBuffer>> buffer =
       MemoryBuffer::getFileOrSTDIN(options.input);
   if (!buffer)
     return createStringError("cannot read '" + options.input +
                              "': " + buffer.getError().message());
-  if (StringRef(options.input).ends_with(".json")) {
+  if (isSpec(options.input, (*buffer)->getBuffer())) {
     if (Error error = importJson(**buffer))
       return error;
     packageName = spec->name;
     return Error::success();
   }
   if (options.emit == Emit::spec)
-    return createStringError("--emit=spec needs a .json input");
-  auto sources = std::make_shared<SourceMgr>();
+    return createStringError("--emit=spec needs a spec, a .json file");
   sources->AddNewSourceBuffer(std::move(*buffer), SMLoc());
-  mlir::SourceMgrDiagnosticHandler handler(*sources, &context);
   module = mlir::parseSourceFile<mlir::ModuleOp>(sources, &context);
   if (!module)
     return reported();
@@ -110,10 +120,17 @@ Error Compilation::checkGrid() {
   int64_t devices = spec->parallel.dp * spec->parallel.ep * spec->parallel.tp;
   if (devices == 1)
     return Error::success();
-  return createStringError(
-      options.input + ": error: 'parallel.grid' asks for " +
-      std::to_string(devices) +
-      " devices, but code is made for one device so far; expected a grid of 1");
+  errs() << options.input << ": error: 'parallel.grid' asks for " << devices
+         << " devices, but code is made for one device so far; expected a grid "
+            "of 1\n";
+  return reported();
+}
+
+std::string Compilation::printModule() {
+  std::string text;
+  raw_string_ostream os(text);
+  module->print(os);
+  return text;
 }
 
 Error Compilation::dump(Phase phase) {
@@ -126,10 +143,7 @@ Error Compilation::dump(Phase phase) {
                      name(phase).str() + ".mlir";
   SmallString<128> path(options.dumpDirectory);
   sys::path::append(path, file);
-  return writeToOutput(path, [&](raw_ostream &os) {
-    module->print(os);
-    return Error::success();
-  });
+  return writeText(path, printModule());
 }
 
 Error Compilation::runPhases() {
@@ -158,13 +172,6 @@ Error Compilation::runPhases() {
   return Error::success();
 }
 
-Error Compilation::write(StringRef text) {
-  return writeToOutput(options.output, [&](raw_ostream &os) {
-    os << text;
-    return Error::success();
-  });
-}
-
 Error Compilation::emitCode() {
   PackageInfo info;
   info.name = packageName;
@@ -186,7 +193,7 @@ Error Compilation::emitCode() {
   if (options.emit == Emit::llvm) {
     std::string text;
     raw_string_ostream(text) << **code;
-    return write(text);
+    return writeText(options.output, text);
   }
   auto output = options.emit == Emit::assembly ? CPUTarget::Output::assembly
                                                : CPUTarget::Output::object;
@@ -194,7 +201,7 @@ Error Compilation::emitCode() {
   if (!emitted)
     return emitted.takeError();
   if (options.emit != Emit::package)
-    return write(*emitted);
+    return writeText(options.output, *emitted);
   return writePackage(options.output, packageName, *emitted, manifest,
                       makeHeader(packageName, signatures));
 }
@@ -207,21 +214,17 @@ Error Compilation::run() {
   if (Error error = readInput())
     return error;
   if (options.emit == Emit::spec)
-    return write(printSpec(*spec));
+    return writeText(options.output, printSpec(*spec));
   if (spec)
     module = buildGraph(*spec, context);
   if (Error error = runPhases())
     return error;
   switch (options.emit) {
   case Emit::spec:
-  case Emit::mlir: {
-    std::string text;
-    raw_string_ostream os(text);
-    module->print(os);
-    return write(text + "\n");
-  }
+  case Emit::mlir:
+    return writeText(options.output, printModule() + "\n");
   case Emit::header:
-    return write(makeHeader(packageName, signatures));
+    return writeText(options.output, makeHeader(packageName, signatures));
   default:
     return emitCode();
   }

@@ -8,6 +8,7 @@
 #include "moe/Dialect/MoE/MoE.h"
 #include "moe/Driver/Driver.h"
 #include "moe/Kernels/Passes.h"
+#include "moe/Version.h"
 
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
@@ -33,6 +34,10 @@ int moe::optMain(int argc, char **argv) {
   for (llvm::StringRef argument : arguments) {
     if (argument == "--help" || argument == "-h") {
       llvm::outs() << helpText();
+      return 0;
+    }
+    if (argument == "--version") {
+      llvm::outs() << MOE_VERSION_TEXT "\n";
       return 0;
     }
   }

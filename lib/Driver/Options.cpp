@@ -50,7 +50,7 @@ usage: moe-opt SPEC.json [options]     from a spec to the moe dialect or beyond
   --dump-dir=DIR     write the program after each phase to DIR
   -o PATH            where to write (default: standard output)
   --help             this; --help-passes lists every pass
-  --version
+  --version          the version of this and of LLVM
 
 examples:
   moe-opt examples/specs/tiny.json
@@ -142,6 +142,7 @@ Expected<CompileOptions> moe::parseOptions(ArrayRef<const char *> arguments) {
     if (name != "-o" && !is_contained(optionNames, name)) {
       SmallVector<StringRef> known(std::begin(optionNames),
                                    std::end(optionNames));
+      known.append({"--help", "--version"});
       return createStringError("unknown option '" + name.str() + "'" +
                                suggestion(name, known));
     }

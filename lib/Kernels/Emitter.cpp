@@ -13,6 +13,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/IRMapping.h"
+#include "mlir/IR/Matchers.h"
 #include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
@@ -266,30 +267,32 @@ Val Emitter::isFinite(Val a) {
   return abs(a) < std::numeric_limits<double>::infinity();
 }
 
-static Type sameShape(Type shape, Type element) {
-  if (auto vector = dyn_cast<VectorType>(shape))
-    return vector.clone(element);
-  return element;
+/// Whether all values are f32 or truth values, so that any float type will do.
+static bool isPlain(Region &region) {
+  return llvm::all_of(region.front().without_terminator(), [](Operation &op) {
+    return llvm::all_of(op.getResultTypes(), [](Type type) {
+      return type.isF32() || type.isInteger(1);
+    });
+  });
 }
 
 Val Emitter::inlineRegion(Region &region, ArrayRef<Val> arguments) {
-  Type type = arguments.front().type();
+  Type type = isPlain(region) ? arguments.front().type() : getF32Type();
   IRMapping mapping;
   for (auto [inner, outer] :
        llvm::zip_equal(region.front().getArguments(), arguments))
-    mapping.map(inner, outer.value);
+    mapping.map(inner, cast(outer, type).value);
   for (Operation &op : region.front().without_terminator()) {
-    if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
-      double number = ::cast<FloatAttr>(constant.getValue()).getValueAsDouble();
-      mapping.map(constant.getResult(), this->constant(type, number).value);
+    FloatAttr number;
+    if (matchPattern(&op, m_Constant(&number)) && number.getType().isF32()) {
+      mapping.map(op.getResult(0),
+                  this->constant(type, number.getValueAsDouble()).value);
       continue;
     }
-    Operation *copy = clone(op, mapping);
-    // Floats become `type`; what a comparison yields takes its shape.
-    for (Value result : copy->getResults())
-      result.setType(isa<FloatType>(result.getType())
-                         ? type
-                         : sameShape(type, result.getType()));
+    for (Value result : clone(op, mapping)->getResults())
+      if (result.getType().isF32())
+        result.setType(type);
   }
-  return val(mapping.lookup(region.front().getTerminator()->getOperand(0)));
+  Value yielded = region.front().getTerminator()->getOperand(0);
+  return cast(val(mapping.lookup(yielded)), arguments.front().type());
 }

@@ -92,7 +92,8 @@ public:
   Val min(Val a, Val b);
   Val isFinite(Val a);
 
-  /// The elementwise function in `region`, computed in the type of `arguments`.
+  /// The elementwise function in `region`, computed in the type of `arguments`;
+  /// in f32 if it has values of any other type.
   Val inlineRegion(mlir::Region &region, llvm::ArrayRef<Val> arguments);
 };
 

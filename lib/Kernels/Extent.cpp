@@ -7,6 +7,7 @@
 
 #include "moe/Kernels/Extent.h"
 
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 
 using namespace moe;
@@ -35,8 +36,10 @@ std::optional<Extent> Extent::parse(std::string_view text) {
   if (rest.contains('/') != divided ||
       (divided && divisor.getAsInteger(10, extent.divisor)))
     return std::nullopt;
-  if (name.empty() || !llvm::isAlpha(name.front()) || extent.factor <= 0 ||
-      extent.divisor <= 0)
+  bool isIdentifier =
+      !name.empty() && llvm::isAlpha(name.front()) &&
+      llvm::all_of(name, [](char c) { return llvm::isAlnum(c) || c == '_'; });
+  if (!isIdentifier || extent.factor <= 0 || extent.divisor <= 0)
     return std::nullopt;
   extent.size = name.str();
   return extent;

@@ -8,10 +8,10 @@
 #include "moe/Import/Import.h"
 #include "moe/Package/Package.h"
 #include "moe/Runtime/moe.h"
+#include "moe/Version.h"
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
-#include "llvm/Config/llvm-config.h"
 
 #include <nlohmann/json.hpp>
 
@@ -102,10 +102,11 @@ std::string moe::makeManifest(const PackageInfo &info,
         weights.push_back(weight(argument, prefix));
     }
   }
-  Json manifest = {{"moe_package", 1},
-                   {"abi", MOE_ABI_VERSION},
-                   {"name", info.name},
-                   {"compiler", "moe-mlir 0.1.0, LLVM " LLVM_VERSION_STRING}};
+  Json manifest = {
+      {"moe_package", 1},
+      {"abi", MOE_ABI_VERSION},
+      {"name", info.name},
+      {"compiler", "moe-mlir " MOE_VERSION ", LLVM " MOE_LLVM_VERSION}};
   if (info.spec) {
     Json spec = Json::parse(printSpec(*info.spec));
     manifest["spec"] = spec;

@@ -38,20 +38,54 @@ static Expected<std::string> findLinker() {
                 "the path, or the name of one in MOE_LINKER");
 }
 
-static Error writeFile(const Twine &path, StringRef text) {
-  return writeToOutput(path.str(), [&](raw_ostream &os) {
-    os << text;
-    return Error::success();
-  });
+static std::error_code print(raw_fd_ostream &os, StringRef text) {
+  os << text;
+  os.flush();
+  std::error_code code = os.error();
+  os.clear_error(); // or the stream would end the program
+  return code;
+}
+
+static std::error_code replaceFile(StringRef path, StringRef text) {
+  Expected<sys::fs::TempFile> file =
+      sys::fs::TempFile::create(path + ".%%%%%%%%");
+  if (!file)
+    return errorToErrorCode(file.takeError());
+  raw_fd_ostream os(file->FD, /*shouldClose=*/false);
+  if (std::error_code code = print(os, text)) {
+    consumeError(file->discard());
+    return code;
+  }
+  return errorToErrorCode(file->keep(path));
+}
+
+static std::error_code write(StringRef path, StringRef text) {
+  if (path == "-")
+    return print(outs(), text);
+  if (!sys::fs::exists(path) || sys::fs::is_regular_file(path))
+    return replaceFile(path, text);
+  std::error_code code;
+  raw_fd_ostream os(path, code);
+  return code ? code : print(os, text);
+}
+
+Error moe::writeText(StringRef path, StringRef text) {
+  if (std::error_code code = write(path, text))
+    return refuse("cannot write '" + path + "': " + code.message());
+  return Error::success();
 }
 
 static Error runLinker(StringRef linker, ArrayRef<StringRef> arguments) {
   SmallVector<StringRef> command = {linker, "-shared", "-z", "now"};
   command.append(arguments.begin(), arguments.end());
   std::string message;
-  if (sys::ExecuteAndWait(linker, command, std::nullopt, {}, 0, 0, &message))
-    return refuse("linking failed: " + linker + " " + message);
-  return Error::success();
+  int status =
+      sys::ExecuteAndWait(linker, command, std::nullopt, {}, 0, 0, &message);
+  if (status == 0)
+    return Error::success();
+  if (message.empty())
+    message = "exit status " + std::to_string(status);
+  return refuse("linking failed: " + linker + ": " + message);
 }
 
 static Error linkShared(StringRef object, StringRef library, StringRef soname) {
@@ -132,7 +166,7 @@ static Error fillDirectory(const Twine &directory, StringRef name,
   std::string base = (directory + "/").str();
   std::string objectPath = base + name.str() + ".o";
   std::string soname = ("lib" + name + ".so").str();
-  if (Error error = writeFile(objectPath, object))
+  if (Error error = writeText(objectPath, object))
     return error;
   if (Error error = linkShared(objectPath, base + soname, soname))
     return error;
@@ -146,8 +180,29 @@ static Error fillDirectory(const Twine &directory, StringRef name,
       {(name + "Config.cmake").str(), cmakeConfig(name)},
       {(name + ".pc").str(), pkgConfig(name)}};
   for (auto &[file, text] : texts)
-    if (Error error = writeFile(base + file, text))
+    if (Error error = writeText(base + file, text))
       return error;
+  return Error::success();
+}
+
+/// Moves the files of `from` to `to`: all, or on an error none where that can
+/// be told before.
+static Error moveFiles(StringRef from, StringRef to) {
+  std::vector<std::pair<std::string, std::string>> moves;
+  std::error_code code;
+  for (sys::fs::directory_iterator it(from, code), end; !code && it != end;
+       it.increment(code)) {
+    SmallString<128> target(to);
+    sys::path::append(target, sys::path::filename(it->path()));
+    if (sys::fs::is_directory(target))
+      return refuse("cannot write '" + target + "': it is a directory");
+    moves.emplace_back(it->path(), target.str());
+  }
+  if (code)
+    return refuse("cannot read '" + from + "': " + code.message());
+  for (auto &[source, target] : moves)
+    if (std::error_code code = sys::fs::rename(source, target))
+      return refuse("cannot write '" + target + "': " + code.message());
   return Error::success();
 }
 
@@ -155,30 +210,33 @@ Error moe::writePackage(StringRef directory, StringRef name, StringRef object,
                         StringRef manifest, StringRef header) {
   if (sys::fs::exists(directory) && !sys::fs::is_directory(directory))
     return refuse("'" + directory + "' exists and is not a directory");
-  bool existed = sys::fs::exists(directory);
-  if (std::error_code code = sys::fs::create_directories(directory))
+  std::string made; // what was not there before, and goes again on an error
+  for (StringRef path = directory; !path.empty() && !sys::fs::exists(path) &&
+                                   !sys::fs::is_symlink_file(path);
+       path = sys::path::parent_path(path))
+    made = path.str();
+  auto undo = [&] {
+    if (!made.empty())
+      (void)sys::fs::remove_directories(made);
+  };
+  if (std::error_code code = sys::fs::create_directories(directory)) {
+    undo();
     return refuse("cannot create '" + directory + "': " + code.message());
+  }
   // Everything is made aside and moved in when it is whole.
   // A relative name would be taken as one in the system's temporary folder.
   SmallString<128> prefix(directory), aside;
   (void)sys::fs::make_absolute(prefix);
   sys::path::append(prefix, ".moe");
   if (std::error_code code = sys::fs::createUniqueDirectory(prefix, aside)) {
-    if (!existed)
-      (void)sys::fs::remove(directory);
+    undo();
     return refuse("cannot write to '" + directory + "': " + code.message());
   }
   Error error = fillDirectory(aside, name, object, manifest, header);
-  std::error_code code;
-  for (sys::fs::directory_iterator it(aside, code), end;
-       !error && !code && it != end; it.increment(code)) {
-    SmallString<128> target(directory);
-    sys::path::append(target, sys::path::filename(it->path()));
-    if (std::error_code code = sys::fs::rename(it->path(), target))
-      error = refuse("cannot write '" + target + "': " + code.message());
-  }
+  if (!error)
+    error = moveFiles(aside, directory);
   (void)sys::fs::remove_directories(aside);
-  if (error && !existed)
-    (void)sys::fs::remove(directory);
+  if (error)
+    undo();
   return error;
 }

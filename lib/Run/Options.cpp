@@ -52,6 +52,7 @@ what to do:
   --bench              time the function
   --json               print JSON instead of a table
   --help               this text
+  --version            the version of this and of LLVM
 
 The bound of --against for the relative Frobenius error of an output is
 4e-7*sqrt(K), K the longest reduction, which is four times what rounding in f32
@@ -130,6 +131,7 @@ static const std::vector<Option> &optionTable() {
       {"--bench", false, [](Options &o, Text) { o.bench = true; }},
       {"--json", false, [](Options &o, Text) { o.json = true; }},
       {"--help", false, [](Options &o, Text) { o.help = true; }},
+      {"--version", false, [](Options &o, Text) { o.version = true; }},
       {"-h", false, [](Options &o, Text) { o.help = true; }},
   };
   return table;
@@ -197,7 +199,7 @@ Options parseOptions(int argc, const char *const *argv) {
     random |= name == "--random" || name == "--exact";
     option->apply(options, value);
   }
-  if (options.help)
+  if (options.help || options.version)
     return options;
   if (options.directory.empty())
     throw RunError("expected the directory of a package; see --help");

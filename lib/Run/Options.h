@@ -30,6 +30,7 @@ struct Options {
   uint64_t seed = 0;
   int threads = 0;
   bool exact = false, bench = false, json = false, help = false;
+  bool version = false;
 };
 
 /// Throws RunError on what it does not understand.

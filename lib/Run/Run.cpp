@@ -11,6 +11,7 @@
 #include "Run.h"
 #include "Npy.h"
 #include "Report.h"
+#include "moe/Version.h"
 
 #include <filesystem>
 
@@ -44,6 +45,10 @@ static void writeResults(const Session &session, const Options &options) {
 static int runOptions(const Options &options, std::ostream &out) {
   if (options.help) {
     out << helpText;
+    return 0;
+  }
+  if (options.version) {
+    out << MOE_VERSION_TEXT "\n";
     return 0;
   }
   moe_set_threads(options.threads);

@@ -62,6 +62,10 @@ void addInterface(llvm::Module &module, llvm::StringRef name,
                   llvm::StringRef manifest,
                   llvm::ArrayRef<Signature> signatures);
 
+/// Writes a file whole or not at all. "-" is standard output; a device or a
+/// pipe is written to and stays what it is.
+llvm::Error writeText(llvm::StringRef path, llvm::StringRef text);
+
 /// Writes libNAME.so, libNAME.a, NAME.h, NAME.json, NAMEConfig.cmake and
 /// NAME.pc to `directory`: all of them, or on an error none.
 llvm::Error writePackage(llvm::StringRef directory, llvm::StringRef name,

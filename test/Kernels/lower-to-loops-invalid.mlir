@@ -1,0 +1,75 @@
+// What cannot be lowered is named, at its place.
+
+// RUN: moe-opt %s --moe-lower-to-loops --split-input-file --verify-diagnostics
+
+func.func @foreign(%x: tensor<4xf32>) -> tensor<4xf32> {
+  // expected-error @below {{'math.exp' op cannot be lowered to loops; expected an operation of the moe dialect}}
+  %y = math.exp %x : tensor<4xf32>
+  return %y : tensor<4xf32>
+}
+
+// -----
+
+// expected-error @below {{expected a size such as "T" or "2*T" in 'moe.sizes' for each dynamic dimension of 'tensor<?xf32>'}}
+func.func @no_sizes(%x: tensor<?xf32>) {
+  return
+}
+
+// -----
+
+// expected-error @below {{expected a size such as "T" or "2*T" in 'moe.sizes' for each dynamic dimension of 'tensor<?x?xf32>'}}
+func.func @too_few_sizes(%x: tensor<?x?xf32> {moe.sizes = ["T"]}) {
+  return
+}
+
+// -----
+
+// expected-error @below {{expected a size such as "T" or "2*T" in 'moe.sizes' for each dynamic dimension of 'tensor<?xf32>'}}
+func.func @no_size(%x: tensor<?xf32> {moe.sizes = ["T*2"]}) {
+  return
+}
+
+// -----
+
+// expected-error @below {{expected a size such as "T" or "2*T" in 'moe.sizes' for each dynamic dimension of 'tensor<?xf32>'}}
+func.func @number_as_size(%x: tensor<?xf32> {moe.sizes = [4]}) {
+  return
+}
+
+// -----
+
+// expected-error @below {{expected a size such as "T" or "2*T" in 'moe.sizes' for each dynamic dimension of 'tensor<?xf32>'}}
+func.func @result_without_size(%x: tensor<?xf32> {moe.sizes = ["T"]}) -> tensor<?xf32> {
+  return %x : tensor<?xf32>
+}
+
+// -----
+
+// expected-error @below {{expected tensors at the boundary, but found 'f32'}}
+func.func @scalar(%x: f32) {
+  return
+}
+
+// -----
+
+// expected-error @below {{expected tensors at the boundary, but found 'tensor<*xf32>'}}
+func.func @unranked(%x: tensor<*xf32>) {
+  return
+}
+
+// -----
+
+// expected-error @below {{expected a function of one block}}
+func.func @blocks(%x: tensor<4xf32>) -> tensor<4xf32> {
+  cf.br ^next
+^next:
+  return %x : tensor<4xf32>
+}
+
+// -----
+
+// expected-error @below {{result 0 is state that no argument holds}}
+func.func @state_from_nowhere(%x: tensor<4xf32> {moe.name = "x"})
+    -> (tensor<4xf32> {moe.name = "y", moe.role = "state"}) {
+  return %x : tensor<4xf32>
+}
