@@ -33,7 +33,7 @@ if(MOE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
 endif()
 
 if(MOE_SANITIZE)
-  add_compile_options(-fsanitize=${MOE_SANITIZE} -fno-omit-frame-pointer -g)
+  add_compile_options(-fsanitize=${MOE_SANITIZE} -fno-omit-frame-pointer -g1)
   add_link_options(-fsanitize=${MOE_SANITIZE})
 endif()
 

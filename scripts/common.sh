@@ -17,8 +17,7 @@ build_packages=(
 # For tests that build applications and install the Python package.
 test_packages=(make python3-venv python3-setuptools python3-wheel)
 fuzz_packages=(clang-22 libclang-rt-22-dev)
-format_packages=(clang-format-22)
-tidy_packages=(clang-tidy-22)
+lint_packages=(clang-format-22 clang-tidy-22)
 
 # The system's Python has the packaged numpy; another one may shadow it on the PATH.
 python="${PYTHON:-/usr/bin/python3}"
@@ -83,6 +82,16 @@ need() {
     "${as_root[@]}" apt-get update >>"$log" 2>&1 || true
     "${install[@]}" >>"$log" 2>&1 || explain_missing "$log" "${missing[@]}"
   fi
+}
+
+# want PACKAGE...: the same, for what we can do without.
+want() { (need "$@") || say "Going on without."; }
+
+# skip_without PROGRAM: ends a script whose program is missing in CTest's way of skipping.
+skip_without() {
+  command -v "$1" >/dev/null && return
+  say "skipped: $1 is not installed"
+  exit 77
 }
 
 # explain_missing LOG PACKAGE...: one message that says what to do, and the end.

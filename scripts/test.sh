@@ -3,7 +3,8 @@
 #   scripts/test.sh -L quick        only what takes seconds
 source "$(dirname "$0")/common.sh"
 
-need "${build_packages[@]}" "${test_packages[@]}" "${format_packages[@]}"
+need "${build_packages[@]}" "${test_packages[@]}"
+want "${lint_packages[@]}"
 configure release
 build release
 exec ctest --test-dir build/release --output-on-failure --parallel "$(jobs)" "$@"

@@ -3,7 +3,9 @@
 #   scripts/tidy.sh [--all | FILE...]
 source "$(dirname "$0")/common.sh"
 
-need "${build_packages[@]}" "${tidy_packages[@]}"
+need "${build_packages[@]}"
+want clang-tidy-22
+skip_without clang-tidy-22
 # This build is only configured: its compile commands have no precompiled header of GCC's in them.
 configure tidy
 build tidy moe-headers

@@ -10,6 +10,7 @@
 #include "moe/Runtime/moe.h"
 #include "moe/Version.h"
 
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
 
 #include <nlohmann/json.hpp>

@@ -101,7 +101,7 @@ static Error linkShared(StringRef object, StringRef library, StringRef soname) {
   Error error =
       runLinker(*linker, {"-soname", soname, "--no-as-needed", "-rpath",
                           "$ORIGIN", "-o", library, object, standIn});
-  sys::fs::remove(standIn);
+  (void)sys::fs::remove(standIn);
   return error;
 }
 
@@ -173,7 +173,7 @@ static Error fillDirectory(const Twine &directory, StringRef name,
   if (Error error =
           writeArchive(objectPath, base + ("lib" + name + ".a").str()))
     return error;
-  sys::fs::remove(objectPath);
+  (void)sys::fs::remove(objectPath);
   std::pair<std::string, std::string> texts[] = {
       {(name + ".h").str(), header.str()},
       {(name + ".json").str(), manifest.str()},
@@ -217,7 +217,7 @@ Error moe::writePackage(StringRef directory, StringRef name, StringRef object,
     made = path.str();
   auto undo = [&] {
     if (!made.empty())
-      sys::fs::remove_directories(made);
+      (void)sys::fs::remove_directories(made);
   };
   if (std::error_code code = sys::fs::create_directories(directory)) {
     undo();
@@ -226,7 +226,7 @@ Error moe::writePackage(StringRef directory, StringRef name, StringRef object,
   // Everything is made aside and moved in when it is whole.
   // A relative name would be taken as one in the system's temporary folder.
   SmallString<128> prefix(directory), aside;
-  sys::fs::make_absolute(prefix);
+  (void)sys::fs::make_absolute(prefix);
   sys::path::append(prefix, ".moe");
   if (std::error_code code = sys::fs::createUniqueDirectory(prefix, aside)) {
     undo();
@@ -235,7 +235,7 @@ Error moe::writePackage(StringRef directory, StringRef name, StringRef object,
   Error error = fillDirectory(aside, name, object, manifest, header);
   if (!error)
     error = moveFiles(aside, directory);
-  sys::fs::remove_directories(aside);
+  (void)sys::fs::remove_directories(aside);
   if (error)
     undo();
   return error;
