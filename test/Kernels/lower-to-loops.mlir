@@ -97,12 +97,12 @@ func.func @step(
 // CHECK: %[[A_ASIDE:.*]] = memref.view
 // CHECK: memref.load %[[A]][
 // CHECK: memref.store {{.*}}, %[[A_ASIDE]][
-// CHECK: memref.load %[[A]][
-// CHECK: memref.store {{.*}}, %[[OLD]][
 // CHECK: memref.load %[[B_ASIDE]][
 // CHECK: memref.store {{.*}}, %[[A]][
 // CHECK: memref.load %[[A_ASIDE]][
 // CHECK: memref.store {{.*}}, %[[B]][
+// CHECK: memref.load %[[A_ASIDE]][
+// CHECK: memref.store {{.*}}, %[[OLD]][
 // CHECK: return
 func.func @exchange(
     %a: tensor<4xf32> {moe.name = "a", moe.role = "state"},
