@@ -165,7 +165,8 @@ void Quantization::quantize(QuantizeOp op) {
     })[0];
     Val stored = scaleOf(largest);
     e.store(isMx ? e.cast(stored, i8) : stored, scales, {block});
-    // The stored scale of a block of zeros is 0 for mxfp4 too, but means 2^-127.
+    // The stored scale of a block of zeros is 0 for mxfp4 too, but means
+    // 2^-127.
     Val scale = e.select(largest > 0, scaleValue(scales, block), zero);
     if (!isMx)
       return e.loop(first, end, [&](Val i) {
@@ -196,7 +197,13 @@ void Quantization::dequantize(DequantizeOp op) {
   Value data = l[op.getData()], scales = l[op.getScales()];
   // The number of values is that of the result, which the bytes of mxfp4 do
   // not tell to the last one.
-  Value values = l.result(op.getValues(), {l.exposedExtent(op.getValues(), 0)});
+  Extent count = l.extent(op.getData(), 0);
+  if (isMx && count.divisor % 2 == 0)
+    count.divisor /= 2;
+  else if (isMx)
+    count.factor *= 2;
+  Value values =
+      l.result(op.getValues(), {l.exposedExtent(op.getValues(), 0, count)});
   e.parallel(l.size(op.getValues(), 0), [&](Val i) {
     Val scale = scaleValue(scales, i / format.getBlock());
     Val value;
@@ -226,11 +233,24 @@ void moe::lower(Lowering &l, DequantizeOp op) {
 void moe::lower(Lowering &l, AccumulateOp op) {
   Emitter &e = l.e;
   Value sum = l[op.getSum()], values = l[op.getValues()];
-  Extent count = l.extent(op.getSum(), 0);
-  Value result = l.result(op.getResult(), {count});
-  e.parallel(l.size(count), [&](Val i) {
-    Val total = e.load(sum, {i});
-    e.store(total + e.cast(e.load(values, {i}), total.type()), result, {i});
+  auto shape = cast<RankedTensorType>(op.getSum().getType()).getShape();
+  Extent rows = shape.empty() ? Extent::constant(1) : l.extent(op.getSum(), 0);
+  Value result = l.result(op.getResult(), {rows});
+  SmallVector<Val> at;
+  std::function<void(size_t)> add = [&](size_t dim) {
+    if (dim < shape.size())
+      return e.loop(e.index(shape[dim]), [&](Val i) {
+        at.push_back(i);
+        add(dim + 1);
+        at.pop_back();
+      });
+    Val total = e.load(sum, at);
+    e.store(total + e.cast(e.load(values, at), total.type()), result, at);
+  };
+  e.parallel(l.size(rows), [&](Val i) {
+    if (!shape.empty())
+      at = {i};
+    add(1);
   });
 }
 

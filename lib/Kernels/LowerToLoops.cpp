@@ -222,6 +222,8 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
                   GroupedMatmulOp, ActivateOp, CombineOp, MixOp, LossOp,
                   ImbalanceOp, RebalanceOp, ClockOp, QuantizeOp, DequantizeOp,
                   AccumulateOp, AverageOp>([&](auto op) {
+              if (failed(checkShapes(op)))
+                return failure();
               l.e.setLoc(op.getLoc());
               lower(l, op);
               return success();

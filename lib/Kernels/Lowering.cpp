@@ -34,9 +34,10 @@ void Lowering::expose(Value tensor, Value buffer, ArrayRef<Extent> shape) {
     exposedShapes[tensor] = SmallVector<Extent, 3>(shape);
 }
 
-Extent Lowering::exposedExtent(Value tensor, unsigned dim) const {
+Extent Lowering::exposedExtent(Value tensor, unsigned dim,
+                               Extent inside) const {
   auto it = exposedShapes.find(tensor);
-  return it == exposedShapes.end() ? Extent::constant(1) : it->second[dim];
+  return it == exposedShapes.end() ? inside : it->second[dim];
 }
 
 void Lowering::setSizes(ArrayRef<std::string> names, ArrayRef<Val> values) {

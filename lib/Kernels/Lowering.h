@@ -55,8 +55,9 @@ public:
   /// The caller's buffer for a result, and its extents.
   void expose(mlir::Value tensor, mlir::Value buffer,
               llvm::ArrayRef<Extent> shape);
-  /// An extent that only the boundary names; 1 for a tensor that stays inside.
-  Extent exposedExtent(mlir::Value tensor, unsigned dim) const;
+  /// The extent that the boundary gives a result; `inside` for any other
+  /// tensor.
+  Extent exposedExtent(mlir::Value tensor, unsigned dim, Extent inside) const;
 
   /// The type in which a tensor of `element` is kept between operations.
   mlir::Type storage(mlir::Type element) const {
@@ -75,6 +76,10 @@ private:
   Val workspaceEnd;
   WorkspaceSize needed;
 };
+
+/// Only the first size of a tensor may vary, and of weights none: the rest is
+/// known when code is made.
+mlir::LogicalResult checkShapes(mlir::Operation *op);
 
 void lower(Lowering &l, RouterOp op);
 void lower(Lowering &l, SelectOp op);
