@@ -7,6 +7,7 @@
 
 #include "moe/Target/CPU/CPU.h"
 
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/MC/MCSubtargetInfo.h"
 #include "llvm/MC/TargetRegistry.h"
@@ -18,14 +19,27 @@
 using namespace llvm;
 using namespace moe;
 
-/// Features that the runtime knows how to ask the CPU for.
-static constexpr StringLiteral checkable[] = {
-    "sse3",       "ssse3",      "sse4.1",      "sse4.2",     "popcnt",
-    "avx",        "avx2",       "fma",         "f16c",       "bmi",
-    "bmi2",       "lzcnt",      "movbe",       "avx512f",    "avx512bw",
-    "avx512cd",   "avx512dq",   "avx512vl",    "avx512vnni", "avx512bf16",
-    "avx512vbmi", "avx512fp16", "amx-tile",    "amx-bf16",   "amx-int8",
-    "avxvnni",    "avx512ifma", "avx512bitalg"};
+/// What LLVM knows of the instructions of x86 CPUs; its other features only say
+/// what is fast.
+static constexpr StringLiteral x86Features[] = {
+#define X86_FEATURE(ENUM, STR) STR,
+#include "llvm/TargetParser/X86TargetParser.def"
+};
+
+/// Features that no package needs to ask for: what every x86-64 has, ways of
+/// using other instructions, and instructions for systems, which nothing but an
+/// intrinsic asks for and virtual machines hide.
+static constexpr StringLiteral neverAsked[] = {
+    "64bit",       "cmov",     "cx8",        "fxsr",       "mmx",
+    "sse",         "sse2",     "x87",        "vzeroupper", "cldemote",
+    "clwb",        "clzero",   "clflushopt", "enqcmd",     "fsgsbase",
+    "invpcid",     "lwp",      "mwaitx",     "movdiri",    "movdir64b",
+    "pconfig",     "pku",      "prefetchi",  "ptwrite",    "rdpid",
+    "rdpru",       "rdrnd",    "rdseed",     "serialize",  "shstk",
+    "tsxldtrk",    "uintr",    "waitpkg",    "wbnoinvd",   "xsave",
+    "xsavec",      "xsaveopt", "xsaves",     "amx-avx512", "amx-bf16",
+    "amx-complex", "amx-fp16", "amx-fp8",    "amx-int8",   "amx-movrs",
+    "amx-tf32",    "amx-tile"};
 
 CPUTarget::CPUTarget(CPUTarget &&) = default;
 CPUTarget &CPUTarget::operator=(CPUTarget &&) = default;
@@ -84,9 +98,11 @@ std::string CPUTarget::triple() const {
 
 std::vector<std::string> CPUTarget::requiredFeatures() const {
   std::vector<std::string> features;
-  for (StringRef feature : checkable)
-    if (machine->getMCSubtargetInfo()->checkFeatures(("+" + feature).str()))
-      features.push_back(feature.str());
+  for (const SubtargetFeatureKV &feature :
+       machine->getMCSubtargetInfo()->getEnabledProcessorFeatures())
+    if (is_contained(x86Features, feature.Key) &&
+        !is_contained(neverAsked, feature.Key))
+      features.push_back(feature.Key);
   return features;
 }
 
