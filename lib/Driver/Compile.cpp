@@ -163,9 +163,9 @@ Error Compilation::runPhases() {
     if (Error error = dump(phase))
       return error;
     if (phase == Phase::kernels && options.emit != Emit::mlir) {
-      Expected<std::vector<Signature>> read = readSignatures(*module);
-      if (!read)
-        return read.takeError();
+      mlir::FailureOr<std::vector<Signature>> read = readSignatures(*module);
+      if (mlir::failed(read))
+        return reported();
       signatures = std::move(*read);
     }
   }
