@@ -14,7 +14,6 @@
 
 #include <cmath>
 #include <cstring>
-#include <mutex>
 
 namespace moe::runtime {
 
@@ -100,20 +99,19 @@ static double exactUnit(int64_t fanIn) {
 
 static void randomize(moe_layer &layer, uint64_t seed, bool exact) {
   const Manifest &manifest = layer.manifest();
-  std::lock_guard<std::shared_mutex> lock(layer.weights->mutex);
-  // All memory first: with it, nothing below can fail.
-  for (size_t i = 0; i < manifest.weights.size(); ++i)
-    layer.weights->slots[i].data.ensure(manifest.weights[i].byteSize);
-  for (size_t i = 0; i < manifest.weights.size(); ++i) {
+  // Into new memory and without the lock: the executor is the application's,
+  // and may do anything while it waits.
+  std::vector<Buffer> buffers(manifest.weights.size());
+  for (size_t i = 0; i < buffers.size(); ++i) {
     const Weight &weight = manifest.weights[i];
-    SharedWeights::Slot &slot = layer.weights->slots[i];
+    buffers[i].ensure(weight.byteSize);
     double scale =
         exact ? exactUnit(weight.fanIn) : 1 / std::sqrt(double(weight.fanIn));
     Fill fill{mix(seed + step) ^ fnv1a(weight.name), scale, exact, weight.dtype,
-              slot.data.data()};
+              buffers[i].data()};
     moe_parallel_for(fillPart, &fill, weight.byteSize / bytes(weight.dtype));
-    ++slot.version;
   }
+  replaceWeights(*layer.weights, buffers);
 }
 
 } // namespace moe::runtime

@@ -80,6 +80,14 @@ static std::vector<Source> findSources(const Manifest &manifest,
   return sources;
 }
 
+void replaceWeights(SharedWeights &weights, std::vector<Buffer> &buffers) {
+  std::lock_guard<std::shared_mutex> lock(weights.mutex);
+  for (size_t i = 0; i < buffers.size(); ++i) {
+    std::swap(weights.slots[i].data, buffers[i]);
+    ++weights.slots[i].version;
+  }
+}
+
 static void load(moe_layer &layer, const std::string &path,
                  moe_progress progress, void *user) {
   const Manifest &manifest = layer.manifest();
@@ -108,11 +116,7 @@ static void load(moe_layer &layer, const std::string &path,
              manifest.weights[i].fileName, "'");
     } while (offset < size);
   }
-  std::lock_guard<std::shared_mutex> lock(layer.weights->mutex);
-  for (size_t i = 0; i < buffers.size(); ++i) {
-    std::swap(layer.weights->slots[i].data, buffers[i]);
-    ++layer.weights->slots[i].version;
-  }
+  replaceWeights(*layer.weights, buffers);
 }
 
 static void setWeight(moe_layer &layer, const std::string &name,
