@@ -207,14 +207,14 @@ Error Compilation::emitCode() {
 }
 
 Error Compilation::run() {
-  Expected<CPUTarget> created = CPUTarget::create(options.cpu);
-  if (!created)
-    return created.takeError();
-  target.emplace(std::move(*created));
   if (Error error = readInput())
     return error;
   if (options.emit == Emit::spec)
     return writeText(options.output, printSpec(*spec));
+  Expected<CPUTarget> created = CPUTarget::create(options.cpu);
+  if (!created)
+    return created.takeError();
+  target.emplace(std::move(*created));
   if (spec)
     module = buildGraph(*spec, context);
   if (Error error = runPhases())
