@@ -11,26 +11,14 @@
 
 #include "Layer.h"
 #include "Status.h"
+#include "moe/Support/Hash.h"
 
 #include <cmath>
 #include <cstring>
 
 namespace moe::runtime {
 
-static uint64_t mix(uint64_t z) {
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-  return z ^ (z >> 31);
-}
-
 static constexpr uint64_t step = 0x9E3779B97F4A7C15;
-
-static uint64_t fnv1a(const std::string &text) {
-  uint64_t hash = 0xCBF29CE484222325;
-  for (unsigned char c : text)
-    hash = (hash ^ c) * 0x100000001B3;
-  return hash;
-}
 
 namespace {
 struct Fill {
