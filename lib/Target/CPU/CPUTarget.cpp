@@ -7,6 +7,8 @@
 
 #include "moe/Target/CPU/CPU.h"
 
+#include "moe/Support/Suggest.h"
+
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/MC/MCSubtargetInfo.h"
@@ -45,19 +47,11 @@ CPUTarget::CPUTarget(CPUTarget &&) = default;
 CPUTarget &CPUTarget::operator=(CPUTarget &&) = default;
 CPUTarget::~CPUTarget() = default;
 
-static std::string nearest(StringRef name, const MCSubtargetInfo &info) {
-  StringRef best;
-  unsigned bestDistance = 3;
-  for (const SubtargetSubTypeKV &cpu : info.getAllProcessorDescriptions()) {
-    unsigned distance =
-        name.edit_distance(StringRef(cpu.Key), true, bestDistance);
-    if (distance < bestDistance) {
-      bestDistance = distance;
-      best = StringRef(cpu.Key);
-    }
-  }
-  return best.empty() ? std::string()
-                      : ("; did you mean '" + best + "'?").str();
+static std::string suggestion(StringRef name, const MCSubtargetInfo &info) {
+  std::vector<std::string_view> known;
+  for (const SubtargetSubTypeKV &cpu : info.getAllProcessorDescriptions())
+    known.push_back(cpu.Key);
+  return didYouMean(name, known);
 }
 
 Expected<CPUTarget> CPUTarget::create(StringRef name) {
@@ -82,7 +76,7 @@ Expected<CPUTarget> CPUTarget::create(StringRef name) {
       return createStringError("unknown cpu '" + name.str() +
                                "'; expected 'native' or a cpu of LLVM such as "
                                "'x86-64-v3'" +
-                               nearest(name, *info));
+                               suggestion(name, *info));
     result.cpu = name.str();
   }
   TargetOptions options;
