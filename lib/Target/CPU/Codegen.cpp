@@ -59,7 +59,7 @@ CPUTarget::translate(mlir::ModuleOp module, LLVMContext &context,
   result->setDataLayout(machine->createDataLayout());
   result->setTargetTriple(machine->getTargetTriple());
   // Without the instruction it would be a call to a compiler's own library.
-  if (convertsF16(*result) &&
+  if (convertsF16(*result) && machine->getTargetTriple().isX86() &&
       !machine->getMCSubtargetInfo()->checkFeatures("+f16c"))
     return createStringError("cpu '" + cpu +
                              "' cannot convert f16; expected one with f16c, "
