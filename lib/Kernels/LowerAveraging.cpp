@@ -178,7 +178,8 @@ void Quantization::quantize(QuantizeOp op) {
     })[0];
     Val stored = scaleOf(largest);
     e.store(isMx ? e.cast(stored, i8) : stored, scales, {block});
-    // The stored scale of a block of zeros is 0 for mxfp4 too, but means 2^-127.
+    // The stored scale of a block of zeros is 0 for mxfp4 too, but means
+    // 2^-127.
     Val scale = e.select(largest > 0, scaleValue(scales, block), zero);
     if (!isMx)
       return e.loop(first, end, [&](Val i) {

@@ -208,11 +208,13 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
     if (failed(lowered))
       return failure();
   }
+  llvm::SmallDenseSet<Value> setAside;
   // Arguments that are returned are set aside first: they may be state that
   // the copies below replace.
   for (auto [value, destination] :
        llvm::zip_equal(terminator->getOperands(), destinations))
-    if (isa<BlockArgument>(value) && l[value] != destination.first) {
+    if (isa<BlockArgument>(value) && l[value] != destination.first &&
+        setAside.insert(value).second) {
       auto type = cast<MemRefType>(destination.first.getType());
       Value aside = l.scratch(type.getElementType(), destination.second);
       if (failed(copy(value, aside, destination.second)))

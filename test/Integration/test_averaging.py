@@ -89,9 +89,9 @@ class Quantisation(unittest.TestCase):
 
     def check(self, layer, kind, block, values, where):
         data, scales, status = quantisation.quantize(kind, block, values)
-        data, n = data.view(np.int8), len(values)
+        data, n = data.view(np.int8 if kind == "blockwise_int8" else np.uint8), len(values)
         if kind == "mxfp4":
-            scales = scales.view(np.int8)
+            scales = scales.view(np.uint8)
         got_data, got_scales = np.full_like(data, 77), np.full_like(scales, 77)
         error = run(layer, "quantize", [values], [got_data, got_scales])
         if status:

@@ -61,7 +61,8 @@ class Case(unittest.TestCase):
         """Status 1, this message alone, and no output."""
         y = self.folder / "y.npy"
         run = self.moe_run(*arguments, "--output", y)
-        self.assertEqual(run.stderr, f"moe-run: error: {message}\n")
+        prefix = "" if ": error: " in message else "moe-run: error: "
+        self.assertEqual(run.stderr, f"{prefix}{message}\n")
         self.assertEqual((run.returncode, run.stdout), (1, ""))
         self.assertFalse(y.exists())
 

@@ -73,3 +73,35 @@ func.func @state_from_nowhere(%x: tensor<4xf32> {moe.name = "x"})
     -> (tensor<4xf32> {moe.name = "y", moe.role = "state"}) {
   return %x : tensor<4xf32>
 }
+
+// -----
+
+// A workspace has room for rows of a known width.
+func.func @width(%x: tensor<?x?xf32> {moe.sizes = ["T", "D"]})
+    -> (tensor<?x?xf32> {moe.sizes = ["T", "D"]}) {
+  // expected-error @below {{'moe.activate' op expected static sizes after the first to lower it to loops, found 'tensor<?x?xf32>'}}
+  %y = moe.activate %x : (tensor<?x?xf32>) -> tensor<?x?xf32> {
+  ^bb0(%a: f32):
+    %t = math.tanh %a : f32
+    moe.yield %t
+  }
+  return %y : tensor<?x?xf32>
+}
+
+// -----
+
+func.func @experts(%x: tensor<?x4xf32> {moe.sizes = ["T"]},
+                   %w: tensor<?x4xf32> {moe.sizes = ["E"]})
+    -> (tensor<?x8xf32> {moe.sizes = ["T"]}) {
+  // expected-error @below {{'moe.router' op expected static sizes of weights and of what is counted per expert to lower it to loops, found 'tensor<?x4xf32>'}}
+  %y = moe.router %x, %w : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
+func.func @counts(%c: tensor<?xi32> {moe.sizes = ["E"]}) -> tensor<f32> {
+  // expected-error @below {{'moe.imbalance' op expected static sizes of weights and of what is counted per expert to lower it to loops, found 'tensor<?xi32>'}}
+  %i = moe.imbalance %c : (tensor<?xi32>) -> tensor<f32>
+  return %i : tensor<f32>
+}

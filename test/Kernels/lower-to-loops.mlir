@@ -97,12 +97,12 @@ func.func @step(
 // CHECK: %[[A_ASIDE:.*]] = memref.view
 // CHECK: memref.load %[[A]][
 // CHECK: memref.store {{.*}}, %[[A_ASIDE]][
-// CHECK: memref.load %[[A]][
-// CHECK: memref.store {{.*}}, %[[OLD]][
 // CHECK: memref.load %[[B_ASIDE]][
 // CHECK: memref.store {{.*}}, %[[A]][
 // CHECK: memref.load %[[A_ASIDE]][
 // CHECK: memref.store {{.*}}, %[[B]][
+// CHECK: memref.load %[[A_ASIDE]][
+// CHECK: memref.store {{.*}}, %[[OLD]][
 // CHECK: return
 func.func @exchange(
     %a: tensor<4xf32> {moe.name = "a", moe.role = "state"},
@@ -212,6 +212,45 @@ func.func @types(
     moe.yield %b
   }
   return %i : tensor<?x8xf32>
+}
+
+// Sums are of any rank.
+
+// CHECK-LABEL: func.func @layer_ranks_entry(
+// CHECK: memref.load {{.*}}[] : memref<f32>
+// CHECK: memref.load {{.*}} : memref<?x3x4xf32>
+// CHECK: return
+func.func @ranks(
+    %scalar: tensor<f32> {moe.name = "scalar", moe.role = "input"},
+    %cube: tensor<?x3x4xf32> {moe.name = "cube", moe.role = "input", moe.sizes = ["n"]})
+    -> (tensor<f32> {moe.name = "s", moe.role = "output"},
+        tensor<?x3x4xf32> {moe.name = "c", moe.role = "output", moe.sizes = ["n"]}) {
+  %s = moe.accumulate %scalar, %scalar : (tensor<f32>, tensor<f32>) -> tensor<f32>
+  %c = moe.accumulate %cube, %cube
+      : (tensor<?x3x4xf32>, tensor<?x3x4xf32>) -> tensor<?x3x4xf32>
+  return %s, %c : tensor<f32>, tensor<?x3x4xf32>
+}
+
+// What is dequantised need not leave the function: its number is that of the
+// bytes, or for mxfp4 twice that.
+
+// CHECK-LABEL: func.func @layer_inside_entry(
+// CPU-SAME: moe.workspace = {constant = 256 : i64, n = 8 : i64}
+func.func @inside(
+    %sum: tensor<?xf32> {moe.name = "sum", moe.role = "input", moe.sizes = ["n"]},
+    %data: tensor<?xi8> {moe.name = "data", moe.role = "input", moe.sizes = ["n"]},
+    %scales: tensor<?xf32> {moe.name = "scales", moe.role = "input", moe.sizes = ["ceil(n/64)"]},
+    %bytes: tensor<?xi8> {moe.name = "bytes", moe.role = "input", moe.sizes = ["ceil(n/2)"]},
+    %exponents: tensor<?xi8> {moe.name = "e", moe.role = "input", moe.sizes = ["ceil(n/32)"]})
+    -> (tensor<?xf32> {moe.name = "x", moe.role = "output", moe.sizes = ["n"]},
+        tensor<?xf32> {moe.name = "y", moe.role = "output", moe.sizes = ["n"]}) {
+  %v = moe.dequantize %data, %scales <kind = int8, block = 64>
+      : (tensor<?xi8>, tensor<?xf32>) -> tensor<?xf32>
+  %x = moe.accumulate %sum, %v : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32>
+  %w = moe.dequantize %bytes, %exponents <kind = mxfp4, block = 32>
+      : (tensor<?xi8>, tensor<?xi8>) -> tensor<?xf32>
+  %y = moe.accumulate %sum, %w : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32>
+  return %x, %y : tensor<?xf32>, tensor<?xf32>
 }
 
 // What has no body is left alone.
