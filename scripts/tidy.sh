@@ -10,16 +10,14 @@ skip_without clang-tidy-22
 configure tidy
 build tidy moe-headers
 
+# find_in FOLDER...: fuzzers are left out, as they are in the build of another compiler.
+find_in() { find "$@" -name '*.cpp' ! -path 'test/Fuzz/*' | sort; }
 case "${1:-}" in
---all) folders=(lib tools test) ;;
+"") mapfile -t files < <(find_in lib/Import lib/Run lib/Runtime tools/moe-run.cpp test/Unit/{Import,Runtime}) ;;
+--all) mapfile -t files < <(find_in lib tools test) ;;
 -*) die "usage: scripts/tidy.sh [--all | FILE...]" ;;
-*) folders=(lib/Import lib/Run lib/Runtime tools/moe-run.cpp test/Unit) ;;
+*) files=("$@") ;;
 esac
-files=("$@")
-if [[ "${1:---all}" == --all ]]; then
-  # Fuzzers are in the build of another compiler.
-  mapfile -t files < <(find "${folders[@]}" -name '*.cpp' ! -path 'test/Fuzz/*' | sort)
-fi
 printf '%s\0' "${files[@]}" |
   xargs -0 -n 1 -P "$(jobs)" clang-tidy-22 -p build/tidy --quiet
 say "clang-tidy has nothing to say about ${#files[@]} files."
