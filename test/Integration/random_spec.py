@@ -15,13 +15,14 @@ OTHER_SCORES = ["identity", "tanh(x) + 0.125 * x", "max(x, -1) * 2", "erf(x) - 0
 ACTIVATIONS = """silu swish gelu gelu_erf gelu_tanh gelu_new gelu_pytorch_tanh quick_gelu relu
 relu2 sigmoid tanh identity linear""".split()
 GLU_ACTIVATIONS = ["swigluoai", "situ"]
+# Well conditioned: digits that a formula itself cancels are not lost by the compiler.
 FORMULAS = [
     "g * sigmoid(1.5 * g)",
     "max(g, 0.01 * g)",
     "log1p(abs(g)) * g",
     "-(-g - 0.25) / (1 + abs(g))",
     "clamp(g, -0.5, 0.5) + 1e-1",
-    "sqrt(g * g + 1) - 1",
+    "sqrt(g * g + 1)",
     "relu(g) * pow(abs(g) + 1, 0.5)",
     "softplus(g) - exp(-abs(g))",
     "gelu_tanh(g) + silu(-g)",
