@@ -81,6 +81,58 @@ static bool givesSize(const Argument &argument, StringRef size) {
   });
 }
 
+/// What a parameter of a C or C++ function cannot be called, beside `layer`.
+static constexpr StringLiteral kNoParameters[] = {
+    "DLTensor",    "NULL",
+    "alignas",     "alignof",
+    "and",         "and_eq",
+    "asm",         "auto",
+    "bitand",      "bitor",
+    "bool",        "break",
+    "case",        "catch",
+    "char",        "char16_t",
+    "char32_t",    "char8_t",
+    "class",       "co_await",
+    "co_return",   "co_yield",
+    "compl",       "concept",
+    "const",       "const_cast",
+    "consteval",   "constexpr",
+    "constinit",   "continue",
+    "decltype",    "default",
+    "delete",      "do",
+    "double",      "dynamic_cast",
+    "else",        "enum",
+    "explicit",    "export",
+    "extern",      "false",
+    "float",       "for",
+    "friend",      "goto",
+    "if",          "inline",
+    "int",         "layer",
+    "long",        "mutable",
+    "namespace",   "new",
+    "noexcept",    "not",
+    "not_eq",      "nullptr",
+    "operator",    "or",
+    "or_eq",       "private",
+    "protected",   "public",
+    "register",    "reinterpret_cast",
+    "requires",    "restrict",
+    "return",      "short",
+    "signed",      "sizeof",
+    "static",      "static_assert",
+    "static_cast", "struct",
+    "switch",      "template",
+    "this",        "thread_local",
+    "throw",       "true",
+    "try",         "typedef",
+    "typeid",      "typename",
+    "typeof",      "typeof_unqual",
+    "union",       "unsigned",
+    "using",       "virtual",
+    "void",        "volatile",
+    "wchar_t",     "while",
+    "xor",         "xor_eq"};
+
 namespace {
 /// Reads one function and refuses what the runtime would.
 class Reader {
@@ -176,6 +228,8 @@ LogicalResult Reader::checkArgument(const Argument &argument) {
   if (given && !isIdentifier(parameter))
     return fail("expected the name of an input or output to be of letters, "
                 "digits, '_' and '.'");
+  if (given && llvm::is_contained(kNoParameters, parameter))
+    return fail("expected a name that can be a parameter in C and C++");
   if (!names.insert(given ? parameter : argument.name).second)
     return fail("the name is used twice");
   if (argument.shape.size() > kMaxRank)
