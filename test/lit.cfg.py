@@ -1,6 +1,7 @@
 """The lit suite: one RUN line per behaviour, FileCheck on what it prints."""
 
 import os
+import platform
 
 import lit.formats
 
@@ -11,6 +12,8 @@ config.excludes = ["Inputs", "lit.cfg.py", "CMakeLists.txt"]
 config.test_source_root = os.path.dirname(__file__)
 config.test_exec_root = os.path.join(config.moe_binary_dir, "test")
 
+if platform.machine() == "x86_64":
+    config.available_features.add("x86")
 path = [os.path.join(config.moe_binary_dir, "bin"), config.llvm_tools_dir]
 config.environment["PATH"] = os.pathsep.join(path + [config.environment.get("PATH", "")])
 config.environment["FILECHECK_OPTS"] = "--enable-var-scope"

@@ -109,11 +109,6 @@ Error Compilation::readInput() {
     return reported();
   auto name = (*module)->getAttrOfType<mlir::StringAttr>(kPackageName);
   packageName = name ? name.str() : "layer";
-  if (!isPackageName(packageName))
-    return createStringError(
-        "expected an identifier of at most 64 characters in 'moe.name' of the "
-        "module, found '" +
-        packageName + "'");
   return Error::success();
 }
 
@@ -168,9 +163,9 @@ Error Compilation::runPhases() {
     if (Error error = dump(phase))
       return error;
     if (phase == Phase::kernels && options.emit != Emit::mlir) {
-      Expected<std::vector<Signature>> read = readSignatures(*module);
-      if (!read)
-        return read.takeError();
+      mlir::FailureOr<std::vector<Signature>> read = readSignatures(*module);
+      if (mlir::failed(read))
+        return reported();
       signatures = std::move(*read);
     }
   }
@@ -212,14 +207,14 @@ Error Compilation::emitCode() {
 }
 
 Error Compilation::run() {
-  Expected<CPUTarget> created = CPUTarget::create(options.cpu);
-  if (!created)
-    return created.takeError();
-  target.emplace(std::move(*created));
   if (Error error = readInput())
     return error;
   if (options.emit == Emit::spec)
     return writeText(options.output, printSpec(*spec));
+  Expected<CPUTarget> created = CPUTarget::create(options.cpu);
+  if (!created)
+    return created.takeError();
+  target.emplace(std::move(*created));
   if (spec)
     module = buildGraph(*spec, context);
   if (Error error = runPhases())

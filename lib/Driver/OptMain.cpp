@@ -14,6 +14,8 @@
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
+#include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/PrettyStackTrace.h"
 
 using namespace moe;
 
@@ -30,6 +32,9 @@ static int runPasses(int argc, char **argv) {
 }
 
 int moe::optMain(int argc, char **argv) {
+  llvm::setBugReportMsg("This is a bug in moe-opt. Please report it to those "
+                        "who maintain moe-mlir, with the command and its "
+                        "input.\n");
   llvm::SmallVector<const char *> arguments(argv + 1, argv + argc);
   for (llvm::StringRef argument : arguments) {
     if (argument == "--help" || argument == "-h") {
@@ -44,6 +49,7 @@ int moe::optMain(int argc, char **argv) {
   if (argc == 2 && llvm::StringRef(argv[1]) == "--help-passes")
     argv[1] = const_cast<char *>("--help");
   else if (isCompilation(arguments)) {
+    llvm::InitLLVM crashes(argc, argv); // says where; MlirOptMain has its own
     llvm::Expected<CompileOptions> options = parseOptions(arguments);
     if (options)
       return compile(*options);

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "moe/Driver/Driver.h"
+#include "moe/Support/Suggest.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
@@ -59,18 +60,8 @@ examples:
 )";
 }
 
-/// "; did you mean …" for the closest of `known`, if one is close.
 static std::string suggestion(StringRef text, ArrayRef<StringRef> known) {
-  StringRef best;
-  unsigned bestDistance = 3;
-  for (StringRef candidate : known) {
-    unsigned distance = text.edit_distance(candidate, true, bestDistance);
-    if (distance < bestDistance) {
-      best = candidate;
-      bestDistance = distance;
-    }
-  }
-  return best.empty() ? "" : ("; did you mean '" + best + "'?").str();
+  return didYouMean(text, {known.begin(), known.end()});
 }
 
 template <typename T>

@@ -80,48 +80,6 @@ std::string moe::quotedList(const std::vector<std::string_view> &names) {
   return result;
 }
 
-/// Insertions, deletions, replacements and swaps of neighbours.
-static size_t editDistance(std::string_view a, std::string_view b) {
-  std::vector<size_t> older(b.size() + 1), old(b.size() + 1), now(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j)
-    old[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    now[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      now[j] = std::min({old[j] + 1, now[j - 1] + 1,
-                         old[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-        now[j] = std::min(now[j], older[j - 2] + 1);
-    }
-    older.swap(old);
-    old.swap(now);
-  }
-  return old[b.size()];
-}
-
-std::string_view moe::nearest(std::string_view name,
-                              const std::vector<std::string_view> &candidates) {
-  // A key of a whole page is no misspelling, and its distance costs time.
-  if (name.size() > 64)
-    return {};
-  std::string_view best;
-  size_t bestDistance = (name.size() + 2) / 3 + 1;
-  for (std::string_view candidate : candidates) {
-    size_t distance = editDistance(name, candidate);
-    if (distance < bestDistance && distance < candidate.size()) {
-      best = candidate;
-      bestDistance = distance;
-    }
-  }
-  return best;
-}
-
-std::string moe::didYouMean(std::string_view name,
-                            const std::vector<std::string_view> &candidates) {
-  std::string_view best = nearest(name, candidates);
-  return best.empty() ? "" : "; did you mean " + inQuotes(best) + "?";
-}
-
 std::string moe::numberText(double value) {
   char buffer[32];
   auto end = std::to_chars(buffer, buffer + sizeof(buffer), value).ptr;

@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 //
 // What every step of the import shares: messages at byte offsets of the text,
-// and the few ways of wording a value or a near miss.
+// and the few ways of wording a value.
 //
 //===----------------------------------------------------------------------===//
 
@@ -14,6 +14,7 @@
 #define MOE_LIB_IMPORT_REPORTER_H
 
 #include "moe/Import/Import.h"
+#include "moe/Support/Suggest.h"
 
 #include <cstddef>
 #include <string>
@@ -54,14 +55,6 @@ std::string inQuotes(std::string_view text);
 
 /// `'a', 'b' or 'c'`.
 std::string quotedList(const std::vector<std::string_view> &names);
-
-/// The one of `candidates` that `name` is a misspelling of, or nothing.
-std::string_view nearest(std::string_view name,
-                         const std::vector<std::string_view> &candidates);
-
-/// `; did you mean 'x'?` for the nearest of `candidates`, if there is one.
-std::string didYouMean(std::string_view name,
-                       const std::vector<std::string_view> &candidates);
 
 /// The shortest text that reads back as the same double.
 std::string numberText(double value);

@@ -10,6 +10,8 @@
 #include "Native.h"
 #include "Reporter.h"
 
+#include "moe/Import/Import.h"
+
 #include <initializer_list>
 
 using namespace moe;
@@ -98,20 +100,9 @@ private:
   }
 
   void checkName() { // [S17]
-    auto isLetter = [](char c) {
-      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    };
-    bool good =
-        !spec.name.empty() && spec.name.size() <= 64 && isLetter(spec.name[0]);
-    for (char c : spec.name)
-      good &= isLetter(c) || (c >= '0' && c <= '9') || c == '_';
-    if (!good)
-      wrong("name", "a letter and then letters, digits and '_', 64 at most",
-            {});
-    // The runtime's own names; a package's symbols begin with its name.
-    if (spec.name == "moe" || spec.name.rfind("moe_", 0) == 0)
-      wrong("name", "a name other than 'moe' that does not begin with 'moe_'",
-            {});
+    std::string_view expected = packageNameProblem(spec.name);
+    if (!expected.empty())
+      wrong("name", std::string(expected), {});
   }
 
   std::string numberOfExperts() const {

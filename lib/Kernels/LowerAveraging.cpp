@@ -206,12 +206,12 @@ void Quantization::dequantize(DequantizeOp op) {
   Value data = l[op.getData()], scales = l[op.getScales()];
   Extent count = l.extent(op.getData(), 0);
   if (isMx) {
-    // The bytes do not tell the number of values to the last one.
-    std::optional<Extent> known = l.knownExtent(op.getValues(), 0);
-    if (!known)
-      return l.fail("the number of values in mxfp4 is known only where they "
-                    "leave the function, or where their type says it");
-    count = *known;
+    // ceil(n/2) bytes are those of n values; else the last may be half empty,
+    // unless the result says so.
+    Extent twice = count.divisor % 2 == 0
+                       ? Extent{count.factor, count.divisor / 2, count.size}
+                       : count.times(2);
+    count = l.knownExtent(op.getValues(), 0).value_or(twice);
   }
   Value values = l.result(op.getValues(), {count});
   e.parallel(l.size(op.getValues(), 0), [&](Val i) {

@@ -78,9 +78,10 @@ Value Lowering::result(Value tensor, ArrayRef<Extent> leading) {
   }
   Value buffer = exposed.lookup(tensor);
   if (buffer && exposedShapes[tensor] != shape) {
-    fail("a result of " + shape[0].str() +
-         " rows leaves the function as one of " +
-         exposedShapes[tensor][0].str());
+    if (!failedOnce)
+      fail("a result of " + shape[0].str() +
+           " rows leaves the function as one of " +
+           exposedShapes[tensor][0].str());
     buffer = Value();
   }
   Type element = storage(type.getElementType());

@@ -90,9 +90,10 @@ LogicalResult checkStatic(Operation *op, Value tensor, unsigned first) {
   for (int64_t size :
        type.getShape().drop_front(std::min<size_t>(first, type.getRank())))
     if (ShapedType::isDynamic(size))
-      return op->emitOpError("cannot be lowered: expected only the first "
-                             "dimension of rows to be dynamic, found ")
-             << type;
+      return op->emitOpError("expected static sizes ")
+             << (first ? "after the first"
+                       : "of weights and of what is counted per expert")
+             << " to lower it to loops, found " << type;
   return success();
 }
 

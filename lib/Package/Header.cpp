@@ -16,7 +16,8 @@ using namespace moe;
 
 static std::string withName(StringRef text, StringRef name) {
   std::string result = text.str();
-  for (size_t at; (at = result.find("{n}")) != std::string::npos;)
+  for (size_t at = 0; (at = result.find("{n}", at)) != std::string::npos;
+       at += name.size())
     result.replace(at, 3, name.str());
   return result;
 }

@@ -8,6 +8,7 @@
 #include "moe/Import/Import.h"
 #include "moe/Package/Package.h"
 #include "moe/Runtime/moe.h"
+#include "moe/Support/Hash.h"
 #include "moe/Version.h"
 
 #include "llvm/ADT/StringExtras.h"
@@ -17,14 +18,6 @@
 
 using namespace moe;
 using Json = nlohmann::ordered_json;
-
-/// FNV-1a, 64 bits, as 16 hex digits.
-static std::string hash(const std::string &text) {
-  uint64_t value = 0xcbf29ce484222325;
-  for (unsigned char byte : text)
-    value = (value ^ byte) * 0x100000001b3;
-  return llvm::utohexstr(value, /*LowerCase=*/true, /*Width=*/16);
-}
 
 static Json shape(const std::vector<std::string> &dims) {
   Json result = Json::array();
@@ -110,7 +103,8 @@ std::string moe::makeManifest(const PackageInfo &info,
   if (info.spec) {
     Json spec = Json::parse(printSpec(*info.spec));
     manifest["spec"] = spec;
-    manifest["spec_hash"] = hash(spec.dump());
+    manifest["spec_hash"] =
+        llvm::utohexstr(fnv1a(spec.dump()), /*LowerCase=*/true, /*Width=*/16);
     manifest["grid"] = spec["parallel"]["grid"];
   }
   manifest["target"] = {{"kind", info.targetKind},

@@ -185,8 +185,8 @@ static Error fillDirectory(const Twine &directory, StringRef name,
   return Error::success();
 }
 
-/// Moves the files of `from` to `to`: all, or on an error none where that can
-/// be told before.
+/// Moves the files of `from` to `to`, the manifest last: without it there is no
+/// package. On an error none of them is there.
 static Error moveFiles(StringRef from, StringRef to) {
   std::vector<std::pair<std::string, std::string>> moves;
   std::error_code code;
@@ -200,9 +200,19 @@ static Error moveFiles(StringRef from, StringRef to) {
   }
   if (code)
     return refuse("cannot read '" + from + "': " + code.message());
-  for (auto &[source, target] : moves)
-    if (std::error_code code = sys::fs::rename(source, target))
-      return refuse("cannot write '" + target + "': " + code.message());
+  llvm::sort(moves, [](const auto &a, const auto &b) {
+    bool aLast = StringRef(a.first).ends_with(".json");
+    bool bLast = StringRef(b.first).ends_with(".json");
+    return std::tie(aLast, a) < std::tie(bLast, b);
+  });
+  for (size_t i = 0; i < moves.size(); ++i)
+    if (std::error_code code =
+            sys::fs::rename(moves[i].first, moves[i].second)) {
+      for (size_t moved = 0; moved < i; ++moved)
+        sys::fs::remove(moves[moved].second);
+      return refuse("cannot write '" + moves[i].second +
+                    "': " + code.message());
+    }
   return Error::success();
 }
 

@@ -9,6 +9,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Array.h"
+#include "moe/Support/Hash.h"
 
 #include <cmath>
 #include <cstring>
@@ -166,15 +167,7 @@ Array convert(const Array &from, DType dtype, const std::string &name) {
 
 void fillRandom(Array &array, uint64_t seed, const std::string &name,
                 bool exact) {
-  auto mix = [](uint64_t z) {
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-    return z ^ (z >> 31);
-  };
-  uint64_t key = 0xCBF29CE484222325;
-  for (unsigned char c : "input " + name)
-    key = (key ^ c) * 0x100000001B3;
-  key ^= mix(seed + 0x9E3779B97F4A7C15);
+  uint64_t key = fnv1a("input " + name) ^ mix(seed + 0x9E3779B97F4A7C15);
   for (int64_t i = 0, e = array.count(); i < e; ++i) {
     uint64_t z = mix(key + 0x9E3779B97F4A7C15 * (uint64_t(i) + 1));
     double value = !isFloat(array.dtype) ? double((z >> 32) % 50000)

@@ -10,6 +10,7 @@
 
 #include "Options.h"
 #include "Array.h"
+#include "moe/Support/Suggest.h"
 
 #include <algorithm>
 #include <functional>
@@ -137,34 +138,13 @@ static const std::vector<Option> &optionTable() {
   return table;
 }
 
-/// Insertions, deletions and replacements from one word to the other.
-static size_t distance(const std::string &a, const std::string &b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j)
-    row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      size_t above = row[j];
-      row[j] = std::min(
-          {row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1])});
-      diagonal = above;
-    }
-  }
-  return row.back();
-}
-
 [[noreturn]] static void failUnknown(const std::string &name) {
-  std::string message = "unknown option '" + name + "'";
-  const Option *nearest = nullptr;
+  std::vector<std::string_view> known;
   for (const Option &option : optionTable())
-    if (!nearest || distance(name, option.name) < distance(name, nearest->name))
-      nearest = &option;
-  throw RunError(message +
-                 (distance(name, nearest->name) <= 3
-                      ? std::string("; did you mean '") + nearest->name + "'?"
-                      : "; see --help"));
+    known.push_back(option.name);
+  std::string hint = didYouMean(name, known);
+  throw RunError("unknown option '" + name + "'" +
+                 (hint.empty() ? "; see --help" : hint));
 }
 
 Options parseOptions(int argc, const char *const *argv) {

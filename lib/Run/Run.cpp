@@ -72,6 +72,8 @@ static int runOptions(const Options &options, std::ostream &out) {
   if (options.bench)
     report["bench"] = benchmark(session);
   print(report, options.json, out);
+  if (!session.notFinite.empty())
+    throw RunError(session.notFinite);
   return agree ? 0 : 1;
 }
 

@@ -227,8 +227,16 @@ void Session::run() {
     given.push_back(&views.emplace_back(input.array.view()));
   for (NamedArray &output : outputs)
     wanted.push_back(&views.emplace_back(output.array.view()));
-  check(moe_layer_run(layer.get(), function.c_str(), given.data(),
-                      wanted.data()));
+  moe_status status =
+      moe_layer_run(layer.get(), function.c_str(), given.data(), wanted.data());
+  notFinite.clear();
+  try {
+    check(status);
+  } catch (const RunError &error) {
+    if (status != MOE_NOT_FINITE)
+      throw;
+    notFinite = error.what();
+  }
 }
 
 bool Session::has(const std::string &name) const {

@@ -43,6 +43,7 @@ public:
   void makeTensors(const Options &options);
   /// The other session's inputs and sizes, in the types of this package.
   void takeInputs(const Session &from);
+  /// Throws unless there are results, be they finite or not.
   void run();
 
   /// An output, or anything that the layer shows.
@@ -58,6 +59,7 @@ public:
   std::string function;
   std::map<std::string, int64_t> sizes;
   std::vector<NamedArray> inputs, outputs;
+  std::string notFinite; ///< what the last run says is not; empty: nothing
 
 private:
   struct LayerDelete {

@@ -60,6 +60,9 @@ struct moe_layer {
 
 namespace moe::runtime {
 
+/// Puts new values in the place of all weights, in one step that cannot fail.
+void replaceWeights(SharedWeights &weights, std::vector<Buffer> &buffers);
+
 /// Copies weights that have changed into the state that starts as them. The
 /// caller holds the weights' mutex.
 void refreshState(moe_layer &layer);

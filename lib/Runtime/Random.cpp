@@ -11,27 +11,14 @@
 
 #include "Layer.h"
 #include "Status.h"
+#include "moe/Support/Hash.h"
 
 #include <cmath>
 #include <cstring>
-#include <mutex>
 
 namespace moe::runtime {
 
-static uint64_t mix(uint64_t z) {
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-  return z ^ (z >> 31);
-}
-
 static constexpr uint64_t step = 0x9E3779B97F4A7C15;
-
-static uint64_t fnv1a(const std::string &text) {
-  uint64_t hash = 0xCBF29CE484222325;
-  for (unsigned char c : text)
-    hash = (hash ^ c) * 0x100000001B3;
-  return hash;
-}
 
 namespace {
 struct Fill {
@@ -100,20 +87,19 @@ static double exactUnit(int64_t fanIn) {
 
 static void randomize(moe_layer &layer, uint64_t seed, bool exact) {
   const Manifest &manifest = layer.manifest();
-  std::lock_guard<std::shared_mutex> lock(layer.weights->mutex);
-  // All memory first: with it, nothing below can fail.
-  for (size_t i = 0; i < manifest.weights.size(); ++i)
-    layer.weights->slots[i].data.ensure(manifest.weights[i].byteSize);
-  for (size_t i = 0; i < manifest.weights.size(); ++i) {
+  // Into new memory and without the lock: the executor is the application's,
+  // and may do anything while it waits.
+  std::vector<Buffer> buffers(manifest.weights.size());
+  for (size_t i = 0; i < buffers.size(); ++i) {
     const Weight &weight = manifest.weights[i];
-    SharedWeights::Slot &slot = layer.weights->slots[i];
+    buffers[i].ensure(weight.byteSize);
     double scale =
         exact ? exactUnit(weight.fanIn) : 1 / std::sqrt(double(weight.fanIn));
     Fill fill{mix(seed + step) ^ fnv1a(weight.name), scale, exact, weight.dtype,
-              slot.data.data()};
+              buffers[i].data()};
     moe_parallel_for(fillPart, &fill, weight.byteSize / bytes(weight.dtype));
-    ++slot.version;
   }
+  replaceWeights(*layer.weights, buffers);
 }
 
 } // namespace moe::runtime

@@ -80,6 +80,14 @@ static std::vector<Source> findSources(const Manifest &manifest,
   return sources;
 }
 
+void replaceWeights(SharedWeights &weights, std::vector<Buffer> &buffers) {
+  std::lock_guard<std::shared_mutex> lock(weights.mutex);
+  for (size_t i = 0; i < buffers.size(); ++i) {
+    std::swap(weights.slots[i].data, buffers[i]);
+    ++weights.slots[i].version;
+  }
+}
+
 static void load(moe_layer &layer, const std::string &path,
                  moe_progress progress, void *user) {
   const Manifest &manifest = layer.manifest();
@@ -108,11 +116,7 @@ static void load(moe_layer &layer, const std::string &path,
              manifest.weights[i].fileName, "'");
     } while (offset < size);
   }
-  std::lock_guard<std::shared_mutex> lock(layer.weights->mutex);
-  for (size_t i = 0; i < buffers.size(); ++i) {
-    std::swap(layer.weights->slots[i].data, buffers[i]);
-    ++layer.weights->slots[i].version;
-  }
+  replaceWeights(*layer.weights, buffers);
 }
 
 static void setWeight(moe_layer &layer, const std::string &name,
@@ -136,6 +140,17 @@ static void setWeight(moe_layer &layer, const std::string &name,
   ++slot.version;
 }
 
+/// The values of a weight as this layer sees them: state that began as it and
+/// may have changed since goes before what it began as.
+static void *currentValues(const moe_layer &layer, size_t index) {
+  const SharedWeights::Slot &slot = layer.weights->slots[index];
+  for (size_t i = 0; i < layer.state.size(); ++i)
+    if (layer.manifest().state[i].initialWeight == static_cast<int>(index) &&
+        layer.state[i].weightVersion == slot.version)
+      return layer.state[i].data.data();
+  return slot.data.data();
+}
+
 static void save(const moe_layer &layer, const std::string &path) {
   const Manifest &manifest = layer.manifest();
   std::shared_lock<std::shared_mutex> lock(layer.weights->mutex);
@@ -146,7 +161,7 @@ static void save(const moe_layer &layer, const std::string &path) {
     if (!layer.weights->slots[i].version)
       fail(MOE_WEIGHT_MISSING, "weight '", weight.name, "' was never set");
     views[i] = {};
-    views[i].data = layer.weights->slots[i].data.data();
+    views[i].data = currentValues(layer, i);
     views[i].device = {kDLCPU, 0};
     views[i].ndim = static_cast<int32_t>(weight.shape.size());
     views[i].dtype = dlpack(weight.dtype);

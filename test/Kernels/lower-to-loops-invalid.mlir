@@ -105,3 +105,74 @@ func.func @counts(%c: tensor<?xi32> {moe.sizes = ["E"]}) -> tensor<f32> {
   %i = moe.imbalance %c : (tensor<?xi32>) -> tensor<f32>
   return %i : tensor<f32>
 }
+
+// -----
+
+// Sizes of different names are different sizes.
+func.func @names(%x: tensor<?x4xf32> {moe.sizes = ["T"]},
+                 %y: tensor<?x4xf32> {moe.sizes = ["S"]})
+    -> (tensor<?x4xf32> {moe.sizes = ["T"]}) {
+  // expected-error @below {{'moe.mix' op cannot be lowered: expected T rows, found S}}
+  %z = moe.mix %x, %y none : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  return %z : tensor<?x4xf32>
+}
+
+// -----
+
+func.func @slots(%x: tensor<?x4xf32> {moe.sizes = ["T"]},
+                 %rows: tensor<?xi32> {moe.sizes = ["T"]})
+    -> (tensor<?x4xf32> {moe.sizes = ["T"]}) {
+  // expected-error @below {{'moe.dispatch' op cannot be lowered: expected 2*T rows, found T}}
+  %xs = moe.dispatch %x, %rows {slots = 2 : i64}
+      : (tensor<?x4xf32>, tensor<?xi32>) -> tensor<?x4xf32>
+  return %xs : tensor<?x4xf32>
+}
+
+// -----
+
+// A caller's buffer is as large as its sizes say.
+func.func @boundary(%x: tensor<?x4xf32> {moe.sizes = ["T"]})
+    -> (tensor<?x4xf32> {moe.sizes = ["2*T"]}) {
+  // expected-error @below {{a result of T rows leaves the function as one of 2*T}}
+  %y = moe.activate %x : (tensor<?x4xf32>) -> tensor<?x4xf32> {
+  ^bb0(%a: f32):
+    %t = math.tanh %a : f32
+    moe.yield %t
+  }
+  return %y : tensor<?x4xf32>
+}
+
+// -----
+
+func.func @narrowed(%x: tensor<?x4xf32> {moe.sizes = ["T"]}) -> tensor<4x4xf32> {
+  // expected-error @below {{expected a result of T rows, found 4}}
+  %y = moe.activate %x : (tensor<?x4xf32>) -> tensor<4x4xf32> {
+  ^bb0(%a: f32):
+    %t = math.tanh %a : f32
+    moe.yield %t
+  }
+  return %y : tensor<4x4xf32>
+}
+
+// -----
+
+// expected-error @below {{a tensor of T rows is returned as one of 2*T}}
+func.func @passed(%x: tensor<?x4xf32> {moe.sizes = ["T"]})
+    -> (tensor<?x4xf32> {moe.sizes = ["2*T"]}) {
+  return %x : tensor<?x4xf32>
+}
+
+// -----
+
+func.func @huge(%x: tensor<?x1xf32> {moe.sizes = ["T"]}, %w: tensor<1x2147483647x1xf32>,
+                %v: tensor<1x1x2147483647xf32>, %o: tensor<2xi32>,
+                %rows: tensor<?xi32> {moe.sizes = ["2147483647*T"]})
+    -> (tensor<?x1xf32> {moe.sizes = ["2147483647*T"]}) {
+  // expected-error @below {{the workspace is larger than memory can be}}
+  %h = moe.grouped_matmul %x, %w offsets %o gather %rows {slots = 2147483647 : i64}
+      : (tensor<?x1xf32>, tensor<1x2147483647x1xf32>, tensor<2xi32>, tensor<?xi32>)
+      -> tensor<?x2147483647xf32>
+  %y = moe.grouped_matmul %h, %v offsets %o
+      : (tensor<?x2147483647xf32>, tensor<1x1x2147483647xf32>, tensor<2xi32>) -> tensor<?x1xf32>
+  return %y : tensor<?x1xf32>
+}

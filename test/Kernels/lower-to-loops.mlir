@@ -235,7 +235,7 @@ func.func @ranks(
 // bytes, or for mxfp4 twice that.
 
 // CHECK-LABEL: func.func @layer_inside_entry(
-// CPU-SAME: moe.workspace = {constant = 256 : i64, n = 8 : i64}
+// CPU-SAME: moe.workspace = {constant = 256 : i64, per = {n = 8 : i64}}
 func.func @inside(
     %sum: tensor<?xf32> {moe.name = "sum", moe.role = "input", moe.sizes = ["n"]},
     %data: tensor<?xi8> {moe.name = "data", moe.role = "input", moe.sizes = ["n"]},

@@ -38,6 +38,9 @@ ImportResult importSpec(std::string_view text);
 /// The native form of a spec with every default written out.
 std::string printSpec(const Spec &spec);
 
+/// What [S17] expects in place of `name`; nothing if a package can have it.
+std::string_view packageNameProblem(std::string_view name);
+
 /// `file:line:col: error: message`, the line of text and a caret under it.
 std::string formatDiagnostic(const Diagnostic &diagnostic,
                              std::string_view fileName, std::string_view text);

@@ -40,11 +40,9 @@ struct Signature {
   std::vector<Argument> withRole(llvm::StringRef role) const;
 };
 
-/// Whether a package or a function of it may be called that.
-bool isPackageName(llvm::StringRef name);
-
-/// Reads what `moe-lower-to-loops` left on the entries of `module`.
-llvm::Expected<std::vector<Signature>> readSignatures(mlir::ModuleOp module);
+/// Reads what `moe-lower-to-loops` left on the entries of `module`, and reports
+/// what no package can have: docs/Manifest.md says what the runtime takes.
+mlir::FailureOr<std::vector<Signature>> readSignatures(mlir::ModuleOp module);
 
 /// What a manifest says beyond its functions.
 struct PackageInfo {

@@ -108,14 +108,17 @@ MOE_API moe_status moe_layer_set_weight(moe_layer *layer, const char *name,
  *  - integers: (z >> 32) mod 9 - 4, or without the - 4 for u8 */
 MOE_API moe_status moe_layer_randomize(moe_layer *layer, uint64_t seed,
                                        int exact);
-/** Writes all weights to a `.safetensors` file under their file names. On
- *  failure there is no new file, and an old one stays as it was. */
+/** Writes all weights to a `.safetensors` file under their file names. Of a
+ *  weight that state of this layer began as, such as a selection bias that
+ *  `step` has trained, the state is written. On failure there is no new file,
+ *  and an old one stays as it was. */
 MOE_API moe_status moe_layer_save_weights(const moe_layer *layer,
                                           const char *path);
 
 /** Runs `function` of the package. `inputs` and `outputs` hold its tensors in
  *  the manifest's order; an output may be NULL if the caller does not want it.
  *  Tensors are compact row-major CPU tensors and are neither kept nor copied.
+ *  The memory of an output overlaps neither an input nor another output.
  *  Nothing is allocated once the layer has run at these sizes or larger ones.
  *  MOE_NOT_FINITE comes after the run: outputs and plan are there. */
 MOE_API moe_status moe_layer_run(moe_layer *layer, const char *function,

@@ -7,6 +7,9 @@
 
 #include "moe/Target/CPU/CPU.h"
 
+#include "moe/Support/Suggest.h"
+
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/MC/MCSubtargetInfo.h"
 #include "llvm/MC/TargetRegistry.h"
@@ -18,32 +21,37 @@
 using namespace llvm;
 using namespace moe;
 
-/// Features that the runtime knows how to ask the CPU for.
-static constexpr StringLiteral checkable[] = {
-    "sse3",       "ssse3",      "sse4.1",      "sse4.2",     "popcnt",
-    "avx",        "avx2",       "fma",         "f16c",       "bmi",
-    "bmi2",       "lzcnt",      "movbe",       "avx512f",    "avx512bw",
-    "avx512cd",   "avx512dq",   "avx512vl",    "avx512vnni", "avx512bf16",
-    "avx512vbmi", "avx512fp16", "amx-tile",    "amx-bf16",   "amx-int8",
-    "avxvnni",    "avx512ifma", "avx512bitalg"};
+/// What LLVM knows of the instructions of x86 CPUs; its other features only say
+/// what is fast.
+static constexpr StringLiteral x86Features[] = {
+#define X86_FEATURE(ENUM, STR) STR,
+#include "llvm/TargetParser/X86TargetParser.def"
+};
+
+/// Features that no package needs to ask for: what every x86-64 has, ways of
+/// using other instructions, and instructions for systems, which nothing but an
+/// intrinsic asks for and virtual machines hide.
+static constexpr StringLiteral neverAsked[] = {
+    "64bit",       "cmov",     "cx8",        "fxsr",       "mmx",
+    "sse",         "sse2",     "x87",        "vzeroupper", "cldemote",
+    "clwb",        "clzero",   "clflushopt", "enqcmd",     "fsgsbase",
+    "invpcid",     "lwp",      "mwaitx",     "movdiri",    "movdir64b",
+    "pconfig",     "pku",      "prefetchi",  "ptwrite",    "rdpid",
+    "rdpru",       "rdrnd",    "rdseed",     "serialize",  "shstk",
+    "tsxldtrk",    "uintr",    "waitpkg",    "wbnoinvd",   "xsave",
+    "xsavec",      "xsaveopt", "xsaves",     "amx-avx512", "amx-bf16",
+    "amx-complex", "amx-fp16", "amx-fp8",    "amx-int8",   "amx-movrs",
+    "amx-tf32",    "amx-tile"};
 
 CPUTarget::CPUTarget(CPUTarget &&) = default;
 CPUTarget &CPUTarget::operator=(CPUTarget &&) = default;
 CPUTarget::~CPUTarget() = default;
 
-static std::string nearest(StringRef name, const MCSubtargetInfo &info) {
-  StringRef best;
-  unsigned bestDistance = 3;
-  for (const SubtargetSubTypeKV &cpu : info.getAllProcessorDescriptions()) {
-    unsigned distance =
-        name.edit_distance(StringRef(cpu.Key), true, bestDistance);
-    if (distance < bestDistance) {
-      bestDistance = distance;
-      best = StringRef(cpu.Key);
-    }
-  }
-  return best.empty() ? std::string()
-                      : ("; did you mean '" + best + "'?").str();
+static std::string suggestion(StringRef name, const MCSubtargetInfo &info) {
+  std::vector<std::string_view> known;
+  for (const SubtargetSubTypeKV &cpu : info.getAllProcessorDescriptions())
+    known.push_back(cpu.Key);
+  return didYouMean(name, known);
 }
 
 Expected<CPUTarget> CPUTarget::create(StringRef name) {
@@ -68,7 +76,7 @@ Expected<CPUTarget> CPUTarget::create(StringRef name) {
       return createStringError("unknown cpu '" + name.str() +
                                "'; expected 'native' or a cpu of LLVM such as "
                                "'x86-64-v3'" +
-                               nearest(name, *info));
+                               suggestion(name, *info));
     result.cpu = name.str();
   }
   TargetOptions options;
@@ -84,9 +92,11 @@ std::string CPUTarget::triple() const {
 
 std::vector<std::string> CPUTarget::requiredFeatures() const {
   std::vector<std::string> features;
-  for (StringRef feature : checkable)
-    if (machine->getMCSubtargetInfo()->checkFeatures(("+" + feature).str()))
-      features.push_back(feature.str());
+  for (const SubtargetFeatureKV &feature :
+       machine->getMCSubtargetInfo()->getEnabledProcessorFeatures())
+    if (is_contained(x86Features, feature.Key) &&
+        !is_contained(neverAsked, feature.Key))
+      features.push_back(feature.Key);
   return features;
 }
 

@@ -10,8 +10,11 @@
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/IR/InstIterator.h"
+#include "llvm/IR/Instructions.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
+#include "llvm/MC/MCSubtargetInfo.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Target/TargetMachine.h"
 
@@ -33,6 +36,17 @@ static void optimize(Module &module, TargetMachine &machine) {
       .run(module, modules);
 }
 
+/// Whether some instruction converts to or from f16.
+static bool convertsF16(const Module &module) {
+  for (const Function &function : module)
+    for (const Instruction &instruction : instructions(function))
+      if (isa<FPExtInst, FPTruncInst>(instruction) &&
+          (instruction.getType()->getScalarType()->isHalfTy() ||
+           instruction.getOperand(0)->getType()->getScalarType()->isHalfTy()))
+        return true;
+  return false;
+}
+
 Expected<std::unique_ptr<Module>>
 CPUTarget::translate(mlir::ModuleOp module, LLVMContext &context,
                      function_ref<void(Module &)> extend) const {
@@ -44,6 +58,12 @@ CPUTarget::translate(mlir::ModuleOp module, LLVMContext &context,
     return createStringError("the module cannot be translated to LLVM IR");
   result->setDataLayout(machine->createDataLayout());
   result->setTargetTriple(machine->getTargetTriple());
+  // Without the instruction it would be a call to a compiler's own library.
+  if (convertsF16(*result) && machine->getTargetTriple().isX86() &&
+      !machine->getMCSubtargetInfo()->checkFeatures("+f16c"))
+    return createStringError("cpu '" + cpu +
+                             "' cannot convert f16; expected one with f16c, "
+                             "such as 'x86-64-v3'");
   extend(*result);
   for (Function &function : *result) {
     function.addFnAttr("target-cpu", machine->getTargetCPU());

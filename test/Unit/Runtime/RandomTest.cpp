@@ -84,6 +84,22 @@ TEST(Random, SeedsAndNamesMatter) {
   EXPECT_EQ(0, std::memcmp(w, data<float>(again.get(), "w"), 16));
 }
 
+TEST(Random, ExecutorMayUseTheLayer) {
+  Layer layer = makeLayer();
+  moe_set_executor(
+      [](void *user, moe_body body, void *context, int64_t count) {
+        // Whatever else this thread has to do, a share of the layer even.
+        DLTensor view;
+        EXPECT_MOE_OK(moe_layer_get(static_cast<moe_layer *>(user),
+                                    "scale.weight", &view));
+        setWeights(static_cast<moe_layer *>(user));
+        body(context, 0, count);
+      },
+      layer.get());
+  EXPECT_MOE_OK(moe_layer_randomize(layer.get(), 1, 0));
+  useTestExecutor();
+}
+
 TEST(Random, ExactAsDocumented) {
   for (auto [fanIn, shift] :
        {std::pair<int64_t, int>{1, 2}, {4, 3}, {5, 4}, {16, 4}, {2048, 8}}) {

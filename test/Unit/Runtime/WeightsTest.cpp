@@ -202,6 +202,28 @@ TEST_F(WeightsTest, SavingNeedsAllWeights) {
   EXPECT_FALSE(fs::exists(path));
 }
 
+TEST_F(WeightsTest, SavesStateThatBeganAsAWeight) {
+  auto bias = [&] {
+    DLTensor view;
+    EXPECT_MOE_OK(moe_layer_get(layer.get(), "bias", &view));
+    return static_cast<const float *>(view.data)[0];
+  };
+  std::string path = folder / "trained.safetensors";
+  ASSERT_MOE_OK(moe_layer_run(layer.get(), "step", nullptr, nullptr));
+  ASSERT_EQ(11, bias());
+  ASSERT_MOE_OK(moe_layer_save_weights(layer.get(), path.c_str()));
+  ASSERT_MOE_OK(moe_layer_reset(layer.get()));
+  EXPECT_EQ(10, bias());
+  ASSERT_MOE_OK(load(path));
+  EXPECT_EQ(11, bias());
+  // A weight that has been set since is newer than the state.
+  ASSERT_MOE_OK(moe_layer_run(layer.get(), "step", nullptr, nullptr));
+  setWeights(layer.get());
+  ASSERT_MOE_OK(moe_layer_save_weights(layer.get(), path.c_str()));
+  ASSERT_MOE_OK(load(path));
+  EXPECT_EQ(10, bias());
+}
+
 TEST_F(WeightsTest, LoadReachesSharedLayersAndTheirState) {
   moe_layer *raw = nullptr;
   ASSERT_MOE_OK(moe_layer_share(layer.get(), &raw));

@@ -38,7 +38,7 @@ public:
 
   llvm::StringRef name() const { return cpu; }
   std::string triple() const;
-  /// Features that code for this CPU may use, of those a runtime can check.
+  /// Features that code for this CPU may use, beyond what every x86-64 has.
   std::vector<std::string> requiredFeatures() const;
   /// f32 lanes of its widest vectors.
   int64_t vectorWidth() const;
