@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# clang-tidy over the rooms without MLIR, which takes minutes, over everything, or over some files:
-#   scripts/tidy.sh [--all | FILE...]
+# clang-tidy over everything, or over some files:
+#   scripts/tidy.sh [FILE...]
 source "$(dirname "$0")/common.sh"
 
 need "${build_packages[@]}"
@@ -10,14 +10,10 @@ skip_without clang-tidy-22
 configure tidy
 build tidy moe-headers
 
-# find_in FOLDER...: fuzzers are left out, as they are in the build of another compiler.
-find_in() { find "$@" -name '*.cpp' ! -path 'test/Fuzz/*' | sort; }
-case "${1:-}" in
-"") mapfile -t files < <(find_in lib/Import lib/Run lib/Runtime tools/moe-run.cpp test/Unit/{Import,Runtime}) ;;
---all) mapfile -t files < <(find_in lib tools test) ;;
--*) die "usage: scripts/tidy.sh [--all | FILE...]" ;;
-*) files=("$@") ;;
-esac
+files=("$@")
+# Fuzzers are in the build of another compiler.
+((${#files[@]})) ||
+  mapfile -t files < <(find lib tools test -name '*.cpp' ! -path 'test/Fuzz/*' | sort)
 printf '%s\0' "${files[@]}" |
   xargs -0 -n 1 -P "$(jobs)" clang-tidy-22 -p build/tidy --quiet
 say "clang-tidy has nothing to say about ${#files[@]} files."
