@@ -209,7 +209,7 @@ static Error moveFiles(StringRef from, StringRef to) {
     if (std::error_code code =
             sys::fs::rename(moves[i].first, moves[i].second)) {
       for (size_t moved = 0; moved < i; ++moved)
-        sys::fs::remove(moves[moved].second);
+        (void)sys::fs::remove(moves[moved].second);
       return refuse("cannot write '" + moves[i].second +
                     "': " + code.message());
     }

@@ -10,8 +10,8 @@
 
 #include "Support.h"
 
+#include <algorithm>
 #include <cmath>
-#include <cstring>
 
 using namespace moe::test;
 using nlohmann::json;
@@ -81,7 +81,7 @@ TEST(Random, SeedsAndNamesMatter) {
   EXPECT_NE(w[0], data<float>(two.get(), "w")[0]);
   EXPECT_NE(w[0], data<float>(one.get(), "scale.weight")[0]);
   Layer again = random(package, 1, false);
-  EXPECT_EQ(0, std::memcmp(w, data<float>(again.get(), "w"), 16));
+  EXPECT_TRUE(std::equal(w, w + 4, data<float>(again.get(), "w")));
 }
 
 TEST(Random, ExecutorMayUseTheLayer) {
