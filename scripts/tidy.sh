@@ -14,6 +14,16 @@ files=("$@")
 # Fuzzers are in the build of another compiler.
 ((${#files[@]})) ||
   mapfile -t files < <(find lib tools test -name '*.cpp' ! -path 'test/Fuzz/*' | sort)
-printf '%s\0' "${files[@]}" |
-  xargs -0 -n 1 -P "$(jobs)" clang-tidy-22 -p build/tidy --quiet
+
+# What was clean and has not changed since, nor any header or rule, is clean.
+check() {
+  local mark="build/tidy/clean/$1"
+  if [[ -e $mark && -z $(find "$1" .clang-tidy include lib test -newer "$mark" \
+    \( -path "$1" -o -name '*.h' -o -name '*.td' -o -name .clang-tidy \) -print -quit) ]]; then
+    return
+  fi
+  clang-tidy-22 -p build/tidy --quiet "$1" && mkdir -p "$(dirname "$mark")" && touch "$mark"
+}
+export -f check
+printf '%s\0' "${files[@]}" | xargs -0 -n 1 -P "$(jobs)" bash -c 'check "$1"' -
 say "clang-tidy has nothing to say about ${#files[@]} files."

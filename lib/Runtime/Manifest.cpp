@@ -81,7 +81,7 @@ static void readWeights(const JsonNode &list, Manifest &manifest) {
     readTensor(node, names, weight);
     weight.fileName =
         node.has("file_name")
-            ? fileNames.add(node["file_name"], node["file_name"].tensorName())
+            ? fileNames.add(node["file_name"], node["file_name"].string())
             : fileNames.add(node["name"], weight.name);
     if (node.has("fan_in"))
       weight.fanIn = node["fan_in"].integer(1, INT64_MAX);

@@ -46,11 +46,6 @@ moe_status recordException() noexcept {
   }
 }
 
-void requireSet(const void *pointer, const char *name) {
-  if (!pointer)
-    fail(MOE_INVALID_ARGUMENT, "'", name, "' is null");
-}
-
 } // namespace moe::runtime
 
 const char *moe_last_error(void) { return moe::runtime::lastError; }

@@ -57,7 +57,10 @@ template <typename Body> moe_status guard(Body &&body) noexcept {
 }
 
 /// Fails unless a pointer that a caller passed is set.
-void requireSet(const void *pointer, const char *name);
+template <typename T> void requireSet(T *pointer, const char *name) {
+  if (!pointer)
+    fail(MOE_INVALID_ARGUMENT, "'", name, "' is null");
+}
 
 } // namespace moe::runtime
 

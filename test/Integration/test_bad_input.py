@@ -66,6 +66,15 @@ class Case(unittest.TestCase):
         self.assertEqual((run.returncode, run.stdout), (1, ""))
         self.assertFalse(y.exists())
 
+    def reported(self, message, *arguments):
+        """What is not finite is written and reported, with status 1 and this message."""
+        y = self.folder / "y.npy"
+        run = self.moe_run(*arguments, "--output", y)
+        self.assertEqual(run.stderr, f"moe-run: error: {message}\n")
+        self.assertEqual(run.returncode, 1)
+        self.assertIn("function", run.stdout)
+        self.assertTrue(y.exists())
+
     def raises(self, status, message, function, *arguments):
         with self.assertRaises(Error) as caught:
             function(*arguments)
@@ -348,7 +357,7 @@ class Inputs(Case):
         for special in (np.nan, np.inf, -np.inf):
             x[[3, 5], 2] = special
             message = "function 'forward': token 3 is not finite"
-            self.refused(f"{message} (MOE_NOT_FINITE)", PACKAGE, "--input", self.input(x))
+            self.reported(f"{message} (MOE_NOT_FINITE)", PACKAGE, "--input", self.input(x))
             y = np.full_like(x, 7)
             self.raises(Status.NOT_FINITE, message, run_into, layer, x, y)
             rest = [0, 1, 2, 4, 6]
@@ -372,7 +381,7 @@ class Inputs(Case):
         sets[1, 4] = np.inf
         message = "function 'average': element 4 is not finite"
         arguments = (PACKAGE, "--function", "average", "--input", self.input(sets))
-        self.refused(f"{message} (MOE_NOT_FINITE)", *arguments)
+        self.reported(f"{message} (MOE_NOT_FINITE)", *arguments)
 
     def test_no_tokens(self):
         """Nothing to do is no error."""
@@ -408,7 +417,7 @@ class Inputs(Case):
         path.write_bytes(b"not an array at all")
         run = self.moe_run(PACKAGE, "--input", path)
         self.assertEqual(run.returncode, 1)
-        self.assertTrue(run.stderr.startswith(f"moe-run: error: {path}: error: "), run.stderr)
+        self.assertTrue(run.stderr.startswith(f"{path}: error: "), run.stderr)
 
     def test_no_such_function(self):
         message = "the package has no function 'backward'; it has forward, average"
@@ -518,7 +527,7 @@ class Packages(Case):
         self.path.write_text(text[: len(text) // 2])
         run = self.moe_run(self.package)
         self.assertEqual((run.returncode, run.stdout), (1, ""))
-        self.assertIn(f"moe-run: error: {self.path}: error: ", run.stderr)
+        self.assertIn(f"{self.path}: error: ", run.stderr)
         self.assertIn("(MOE_BAD_FILE)\n", run.stderr)
 
     def test_no_arguments(self):

@@ -58,7 +58,7 @@ TEST(Npy, HeaderAsNumpyWritesIt) {
   TemporaryFolder folder;
   writeNpy(folder / "x.npy", Array(DType::bf16, {2, 3}));
   std::string text = readFile(folder / "x.npy");
-  EXPECT_EQ(128u + 12u, text.size() + (text.size() < 128 ? 64u : 0u));
+  EXPECT_EQ(128u + 12u, text.size() + size_t(64) * (text.size() < 128));
   EXPECT_NE(text.find("{'descr': '<V2', 'fortran_order': False, "
                       "'shape': (2,3,), }"),
             std::string::npos);

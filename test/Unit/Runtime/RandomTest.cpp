@@ -81,8 +81,7 @@ TEST(Random, SeedsAndNamesMatter) {
   EXPECT_NE(w[0], data<float>(two.get(), "w")[0]);
   EXPECT_NE(w[0], data<float>(one.get(), "scale.weight")[0]);
   Layer again = random(package, 1, false);
-  const float *same = data<float>(again.get(), "w");
-  EXPECT_TRUE(std::equal(w, w + 4, same));
+  EXPECT_TRUE(std::equal(w, w + 4, data<float>(again.get(), "w")));
 }
 
 TEST(Random, ExecutorMayUseTheLayer) {
