@@ -192,9 +192,9 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
     auto lowered =
         llvm::TypeSwitch<Operation *, LogicalResult>(&op)
             .Case<RouterOp, SelectOp, CheckFiniteOp, GroupOp, DispatchOp,
-                  GroupedMatmulOp, ActivateOp, CombineOp, MixOp, LossOp,
-                  ImbalanceOp, RebalanceOp, ClockOp, QuantizeOp, DequantizeOp,
-                  AccumulateOp, AverageOp>([&](auto op) {
+                  DecodeOp, GroupedMatmulOp, ActivateOp, CombineOp, MixOp,
+                  LossOp, ImbalanceOp, RebalanceOp, ClockOp, QuantizeOp,
+                  DequantizeOp, AccumulateOp, AverageOp>([&](auto op) {
               l.e.setLoc(op.getLoc());
               if (failed(checkShapes(l, op)))
                 return failure();

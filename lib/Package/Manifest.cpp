@@ -50,8 +50,11 @@ static std::string weightPrefix(const Spec *spec) {
 static Json weight(const Argument &argument, const std::string &prefix) {
   Json entry = tensor(argument);
   entry["file_name"] = prefix + argument.name;
-  entry["fan_in"] =
-      argument.shape.empty() ? Json(1) : shape({argument.shape.back()})[0];
+  if (argument.fanIn)
+    entry["fan_in"] = argument.fanIn;
+  else
+    entry["fan_in"] =
+        argument.shape.empty() ? Json(1) : shape({argument.shape.back()})[0];
   return entry;
 }
 
