@@ -44,6 +44,7 @@ private:
 
   Type type(DType dtype);
   Value weight(StringRef name, ArrayRef<int64_t> shape);
+  Value routerWeight(StringRef name, ArrayRef<int64_t> shape);
   Value parameter(StringRef name, ArrayRef<int64_t> shape);
   Value project(Value input, StringRef weightName, int64_t width);
   RouterAttr routerAttr();
@@ -71,6 +72,11 @@ Type Forward::type(DType dtype) {
 /// A projection matrix, in the type that the spec gives to weights.
 Value Forward::weight(StringRef name, ArrayRef<int64_t> shape) {
   return b.argument(name, "weight", b.tensor(shape, type(spec.dtype.weights)));
+}
+
+/// A matrix of the router, which has a type of its own.
+Value Forward::routerWeight(StringRef name, ArrayRef<int64_t> shape) {
+  return b.argument(name, "weight", b.tensor(shape, type(spec.dtype.router)));
 }
 
 /// A bias or scale, always f32.
@@ -124,7 +130,7 @@ void Forward::buildLogits() {
   int64_t columns = spec.hidden;
   if (projection.layers == 2) {
     columns = projection.hidden;
-    Value w = weight("router.hidden.weight", {columns, spec.hidden});
+    Value w = routerWeight("router.hidden.weight", {columns, spec.hidden});
     Value bias =
         projection.bias ? parameter("router.hidden.bias", {columns}) : Value();
     Value hidden = create(x, w, bias, columns, false);
@@ -132,7 +138,7 @@ void Forward::buildLogits() {
     b.formula(activate.getBody(), projection.activation, 1);
     input = activate.getResult();
   }
-  Value w = weight("router.weight", {n, columns});
+  Value w = routerWeight("router.weight", {n, columns});
   Value bias = projection.bias ? parameter("router.bias", {n}) : Value();
   logits = create(input, w, bias, n, true);
 }

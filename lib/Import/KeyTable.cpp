@@ -274,6 +274,7 @@ static std::vector<Key> makeTable() {
     notNegative<losses, &L::routerZ>("losses.router_z"),
     choice<dtype, &D::activation>("dtype.activation", types),
     choice<dtype, &D::weights>("dtype.weights", types),
+    choice<dtype, &D::router>("dtype.router", types),
     accumulate(),
     size<parallel, &X::dp>("parallel.grid.dp"),
     size<parallel, &X::ep>("parallel.grid.ep"),

@@ -44,6 +44,8 @@ public:
     readFormulas();
     if (!locations.given("dtype.weights"))
       spec.dtype.weights = spec.dtype.activation;
+    if (!locations.given("dtype.router"))
+      spec.dtype.router = spec.dtype.weights;
     checkSelectionBias();
     resolveDefaults(spec);
   }

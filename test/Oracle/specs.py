@@ -70,7 +70,9 @@ def resolve(spec):
         renormalize = {}
     if isinstance(renormalize, dict):
         router["renormalize"] = {"eps": 0.0, "mode": "add", **renormalize}
-    full["dtype"].setdefault("weights", full["dtype"]["activation"])
+    dtype = full["dtype"]
+    dtype.setdefault("weights", dtype["activation"])
+    dtype.setdefault("router", dtype["weights"])
     full["parallel"].setdefault(
         "experts_per_device", router["experts"] // full["parallel"]["grid"]["ep"]
     )
@@ -114,10 +116,11 @@ def weight_table(spec):
     m, s, h = experts["latent"] or d, shared["intermediate"], router["projection"]["hidden"]
     two, glu = router["projection"]["layers"] == 2, experts["form"] == "glu"
     bias, matrix = router["projection"]["bias"], spec["dtype"]["weights"]
+    router_matrix = spec["dtype"]["router"]
     rows = [
-        ("router.weight", (n, h if two else d), matrix, is_learned(spec)),
+        ("router.weight", (n, h if two else d), router_matrix, is_learned(spec)),
         ("router.bias", (n,), "f32", bias),
-        ("router.hidden.weight", (h, d), matrix, two),
+        ("router.hidden.weight", (h, d), router_matrix, two),
         ("router.hidden.bias", (h,), "f32", two and bias),
         ("router.selection_bias", (n,), "f32", has_selection_bias(spec)),
         ("router.expert_scale", (e,), "f32", router["expert_scale"]),

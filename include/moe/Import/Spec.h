@@ -129,6 +129,7 @@ struct LossesSpec {
 struct DTypeSpec {
   DType activation = DType::f32;
   DType weights = DType::f32;
+  DType router = DType::f32; // of the router's matrices
 };
 
 struct ParallelSpec {
