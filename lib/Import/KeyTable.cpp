@@ -198,6 +198,7 @@ static std::vector<Key> makeTable() {
   using S = Spec;
   using R = RouterSpec;
   using P = ProjectionSpec;
+  using N = InputNormSpec;
   using G = GroupsSpec;
   using E = ExpertsSpec;
   using C = CapacitySpec;
@@ -208,6 +209,7 @@ static std::vector<Key> makeTable() {
   using T = KeyType;
   constexpr auto router = &S::router;
   constexpr auto projection = &R::projection;
+  constexpr auto inputNorm = &R::inputNorm;
   constexpr auto groups = &R::groups;
   constexpr auto experts = &S::experts;
   constexpr auto shared = &S::shared;
@@ -227,17 +229,24 @@ static std::vector<Key> makeTable() {
     required<&S::hidden>("hidden"),
     required<router, &R::experts>("router.experts"),
     required<router, &R::topK>("router.top_k"),
-    choice<router, &R::strategy>("router.strategy", {"learned", "hash", "random", "load_based", "similarity"}),
+    choice<router, &R::strategy>("router.strategy",
+        {"learned", "hash", "random", "load_based", "similarity", "table", "sparsemixer"}),
     score(),
     choice<router, &R::scoreOn>("router.score_on", {"all", "selected"}),
     renormalize(),
     number<router, &R::renormalizeEps>("router.renormalize.eps"),
     renormalizeMode(),
+    positive<router, &R::renormalizeP>("router.renormalize.p"),
+    positive<router, inputNorm, &N::eps>("router.input_norm.eps"),
+    number<router, inputNorm, &N::factor>("router.input_norm.factor"),
+    choice<router, projection, &P::form>("router.projection.form", {"feed_forward", "recurrent"}),
     integer<router, projection, &P::layers>("router.projection.layers", 1, 2),
     size<router, projection, &P::hidden>("router.projection.hidden"),
     bind<router, projection, &P::activation>("router.projection.activation", T::activation),
     flag<router, projection, &P::bias>("router.projection.bias"),
     choice<router, projection, &P::inputPrecision>("router.projection.dtype", {"f32", "input"}),
+    positive<router, projection, &P::eps>("router.projection.eps"),
+    flag<router, projection, &P::chained>("router.projection.chained"),
     number<router, &R::scale>("router.scale"),
     flag<router, &R::expertScale>("router.expert_scale"),
     notNegative<router, &R::softcap>("router.softcap"),
@@ -247,6 +256,9 @@ static std::vector<Key> makeTable() {
     choice<router, groups, &G::reduce>("router.groups.reduce", {"max", "sum_top2"}),
     choice<router, groups, &G::fill>("router.groups.fill", {"zero", "neg_inf"}),
     positive<router, &R::temperature>("router.temperature"),
+    notNegative<router, &R::threshold>("router.threshold"),
+    integer<router, &R::vocabulary>("router.vocabulary", 0),
+    integer<router, &R::alwaysOn>("router.always_on", 0),
     choice<router, &R::balancing>("router.load_balancing",
         {"token_choice", "expert_choice", "dynamic", "round_robin", "load_aware"}),
     number<router, &R::balanceRate>("router.balance.rate"),
@@ -267,7 +279,7 @@ static std::vector<Key> makeTable() {
     size<capacity, &C::tokens>("capacity.tokens"),
     choice<capacity, &C::overflow>("capacity.overflow", {"drop", "pass_through"}),
     choice<capacity, &C::scope>("capacity.scope", {"global", "local"}),
-    choice<capacity, &C::priority>("capacity.priority", {"token_order", "probability"}),
+    choice<capacity, &C::priority>("capacity.priority", {"token_order", "probability", "choice_order"}),
     notNegative<losses, &L::loadBalance>("losses.load_balance"),
     choice<losses, &L::loadBalanceForm>("losses.load_balance_form", {"hf", "switch"}),
     notNegative<losses, &L::importance>("losses.importance"),

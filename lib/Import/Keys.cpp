@@ -97,8 +97,10 @@ void moe::resolveDefaults(Spec &spec) {
   RouterSpec &router = spec.router;
   if (router.projection.hidden == 0)
     router.projection.hidden = spec.hidden;
+  bool recurrent = router.projection.form == ProjectionForm::recurrent;
   if (router.projection.activation.text.empty())
-    router.projection.activation = namedActivation("relu", /*glu=*/false);
+    router.projection.activation =
+        namedActivation(recurrent ? "gelu" : "relu", /*glu=*/false);
   if (spec.experts.activation.text.empty())
     spec.experts.activation =
         namedActivation("silu", spec.experts.form == ExpertForm::glu);
