@@ -81,6 +81,12 @@ template <auto... members> Key size(std::string_view path) {
   return integer<members...>(path, 1);
 }
 
+template <auto... members> Key pair(std::string_view path) {
+  Key key = integer<members...>(path, 0);
+  key.type = KeyType::pair;
+  return key;
+}
+
 template <auto... members> Key required(std::string_view path) {
   Key key = size<members...>(path);
   key.required = true;
@@ -201,6 +207,7 @@ static std::vector<Key> makeTable() {
   using N = InputNormSpec;
   using G = GroupsSpec;
   using E = ExpertsSpec;
+  using Q = QuantizationSpec;
   using C = CapacitySpec;
   using L = LossesSpec;
   using D = DTypeSpec;
@@ -212,7 +219,9 @@ static std::vector<Key> makeTable() {
   constexpr auto inputNorm = &R::inputNorm;
   constexpr auto groups = &R::groups;
   constexpr auto experts = &S::experts;
+  constexpr auto expertQuant = &E::quantization;
   constexpr auto shared = &S::shared;
+  constexpr auto sharedQuant = &SharedSpec::quantization;
   constexpr auto capacity = &S::capacity;
   constexpr auto losses = &S::losses;
   constexpr auto dtype = &S::dtype;
@@ -221,6 +230,8 @@ static std::vector<Key> makeTable() {
   constexpr auto weights = &S::weights;
   constexpr int64_t maxInt64 = std::numeric_limits<int64_t>::max();
   const std::vector<std::string_view> types = {"f32", "bf16", "f16"};
+  const std::vector<std::string_view> weightKinds = {
+      "none", "fp8_e4m3", "int8", "int4", "mxfp4", "nvfp4"};
 
   // clang-format off
   return {
@@ -273,8 +284,14 @@ static std::vector<Key> makeTable() {
     bind<experts, &E::activation>("experts.activation", T::activation),
     flag<experts, &E::bias>("experts.bias"),
     integer<experts, &E::latent>("experts.latent", 0),
+    choice<experts, expertQuant, &Q::kind>("experts.quantization.kind", weightKinds),
+    pair<experts, expertQuant, &Q::block>("experts.quantization.block"),
+    flag<experts, expertQuant, &Q::zeroPoints>("experts.quantization.zero_points"),
     integer<shared, &SharedSpec::intermediate>("shared.intermediate", 0),
     choice<shared, &SharedSpec::gate>("shared.gate", {"none", "sigmoid", "softmax2"}),
+    choice<shared, sharedQuant, &Q::kind>("shared.quantization.kind", weightKinds),
+    pair<shared, sharedQuant, &Q::block>("shared.quantization.block"),
+    flag<shared, sharedQuant, &Q::zeroPoints>("shared.quantization.zero_points"),
     positive<capacity, &C::factor>("capacity.factor"),
     size<capacity, &C::tokens>("capacity.tokens"),
     choice<capacity, &C::overflow>("capacity.overflow", {"drop", "pass_through"}),

@@ -121,13 +121,21 @@ private:
                                     ", expected " + expected);
   }
 
+  static bool isInRange(const Value &value, const Key &key) {
+    return value.integer && *value.integer >= key.minInteger &&
+           *value.integer <= key.maxInteger;
+  }
+
   void readKey(const Value &value, const Key &key) {
     bool isText = value.kind == Value::Kind::string;
     switch (key.type) {
     case KeyType::integer:
-      if (value.integer && *value.integer >= key.minInteger &&
-          *value.integer <= key.maxInteger)
+      if (isInRange(value, key))
         return key.set(spec, *value.integer);
+      break;
+    case KeyType::pair:
+      if (value.kind == Value::Kind::array && value.elements.size() == 2)
+        return readPair(value.elements, key);
       break;
     case KeyType::number:
       if (value.kind == Value::Kind::number && value.number >= key.minNumber &&
@@ -165,6 +173,15 @@ private:
       break;
     }
     wrongType(value, key.path, expectation(key));
+  }
+
+  void readPair(const std::vector<Value> &elements, const Key &key) {
+    for (const Value &element : elements)
+      if (!isInRange(element, key))
+        return wrongType(element, key.path,
+                         "an integer from " + std::to_string(key.minInteger) +
+                             " to " + std::to_string(key.maxInteger));
+    key.set(spec, Pair{*elements[0].integer, *elements[1].integer});
   }
 
   void unknownValue(const Value &value, const Key &key) {
@@ -210,8 +227,10 @@ private:
       if (key.required)
         require(key.path);
     // These objects say nothing without these keys.
-    for (std::string_view path : {"router.groups.count", "router.groups.keep",
-                                  "router.null_experts.count"})
+    for (std::string_view path :
+         {"router.groups.count", "router.groups.keep",
+          "router.null_experts.count", "experts.quantization.kind",
+          "shared.quantization.kind"})
       if (locations.given(path.substr(0, path.rfind('.'))))
         require(path);
   }

@@ -55,6 +55,8 @@ static std::string jsonValue(const Key &key, const Spec &spec) {
     return std::to_string(*integer);
   if (auto *number = std::get_if<double>(&scalar))
     return numberText(*number);
+  if (auto *pair = std::get_if<Pair>(&scalar))
+    return pairText(*pair);
   return jsonString(std::get<std::string>(scalar));
 }
 

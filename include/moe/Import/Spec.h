@@ -16,6 +16,7 @@
 
 #include "moe/Import/Expression.h"
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -59,6 +60,7 @@ enum class ProjectionForm { feed_forward, recurrent };
 enum class ExpertsOn { ep, tp };
 enum class Exchange { all_to_all, point_to_point, hierarchical, ring };
 enum class Compression { none, blockwise_int8, fp8_e4m3, fp8_e5m2, mxfp4 };
+enum class WeightKind { none, fp8_e4m3, int8, int4, mxfp4, nvfp4 };
 enum class LoadBalanceForm { hf, switch_transformer };
 
 struct GroupsSpec {
@@ -122,17 +124,28 @@ struct RouterSpec {
   }
 };
 
+/// How the projection matrices of an FFN are stored.
+struct QuantizationSpec {
+  WeightKind kind = WeightKind::none;
+  /// Outputs and inputs that share a scale, 0: all of them. Left out: [1, 0],
+  /// or what the kind says.
+  std::optional<std::array<int64_t, 2>> block;
+  bool zeroPoints = false;
+};
+
 struct ExpertsSpec {
   int64_t intermediate = 0;
   ExpertForm form = ExpertForm::glu;
   Expression activation; // of `g` and, for glu, `u`
   bool bias = false;
   int64_t latent = 0; // 0: none
+  QuantizationSpec quantization;
 };
 
 struct SharedSpec {
   int64_t intermediate = 0; // 0: none
   SharedGate gate = SharedGate::none;
+  QuantizationSpec quantization;
 };
 
 struct CapacitySpec {
