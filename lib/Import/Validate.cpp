@@ -9,6 +9,7 @@
 #include "Keys.h"
 #include "Native.h"
 #include "Reporter.h"
+#include "Sources.h"
 
 #include "moe/Import/Import.h"
 
@@ -37,6 +38,7 @@ public:
     checkParallel();
     checkRest();
     validateSizes(spec, locations, reporter);
+    validateWeightTensors(spec, locations, reporter);
   }
 
 private:
