@@ -128,6 +128,22 @@ template <auto... members> Key text(std::string_view path, int64_t maxBytes) {
   return key;
 }
 
+template <auto... members> Key texts(std::string_view path) {
+  Key key = bind<members...>(path, KeyType::texts);
+  key.maxInteger = 4096;
+  return key;
+}
+
+/// A list that is left out while it is empty.
+template <auto... members> Key optionalTexts(std::string_view path) {
+  Key key = texts<members...>(path);
+  key.get = [](const Spec &spec) -> Scalar {
+    const std::vector<std::string> &list = Field<members...>::of(spec);
+    return list.empty() ? Scalar() : Scalar(list);
+  };
+  return key;
+}
+
 /// The version of the format: a key with one value and no field.
 Key version() {
   Key key{"moe_spec", KeyType::integer};
@@ -194,6 +210,15 @@ Key functionList() {
   Key key{"functions", KeyType::functions};
   key.values = {"forward",    "step",       "quantize",
                 "dequantize", "accumulate", "average"};
+  return key;
+}
+
+/// Sources have a reader and a printer of their own.
+Key tensors() {
+  Key key{"weights.tensors", KeyType::tensors};
+  key.get = [](const Spec &spec) -> Scalar {
+    return spec.weights.tensors.empty() ? Scalar() : Scalar(true);
+  };
   return key;
 }
 
@@ -321,7 +346,9 @@ static std::vector<Key> makeTable() {
     integer<averaging, &A::block>("averaging.compression.block", 1, 1 << 20), // [S16]
     functionList(),
     integer<weights, &WeightsSpec::layer>("weights.layer", 0),
-    text<weights, &WeightsSpec::prefix>("weights.prefix", 4096),
+    texts<weights, &WeightsSpec::prefix>("weights.prefix"),
+    tensors(),
+    optionalTexts<weights, &WeightsSpec::ignore>("weights.ignore"),
   };
   // clang-format on
 }

@@ -82,6 +82,11 @@ std::string moe::expectation(const Key &key) {
     return "true, false or an object";
   case KeyType::functions:
     return "a list with any of " + quotedList(key.values);
+  case KeyType::texts:
+    return "a string of at most " + std::to_string(key.maxInteger) +
+           " bytes or a list of 1 to 64 of them";
+  case KeyType::tensors:
+    return "an object of sources by weight";
   }
   return "";
 }

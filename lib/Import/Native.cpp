@@ -9,6 +9,7 @@
 #include "Formulas.h"
 #include "Keys.h"
 #include "Reporter.h"
+#include "Sources.h"
 
 #include <algorithm>
 
@@ -171,6 +172,15 @@ private:
       if (value.kind == Value::Kind::array && !value.elements.empty())
         return readFunctions(value, key);
       break;
+    case KeyType::texts:
+      if (std::optional<std::vector<std::string>> texts = readTexts(value, key))
+        return key.set(spec, *texts);
+      break;
+    case KeyType::tensors:
+      if (value.kind == Value::Kind::object)
+        return readWeightTensors(value, text, spec.weights.tensors, locations,
+                                 reporter);
+      break;
     }
     wrongType(value, key.path, expectation(key));
   }
@@ -189,6 +199,23 @@ private:
                                     inQuotes(value.string) + ", expected " +
                                     quotedList(key.values) +
                                     didYouMean(value.string, key.values));
+  }
+
+  static std::optional<std::vector<std::string>> readTexts(const Value &value,
+                                                           const Key &key) {
+    std::vector<std::string> texts;
+    auto add = [&](const Value &element) {
+      bool good = element.kind == Value::Kind::string &&
+                  element.string.size() <= size_t(key.maxInteger);
+      texts.push_back(element.string);
+      return good;
+    };
+    if (value.kind != Value::Kind::array)
+      return add(value) ? std::make_optional(texts) : std::nullopt;
+    size_t count = value.elements.size();
+    bool good = count >= 1 && count <= 64 &&
+                std::all_of(value.elements.begin(), value.elements.end(), add);
+    return good ? std::make_optional(texts) : std::nullopt;
   }
 
   void readFunctions(const Value &list, const Key &key) {

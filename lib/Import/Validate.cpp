@@ -9,6 +9,7 @@
 #include "Keys.h"
 #include "Native.h"
 #include "Reporter.h"
+#include "Sources.h"
 
 #include "moe/Import/Import.h"
 
@@ -49,6 +50,7 @@ public:
                         {"hidden", "shared.intermediate"});
     checkRest();
     validateSizes(spec, locations, reporter);
+    validateWeightTensors(spec, locations, reporter);
   }
 
 private:

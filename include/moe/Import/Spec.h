@@ -15,6 +15,7 @@
 #define MOE_IMPORT_SPEC_H
 
 #include "moe/Import/Expression.h"
+#include "moe/Import/WeightSources.h"
 
 #include <array>
 #include <cstdint>
@@ -199,7 +200,12 @@ enum class Function {
 
 struct WeightsSpec {
   int64_t layer = 0;
-  std::string prefix; // `{l}` stands for the layer
+  /// Before each name in a file: alternatives. `{l}` stands for the layer.
+  std::vector<std::string> prefix = {""};
+  /// Weights that are not named here have their own names.
+  std::vector<WeightSources> tensors;
+  /// Patterns of names after the prefix that no weight needs to be made of.
+  std::vector<std::string> ignore;
 };
 
 struct Spec {
