@@ -9,6 +9,7 @@
 #include "Formulas.h"
 #include "Keys.h"
 #include "Reporter.h"
+#include "Validate.h"
 
 #include <algorithm>
 
@@ -271,4 +272,14 @@ private:
 void moe::readNative(const Value &document, std::string_view text, Spec &spec,
                      Locations &locations, Reporter &reporter) {
   Reader(text, spec, locations, reporter).readDocument(document);
+}
+
+bool moe::readSpec(const Value &document, std::string_view text, Spec &spec,
+                   Reporter &reporter) {
+  Locations locations;
+  readNative(document, text, spec, locations, reporter);
+  // What keys say together means nothing while one of them is wrong.
+  if (!reporter.failed())
+    validate(spec, locations, reporter);
+  return !reporter.failed();
 }
