@@ -12,6 +12,7 @@ import numpy as np
 
 from . import _cache, _library
 from ._block import Replacement
+from ._errors import CompileError
 from ._families import layers_of
 from ._locate import Located, locate
 from ._sources import SourceError, Weight, find
@@ -32,7 +33,7 @@ class BlockReport:
     """What became of one block."""
 
     name: str  #: such as "model.layers.3.mlp (Qwen3MoeSparseMoeBlock)"
-    layer: int
+    layer: Optional[int] = None
     replaced: bool = False
     why: str = ""  #: why not
     shared_bytes: int = 0  #: of weights that are used where they are
@@ -89,7 +90,14 @@ def accelerate(
     start = time.monotonic()
     _library.compiler(), _library.runtime()  # without them there is nothing to go on with
     report, new = Report([]), []
-    for layer, layer_spec in layers_of(model, spec):
+    try:
+        layers = list(layers_of(model, spec))
+        why = "" if layers else "it has no layers with experts"
+    except CompileError as error:
+        layers, why = [], str(error)
+    if why:
+        report.blocks.append(BlockReport(f"the model ({type(model).__name__})", why=why))
+    for layer, layer_spec in layers:
         block = BlockReport(f"layer {layer}", layer)
         report.blocks.append(block)
         try:
@@ -184,7 +192,7 @@ def _look(forward: Replacement, hidden: int):
 def _message(failed: List[BlockReport]) -> str:
     """One line for each reason.
 
-    >>> print(_message([BlockReport(f"l.{l} (M)", l, why="no") for l in range(3)]))
+    >>> print(_message([BlockReport(f"l.{l} (M)", why="no") for l in range(3)]))
     l.0 (M), and 2 more, cannot be replaced: no
     """
     reasons = {}

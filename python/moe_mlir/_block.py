@@ -54,7 +54,8 @@ class Replacement:
         self.shared_bytes = self.copied_bytes = 0
         self.of_torch = is_torch(lookup(weights[0][1].names[0]))
         self._lock = threading.Lock()
-        self._names = list(dict.fromkeys(n for _, found in weights for n in found.names))
+        names = dict.fromkeys(name for _, found in weights for name in found.names)
+        self._places = [lookup.place(name) for name in names]
         self._inner = [m for m in _modules(module) if m is not module]
         self.bind()
 
@@ -68,8 +69,11 @@ class Replacement:
         self.shared_bytes, self.copied_bytes = 0, copied
         self._bound = self._stamps()
 
+    def _tensors(self) -> List[Any]:
+        return [getattr(module, leaf) for module, leaf in self._places]
+
     def _stamps(self) -> List[Tuple[int, int]]:
-        return [_stamp(self.lookup(name)) for name in self._names]
+        return [_stamp(tensor) for tensor in self._tensors()]
 
     def compute(self, flat: Any) -> Any:
         """The compiled layer's result for [tokens, hidden]."""
@@ -113,7 +117,7 @@ class Replacement:
             return False
         if not torch.is_grad_enabled():
             return True
-        return not (x.requires_grad or any(self.lookup(n).requires_grad for n in self._names))
+        return not (x.requires_grad or any(t.requires_grad for t in self._tensors()))
 
     def look(self, x: Any) -> Tuple[Any, Any]:
         """Calls the block once to see what it returns; its result and the compiled layer's."""

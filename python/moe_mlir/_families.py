@@ -54,4 +54,35 @@ def _matching(spec: Mapping[str, Any], names: List[str]) -> List[int]:
 
 def imported(config: Any) -> Iterator[Tuple[int, Spec]]:
     """The specs that the compiler makes of a `transformers` config."""
-    raise CompileError("the compiler does not know families yet")
+    with tempfile.TemporaryDirectory(prefix="moe-mlir-") as folder:
+        (Path(folder) / "config.json").write_text(_text(config), encoding="utf-8")
+        table = json.loads(_ask(folder, "--layers", "--json"))
+        specs: Dict[int, Spec] = {}
+        for group in table["groups"]:
+            if group["kind"] in ("moe", "hash"):
+                first, *_ = group["layers"]
+                spec = json.loads(_ask(folder, f"--layer={first}", "--emit=spec"))
+                specs.update((layer, spec) for layer in group["layers"])
+    return iter(sorted(specs.items(), key=lambda entry: entry[0]))
+
+
+def _text(config: Any) -> str:
+    """A config as config.json has it.
+
+    >>> _text({"hidden_size": 8, "quantization_config": {"quant_method": "fp8"}})
+    '{"hidden_size": 8}'
+    """
+    if hasattr(config, "to_json_string"):  # which knows how to write types of torch
+        config = json.loads(config.to_json_string(use_diff=False))
+    config = dict(config)
+    # Tensors in memory have a type of their own; how a file was quantised says nothing of them.
+    config.pop("quantization_config", None)
+    return json.dumps(config)
+
+
+def _ask(folder: str, *options: str) -> str:
+    command = [str(_library.compiler()), "config.json", *options]
+    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
+    if run.returncode:
+        raise CompileError(run.stderr.strip() or f"moe-opt ended with status {run.returncode}")
+    return run.stdout

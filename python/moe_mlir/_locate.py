@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Dict, List, Mapping, NamedTuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Tuple
 
-from ._sources import Found, Lookup, SourceError, Weight, find
+from ._sources import Found, SourceError, Weight, find
 from ._tensors import element_type
 
 #: Types of activations that layers can have.
@@ -20,7 +20,7 @@ class Located(NamedTuple):
     spec: Dict[str, Any]  #: without `weights`: equal for blocks that can share a package
     sources: Dict[str, Any]  #: weight -> source
     prefix: str
-    lookup: Lookup
+    lookup: "Tensors"
     experts: int
 
 
@@ -32,12 +32,14 @@ class Tensors:
         self.base = getattr(model, "base_model_prefix", "") + "."
 
     def __call__(self, name: str) -> Any:
-        for known in (name, name[len(self.base) :] if name.startswith(self.base) else None):
-            owner, _, leaf = (known or "").rpartition(".")
-            value = getattr(self.modules.get(owner), leaf, None) if leaf else None
-            if hasattr(value, "dtype") and hasattr(value, "shape"):
-                return value
-        return None
+        module, leaf = self.place(name)
+        value = getattr(module, leaf, None) if leaf else None
+        return value if hasattr(value, "dtype") and hasattr(value, "shape") else None
+
+    def place(self, name: str) -> Tuple[Any, str]:
+        """The module that has a tensor of that name, if any has, and its attribute."""
+        owner, _, leaf = self.path(name).rpartition(".")
+        return self.modules.get(owner), leaf
 
     def path(self, name: str) -> str:
         """The path of a module or tensor in this model, which may be the inner one of another.
@@ -94,7 +96,7 @@ class BlockError(ValueError):
         self.title = title
 
 
-def _first(prefixes: List[str], sources: Mapping[str, Any], experts: int, lookup: Lookup):
+def _first(prefixes: List[str], sources: Mapping[str, Any], experts: int, lookup: Tensors):
     """The prefix with which most weights are found, and those."""
     best, found, missing = "", {}, None
     for prefix in prefixes:
