@@ -128,6 +128,22 @@ template <auto... members> Key text(std::string_view path, int64_t maxBytes) {
   return key;
 }
 
+template <auto... members> Key texts(std::string_view path) {
+  Key key = bind<members...>(path, KeyType::texts);
+  key.maxInteger = 4096;
+  return key;
+}
+
+/// A list that is left out while it is empty.
+template <auto... members> Key optionalTexts(std::string_view path) {
+  Key key = texts<members...>(path);
+  key.get = [](const Spec &spec) -> Scalar {
+    const std::vector<std::string> &list = Field<members...>::of(spec);
+    return list.empty() ? Scalar() : Scalar(list);
+  };
+  return key;
+}
+
 /// The version of the format: a key with one value and no field.
 Key version() {
   Key key{"moe_spec", KeyType::integer};
@@ -197,6 +213,15 @@ Key functionList() {
   return key;
 }
 
+/// Sources have a reader and a printer of their own.
+Key tensors() {
+  Key key{"weights.tensors", KeyType::tensors};
+  key.get = [](const Spec &spec) -> Scalar {
+    return spec.weights.tensors.empty() ? Scalar() : Scalar(true);
+  };
+  return key;
+}
+
 } // namespace
 
 // The order of each list of names is that of its enum.
@@ -204,6 +229,7 @@ static std::vector<Key> makeTable() {
   using S = Spec;
   using R = RouterSpec;
   using P = ProjectionSpec;
+  using N = InputNormSpec;
   using G = GroupsSpec;
   using E = ExpertsSpec;
   using Q = QuantizationSpec;
@@ -215,6 +241,7 @@ static std::vector<Key> makeTable() {
   using T = KeyType;
   constexpr auto router = &S::router;
   constexpr auto projection = &R::projection;
+  constexpr auto inputNorm = &R::inputNorm;
   constexpr auto groups = &R::groups;
   constexpr auto experts = &S::experts;
   constexpr auto expertQuant = &E::quantization;
@@ -238,17 +265,24 @@ static std::vector<Key> makeTable() {
     required<&S::hidden>("hidden"),
     required<router, &R::experts>("router.experts"),
     required<router, &R::topK>("router.top_k"),
-    choice<router, &R::strategy>("router.strategy", {"learned", "hash", "random", "load_based", "similarity"}),
+    choice<router, &R::strategy>("router.strategy",
+        {"learned", "hash", "random", "load_based", "similarity", "table", "sparsemixer"}),
     score(),
     choice<router, &R::scoreOn>("router.score_on", {"all", "selected"}),
     renormalize(),
     number<router, &R::renormalizeEps>("router.renormalize.eps"),
     renormalizeMode(),
+    positive<router, &R::renormalizeP>("router.renormalize.p"),
+    positive<router, inputNorm, &N::eps>("router.input_norm.eps"),
+    number<router, inputNorm, &N::factor>("router.input_norm.factor"),
+    choice<router, projection, &P::form>("router.projection.form", {"feed_forward", "recurrent"}),
     integer<router, projection, &P::layers>("router.projection.layers", 1, 2),
     size<router, projection, &P::hidden>("router.projection.hidden"),
     bind<router, projection, &P::activation>("router.projection.activation", T::activation),
     flag<router, projection, &P::bias>("router.projection.bias"),
     choice<router, projection, &P::inputPrecision>("router.projection.dtype", {"f32", "input"}),
+    positive<router, projection, &P::eps>("router.projection.eps"),
+    flag<router, projection, &P::chained>("router.projection.chained"),
     number<router, &R::scale>("router.scale"),
     flag<router, &R::expertScale>("router.expert_scale"),
     notNegative<router, &R::softcap>("router.softcap"),
@@ -258,6 +292,9 @@ static std::vector<Key> makeTable() {
     choice<router, groups, &G::reduce>("router.groups.reduce", {"max", "sum_top2"}),
     choice<router, groups, &G::fill>("router.groups.fill", {"zero", "neg_inf"}),
     positive<router, &R::temperature>("router.temperature"),
+    notNegative<router, &R::threshold>("router.threshold"),
+    integer<router, &R::vocabulary>("router.vocabulary", 0),
+    integer<router, &R::alwaysOn>("router.always_on", 0),
     choice<router, &R::balancing>("router.load_balancing",
         {"token_choice", "expert_choice", "dynamic", "round_robin", "load_aware"}),
     number<router, &R::balanceRate>("router.balance.rate"),
@@ -284,13 +321,14 @@ static std::vector<Key> makeTable() {
     size<capacity, &C::tokens>("capacity.tokens"),
     choice<capacity, &C::overflow>("capacity.overflow", {"drop", "pass_through"}),
     choice<capacity, &C::scope>("capacity.scope", {"global", "local"}),
-    choice<capacity, &C::priority>("capacity.priority", {"token_order", "probability"}),
+    choice<capacity, &C::priority>("capacity.priority", {"token_order", "probability", "choice_order"}),
     notNegative<losses, &L::loadBalance>("losses.load_balance"),
     choice<losses, &L::loadBalanceForm>("losses.load_balance_form", {"hf", "switch"}),
     notNegative<losses, &L::importance>("losses.importance"),
     notNegative<losses, &L::routerZ>("losses.router_z"),
     choice<dtype, &D::activation>("dtype.activation", types),
     choice<dtype, &D::weights>("dtype.weights", types),
+    choice<dtype, &D::router>("dtype.router", types),
     accumulate(),
     size<parallel, &X::dp>("parallel.grid.dp"),
     size<parallel, &X::ep>("parallel.grid.ep"),
@@ -308,7 +346,9 @@ static std::vector<Key> makeTable() {
     integer<averaging, &A::block>("averaging.compression.block", 1, 1 << 20), // [S16]
     functionList(),
     integer<weights, &WeightsSpec::layer>("weights.layer", 0),
-    text<weights, &WeightsSpec::prefix>("weights.prefix", 4096),
+    texts<weights, &WeightsSpec::prefix>("weights.prefix"),
+    tensors(),
+    optionalTexts<weights, &WeightsSpec::ignore>("weights.ignore"),
   };
   // clang-format on
 }

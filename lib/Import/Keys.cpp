@@ -82,6 +82,11 @@ std::string moe::expectation(const Key &key) {
     return "true, false or an object";
   case KeyType::functions:
     return "a list with any of " + quotedList(key.values);
+  case KeyType::texts:
+    return "a string of at most " + std::to_string(key.maxInteger) +
+           " bytes or a list of 1 to 64 of them";
+  case KeyType::tensors:
+    return "an object of sources by weight";
   }
   return "";
 }
@@ -115,8 +120,10 @@ void moe::resolveDefaults(Spec &spec) {
   RouterSpec &router = spec.router;
   if (router.projection.hidden == 0)
     router.projection.hidden = spec.hidden;
+  bool recurrent = router.projection.form == ProjectionForm::recurrent;
   if (router.projection.activation.text.empty())
-    router.projection.activation = namedActivation("relu", /*glu=*/false);
+    router.projection.activation =
+        namedActivation(recurrent ? "gelu" : "relu", /*glu=*/false);
   if (spec.experts.activation.text.empty())
     spec.experts.activation =
         namedActivation("silu", spec.experts.form == ExpertForm::glu);

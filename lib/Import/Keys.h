@@ -27,8 +27,8 @@ namespace moe {
 /// A field's value, whatever its type; an enum is the index of its name.
 /// Nothing: an optional field without a value.
 using Pair = std::array<int64_t, 2>;
-using Scalar =
-    std::variant<std::monostate, bool, int64_t, double, std::string, Pair>;
+using Scalar = std::variant<std::monostate, bool, int64_t, double, std::string,
+                            Pair, std::vector<std::string>>;
 
 enum class KeyType {
   integer,     // minInteger to maxInteger
@@ -41,6 +41,8 @@ enum class KeyType {
   score,       // a name or a formula of x
   renormalize, // false, true or the object of the keys below it
   functions,   // a list of `values`
+  texts,       // a text of at most maxInteger bytes, or a list of them
+  tensors,     // an object of sources by weight
 };
 
 struct Key {

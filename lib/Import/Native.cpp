@@ -9,6 +9,8 @@
 #include "Formulas.h"
 #include "Keys.h"
 #include "Reporter.h"
+#include "Sources.h"
+#include "Validate.h"
 
 #include <algorithm>
 
@@ -44,6 +46,8 @@ public:
     readFormulas();
     if (!locations.given("dtype.weights"))
       spec.dtype.weights = spec.dtype.activation;
+    if (!locations.given("dtype.router"))
+      spec.dtype.router = spec.dtype.weights;
     checkSelectionBias();
     resolveDefaults(spec);
   }
@@ -169,6 +173,15 @@ private:
       if (value.kind == Value::Kind::array && !value.elements.empty())
         return readFunctions(value, key);
       break;
+    case KeyType::texts:
+      if (std::optional<std::vector<std::string>> texts = readTexts(value, key))
+        return key.set(spec, *texts);
+      break;
+    case KeyType::tensors:
+      if (value.kind == Value::Kind::object)
+        return readWeightTensors(value, text, spec.weights.tensors, locations,
+                                 reporter);
+      break;
     }
     wrongType(value, key.path, expectation(key));
   }
@@ -187,6 +200,23 @@ private:
                                     inQuotes(value.string) + ", expected " +
                                     quotedList(key.values) +
                                     didYouMean(value.string, key.values));
+  }
+
+  static std::optional<std::vector<std::string>> readTexts(const Value &value,
+                                                           const Key &key) {
+    std::vector<std::string> texts;
+    auto add = [&](const Value &element) {
+      bool good = element.kind == Value::Kind::string &&
+                  element.string.size() <= size_t(key.maxInteger);
+      texts.push_back(element.string);
+      return good;
+    };
+    if (value.kind != Value::Kind::array)
+      return add(value) ? std::make_optional(texts) : std::nullopt;
+    size_t count = value.elements.size();
+    bool good = count >= 1 && count <= 64 &&
+                std::all_of(value.elements.begin(), value.elements.end(), add);
+    return good ? std::make_optional(texts) : std::nullopt;
   }
 
   void readFunctions(const Value &list, const Key &key) {
@@ -290,4 +320,14 @@ private:
 void moe::readNative(const Value &document, std::string_view text, Spec &spec,
                      Locations &locations, Reporter &reporter) {
   Reader(text, spec, locations, reporter).readDocument(document);
+}
+
+bool moe::readSpec(const Value &document, std::string_view text, Spec &spec,
+                   Reporter &reporter) {
+  Locations locations;
+  readNative(document, text, spec, locations, reporter);
+  // What keys say together means nothing while one of them is wrong.
+  if (!reporter.failed())
+    validate(spec, locations, reporter);
+  return !reporter.failed();
 }

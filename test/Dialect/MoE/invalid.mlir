@@ -281,7 +281,7 @@ func.func @op(%s: tensor<2x5xf32>) {
 // [O2]: two blocks.
 func.func @region(%x: tensor<?x8xf32>) {
   // expected-error @below {{expected region 'score' of one block, found 2}}
-  "moe.select"(%x) <{operandSegmentSizes = array<i32: 1, 0, 0, 0, 0>,
+  "moe.select"(%x) <{operandSegmentSizes = array<i32: 1, 0, 0, 0, 0, 0>,
       router = #moe.router<experts = 8, top_k = 1, score = function>}> ({
   ^bb0(%v: f32):
     moe.yield %v
@@ -534,8 +534,168 @@ func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 
 // -----
 
 // [O7]
-// expected-error @below {{expected default balancing, score, score_on, renormalize and null_experts with strategy = hash}}
+// expected-error @below {{expected default score, score_on and renormalize with strategy = hash}}
 func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 2, strategy = hash, renormalize = add>}
+
+// -----
+
+// [O7]
+// expected-error @below {{expected default score, score_on and renormalize with strategy = sparsemixer}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 2, strategy = sparsemixer, score = function>}
+
+// -----
+
+// [O7]
+// expected-error @below {{expected default balancing, null_experts and always_on with strategy = table}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 2, strategy = table, balancing = dynamic>}
+
+// -----
+
+// [O7]
+// expected-error @below {{expected default balancing, null_experts and always_on with strategy = random}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 2, strategy = random, null_experts = 1>}
+
+// -----
+
+// [O7]
+// expected-error @below {{expected default balancing, null_experts and always_on with strategy = sparsemixer}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 2, strategy = sparsemixer, always_on = 1>}
+
+// -----
+
+// [O23]
+// expected-error @below {{expected top_k = 2 with strategy = sparsemixer, found 3}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 3, strategy = sparsemixer>}
+
+// -----
+
+// [O24]
+// expected-error @below {{expected balancing = token_choice and no null_experts with always_on}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 2, always_on = 1, balancing = dynamic>}
+
+// -----
+
+// [O24]
+// expected-error @below {{expected balancing = token_choice and no null_experts with always_on}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 2, always_on = 1, null_experts = 1>}
+
+// -----
+
+// [O3]
+// expected-error @below {{expected 'always_on' from 0 to 3, found 4}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 1, always_on = 4>}
+
+// -----
+
+// [O3]
+// expected-error @below {{expected 'top_k' from 1 to 2, found 3}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 3, always_on = 2>}
+
+// -----
+
+// [O4]
+// expected-error @below {{expected 'p' to be a finite number above 0, found 0}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 2, p = 0.0>}
+
+// -----
+
+// [O4]
+// expected-error @below {{expected 'threshold' to be a finite number from 0, found -1}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 2, threshold = -1.0>}
+
+// -----
+
+// [O5]
+// expected-error @below {{expected a number of groups that divides 3, found 2}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 2, always_on = 1, groups = <count = 2, keep = 2, reduce = max>>}
+
+// -----
+
+// [O13]
+func.func @op(%l: tensor<?x4xf32>, %i: tensor<?xi64>) {
+  // expected-error @below {{expected 'table' with strategy = table and balancing = token_choice}}
+  %0:2 = moe.select %l ids %i <experts = 4, top_k = 2, strategy = table>
+      : (tensor<?x4xf32>, tensor<?xi64>) -> (tensor<?x2xi32>, tensor<?x2xf32>)
+  return
+}
+
+// -----
+
+// [O13]
+func.func @op(%l: tensor<?x4xf32>, %t: tensor<9x2xi32>) {
+  // expected-error @below {{expected no 'table' with strategy = learned and balancing = token_choice}}
+  %0:2 = moe.select %l table %t <experts = 4, top_k = 2>
+      : (tensor<?x4xf32>, tensor<9x2xi32>) -> (tensor<?x2xi32>, tensor<?x2xf32>)
+  return
+}
+
+// -----
+
+// [O1]
+func.func @op(%l: tensor<?x4xf32>, %i: tensor<?xi64>, %t: tensor<9x3xi32>) {
+  // expected-error @below {{expected 'table' of shape [V, K] with K = 2, found 'tensor<9x3xi32>'}}
+  %0:2 = moe.select %l ids %i table %t <experts = 4, top_k = 2, strategy = table>
+      : (tensor<?x4xf32>, tensor<?xi64>, tensor<9x3xi32>) -> (tensor<?x2xi32>, tensor<?x2xf32>)
+  return
+}
+
+// -----
+
+// [O1]
+func.func @op(%l: tensor<?x4xf32>, %b: tensor<4xf32>) {
+  // expected-error @below {{expected 'bias' of shape [N-S] with N-S = 3, found 'tensor<4xf32>'}}
+  %0:2 = moe.select %l bias %b <experts = 4, top_k = 2, always_on = 1>
+      : (tensor<?x4xf32>, tensor<4xf32>) -> (tensor<?x3xi32>, tensor<?x3xf32>)
+  return
+}
+
+// -----
+
+// [O1]
+func.func @op(%x: tensor<?x4xf32>, %s: tensor<5xf32>) {
+  // expected-note @above {{'x' has H = 4}}
+  // expected-error @below {{expected 'scale' of shape [H] with H = 4, found 'tensor<5xf32>'}}
+  %0 = moe.add_scaled %x, %x, %s
+      : (tensor<?x4xf32>, tensor<?x4xf32>, tensor<5xf32>) -> tensor<?x4xf32>
+  return
+}
+
+// -----
+
+// [O25]
+func.func @op(%l: tensor<?x4xf32>, %i: tensor<?x0xi32>) {
+  // expected-error @below {{expected 'indices' of at least 1 column, found 0}}
+  %0 = moe.check_finite %l indices %i : (tensor<?x4xf32>, tensor<?x0xi32>) -> tensor<i32>
+  return
+}
+
+// -----
+
+// [O41]
+func.func @op(%x: tensor<?x8xf32>, %s: tensor<8xf32>) {
+  // expected-error @below {{expected 'eps' to be a finite number above 0, found 0}}
+  %0 = moe.rms_norm %x scale %s {eps = 0.0 : f64} : (tensor<?x8xf32>, tensor<8xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// [O4]
+func.func @op(%x: tensor<?x8xf32>, %s: tensor<8xf32>) {
+  // expected-error @below {{expected 'factor' to be a finite number, found +Inf}}
+  %0 = moe.rms_norm %x scale %s {eps = 1.0 : f64, factor = 0x7FF0000000000000 : f64} : (tensor<?x8xf32>, tensor<8xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// [O1]
+func.func @op(%x: tensor<?x8xf32>, %s: tensor<4xf32>) {
+  // expected-note @above {{'x' has M = 8}}
+  // expected-error @below {{expected 'scale' of shape [M] with M = 8, found 'tensor<4xf32>'}}
+  %0 = moe.rms_norm %x scale %s {eps = 1.0 : f64} : (tensor<?x8xf32>, tensor<4xf32>) -> tensor<?x8xf32>
+  return
+}
 
 // -----
 
@@ -969,5 +1129,139 @@ func.func @op(%a: tensor<4xi64>, %b: tensor<4xi32>) {
 func.func @op(%s: tensor<0x4xf32>) {
   // expected-error @below {{expected at least 1 set, found 'tensor<0x4xf32>'}}
   %0:2 = moe.average %s : (tensor<0x4xf32>) -> (tensor<4xf32>, tensor<i32>)
+  return
+}
+
+// -----
+
+// [O61]
+// expected-error @below {{expected a kind other than none}}
+func.func private @op() attributes {f = #moe.format<kind = none>}
+
+// -----
+
+// [O61]
+// expected-error @below {{expected outputs = 1 and inputs = 32 with mxfp4, found 1 and 0}}
+func.func private @op() attributes {f = #moe.format<kind = mxfp4>}
+
+// -----
+
+// [O61]
+// expected-error @below {{expected outputs = 1 and inputs = 16 with nvfp4, found 2 and 16}}
+func.func private @op() attributes {f = #moe.format<kind = nvfp4, outputs = 2, inputs = 16>}
+
+// -----
+
+// [O61]
+// expected-error @below {{expected an even number of 'inputs' with int4, found 7}}
+func.func private @op() attributes {f = #moe.format<kind = int4, inputs = 7>}
+
+// -----
+
+// [O61]
+// expected-error @below {{expected 'outputs' from 0 to 2147483647, found -1}}
+func.func private @op() attributes {f = #moe.format<kind = int8, outputs = -1>}
+
+// -----
+
+// [O61]
+// expected-error @below {{expected 'inputs' from 0 to 2147483647, found -1}}
+func.func private @op() attributes {f = #moe.format<kind = int8, inputs = -1>}
+
+// -----
+
+// [O62]
+func.func @op(%d: tensor<4x8xi8>, %s: tensor<4x1xi8>) {
+  // expected-error @below {{expected scales of f32 with kind = int8, found 'i8'}}
+  %0 = moe.decode %d, %s <kind = int8> : (tensor<4x8xi8>, tensor<4x1xi8>) -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+// [O62]
+func.func @op(%d: tensor<4x16xi8>, %s: tensor<4x1xf32>) {
+  // expected-error @below {{expected scales of i8 with kind = mxfp4, found 'f32'}}
+  %0 = moe.decode %d, %s <kind = mxfp4, inputs = 32>
+      : (tensor<4x16xi8>, tensor<4x1xf32>) -> tensor<4x32xf32>
+  return
+}
+
+// -----
+
+// [O62]
+func.func @op(%d: tensor<4x8xi8>, %s: tensor<4x1xf32>, %z: tensor<4x1xi8>) {
+  // expected-error @below {{expected no 'zeros' with kind = int8}}
+  %0 = moe.decode %d, %s zeros %z <kind = int8>
+      : (tensor<4x8xi8>, tensor<4x1xf32>, tensor<4x1xi8>) -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+// [O62]
+func.func @op(%d: tensor<4x8xi8>, %s: tensor<4x1xi8>) {
+  // expected-error @below {{expected 'global' with kind = nvfp4}}
+  %0 = moe.decode %d, %s <kind = nvfp4, inputs = 16>
+      : (tensor<4x8xi8>, tensor<4x1xi8>) -> tensor<4x16xf32>
+  return
+}
+
+// -----
+
+// [O62]
+func.func @op(%d: tensor<4x8xi8>, %s: tensor<4x1xf32>, %g: tensor<f32>) {
+  // expected-error @below {{expected no 'global' with kind = int8}}
+  %0 = moe.decode %d, %s global %g <kind = int8>
+      : (tensor<4x8xi8>, tensor<4x1xf32>, tensor<f32>) -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+// [O63]
+func.func @op(%d: tensor<4x4xi8>, %s: tensor<4x1xf32>) {
+  // expected-error @below {{expected a multiple of 2 inputs with kind = int4, found 7}}
+  %0 = moe.decode %d, %s <kind = int4> : (tensor<4x4xi8>, tensor<4x1xf32>) -> tensor<4x7xf32>
+  return
+}
+
+// -----
+
+// [O63]
+func.func @op(%d: tensor<4x24xi8>, %s: tensor<4x2xi8>) {
+  // expected-error @below {{expected a multiple of 32 inputs with kind = mxfp4, found 48}}
+  %0 = moe.decode %d, %s <kind = mxfp4, inputs = 32>
+      : (tensor<4x24xi8>, tensor<4x2xi8>) -> tensor<4x48xf32>
+  return
+}
+
+// -----
+
+// [O1]: two values share a byte.
+// expected-note @below {{'values' has E = 2}}
+func.func @op(%d: tensor<2x4x8xi8>, %s: tensor<2x4x1xf32>) {
+  // expected-error @below {{expected 'data' of shape [E, O, M/2] with M/2 = 4}}
+  %0 = moe.decode %d, %s <kind = int4>
+      : (tensor<2x4x8xi8>, tensor<2x4x1xf32>) -> tensor<2x4x8xf32>
+  return
+}
+
+// -----
+
+// [O1]: the last blocks may be shorter.
+func.func @op(%d: tensor<5x7xi8>, %s: tensor<2x2xf32>) {
+  // expected-error @below {{expected 'scales' of shape [O/o, M/i], found 'tensor<2x2xf32>'}}
+  %0 = moe.decode %d, %s <kind = int8, outputs = 2, inputs = 4>
+      : (tensor<5x7xi8>, tensor<2x2xf32>) -> tensor<5x7xf32>
+  return
+}
+
+// -----
+
+// [O1]
+func.func @op(%d: tensor<5x7xi8>, %s: tensor<5x1xf32>) {
+  // expected-error @below {{expected 'values' of shape [O, M], found 'tensor<35xf32>'}}
+  %0 = moe.decode %d, %s <kind = int8> : (tensor<5x7xi8>, tensor<5x1xf32>) -> tensor<35xf32>
   return
 }

@@ -33,10 +33,10 @@ static const BadInput inputs[] = {
        "found no key 'router.top_k', expected an integer from 1 to "
        "2147483647"}}},
     {"HuggingFace",
-     R"({"model_type": "mixtral", "hidden_size": 64})",
-     {{Kind::error, 1, 2,
-       "found a Hugging Face configuration, expected a spec in the native "
-       "form"}}},
+     R"({"model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 2, "intermediate_size": 96})",
+     {{Kind::error, 1, 1,
+       "found no key 'hidden_size', which a configuration of family 'mixtral' "
+       "needs"}}},
     {"UnknownKey",
      rest(R"("hiden": 32)"),
      {{Kind::error, 4, 2, "unknown key 'hiden'; did you mean 'hidden'?"}}},

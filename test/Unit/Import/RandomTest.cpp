@@ -73,6 +73,12 @@ TEST(Random, AcceptedSpecsAreWhatTheyPrint) {
     }
     if (path == "functions")
       accepted = {{"forward"}, {"average", "forward"}, {"forward", "step"}};
+    if (path == "weights.tensors")
+      accepted = {{{"experts.up.weight", "up.{e}"}},
+                  {{"experts.up.weight", {{{"name", "gu"}, {"part", {1, 2}}}}},
+                   {"router.weight", {{"a", {"b", "c"}}}}}};
+    if (path == "weights.prefix" || path == "weights.ignore")
+      accepted.push_back({"a.{l}.", "\u00e9"});
     if (path != "hidden" && !accepted.empty())
       values.push_back({path, accepted});
   }
