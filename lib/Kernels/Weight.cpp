@@ -6,9 +6,9 @@
 //===----------------------------------------------------------------------===//
 //
 // Section 5.1 of docs/Spec.md. One code is looked up in a table. A vector of
-// small floats becomes one of f16 by shifts: sign, exponent and mantissa of
-// either fall into their places, subnormals too, and what is left to do is to
-// multiply by a power of two, because the exponents have another bias.
+// small floats becomes one of f16 by a shift: exponent and mantissa fall into
+// their places, subnormals too, and what is left to do is to multiply by a
+// power of two, because the exponents have another bias.
 //
 //===----------------------------------------------------------------------===//
 
@@ -80,17 +80,19 @@ static Val e8m0At(Lowering &l, Val code) {
   return lookUp(l, "e8m0", 256, value, code);
 }
 
-/// A vector of codes in i8 as f16, by shifts, and from there as floats: values
-/// over the unit.
+/// A vector of i8 with codes in their upper bits as f16, by shifts, and from
+/// there as floats: values over the unit.
 static Val widen(Emitter &e, const SmallFloat &small, Val codes) {
-  Val bits = e.extend(codes, e.getI16Type());
-  Val magnitude = bits & double(small.magnitudes() - 1);
-  Val sign = bits & double(small.magnitudes());
-  Val half = (magnitude << double(10 - small.mantissa)) |
-             (sign << double(16 - small.bits()));
-  if (small.hasNaN)
+  // Copies of the sign fill the bits above the code: one of them ends up where
+  // f16 has its sign, and the mask takes the others away.
+  unsigned shift = 10 - small.mantissa;
+  Val wide = e.cast(codes, e.getI16Type()) << double(shift + small.bits() - 8);
+  Val half = wide & double(int16_t(0x8000 | (small.magnitudes() - 1) << shift));
+  if (small.hasNaN) {
+    Val magnitude = codes & double(small.magnitudes() - 1);
     half = e.select(magnitude == double(small.magnitudes() - 1),
                     half.like(0x7E00), half);
+  }
   return e.cast(e.bitcast(half, e.getF16Type()), e.real);
 }
 
@@ -120,17 +122,17 @@ Val Weight::code(ArrayRef<Val> at) const {
   return (byteAt(e, data, pair) >> (at.back() % 2 * 4)) & 15;
 }
 
-/// The same as `code` in a vector of i8.
+/// A vector of i8 with codes in the upper bits, and something below them.
 Val Weight::codes(ArrayRef<Val> at, int64_t lanes, int64_t valid) const {
   Emitter &e = l.e;
   if (format.getValuesPerByte() == 1)
     return e.loadVector(data, at, lanes, valid);
   if (lanes == 1)
-    return e.broadcast(e.cast(code(at), e.getI8Type()), 1);
+    return e.broadcast(e.cast(code(at) << 4, e.getI8Type()), 1);
   SmallVector<Val, 3> pair(at);
   pair.back() = at.back() / 2;
   Val bytes = e.loadVector(data, pair, lanes / 2, valid / 2);
-  return e.interleave(bytes & 15, bytes >> 4);
+  return e.interleave(bytes << 4, bytes);
 }
 
 SmallVector<Val, 3> Weight::blockOf(ArrayRef<Val> at) const {
@@ -209,7 +211,7 @@ Val Weight::loadVector(ArrayRef<Val> at, int64_t lanes, int64_t valid,
   case WeightFormatKind::int8:
     return e.cast(found, e.real);
   case WeightFormatKind::int4:
-    return e.cast(e.extend(found, e.getI32Type()), e.real) - common.zero;
+    return e.cast(e.extend(found >> 4, e.getI32Type()), e.real) - common.zero;
   default:
     return widen(e, e2m1, found);
   }
