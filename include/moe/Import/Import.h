@@ -78,6 +78,13 @@ std::vector<Family> families();
 /// The native form of a spec with every default written out.
 std::string printSpec(const Spec &spec);
 
+/// Alternatives of a weight as JSON, as `weights.tensors` has them.
+std::string printSources(const std::vector<SourceList> &alternatives);
+
+/// Takes out of `weights.tensors` the weights that other layers of a family
+/// have and this one has not.
+void dropTensorsOfOtherLayers(Spec &spec);
+
 /// What [S17] expects in place of `name`; nothing if a package can have it.
 std::string_view packageNameProblem(std::string_view name);
 
