@@ -119,6 +119,8 @@ Filler::compute(const Hole::Alternative &alternative) {
         }
         result.name = alternative.text;
       }
+      if (factor.power != 1.0)
+        number = std::pow(number, factor.power);
       product = factor.divides ? product / number : product * number;
     }
     sum += product;
