@@ -45,6 +45,7 @@ private:
 
   Type type(DType dtype);
   Value weight(StringRef name, ArrayRef<int64_t> shape);
+  Value routerWeight(StringRef name, ArrayRef<int64_t> shape);
   Value parameter(StringRef name, ArrayRef<int64_t> shape);
   Value project(Value input, StringRef weightName, int64_t width);
   RouterAttr routerAttr();
@@ -76,6 +77,11 @@ Type Forward::type(DType dtype) {
 /// A projection matrix, in the type that the spec gives to weights.
 Value Forward::weight(StringRef name, ArrayRef<int64_t> shape) {
   return b.argument(name, "weight", b.tensor(shape, type(spec.dtype.weights)));
+}
+
+/// A matrix of the router, which has a type of its own.
+Value Forward::routerWeight(StringRef name, ArrayRef<int64_t> shape) {
+  return b.argument(name, "weight", b.tensor(shape, type(spec.dtype.router)));
 }
 
 /// A bias or scale, always f32.
@@ -116,7 +122,7 @@ RouterAttr Forward::routerAttr() {
 Value Forward::routerLayer(Value input, StringRef name, int64_t width,
                            bool bias, bool last) {
   int64_t columns = cast<RankedTensorType>(input.getType()).getDimSize(1);
-  Value w = weight((name + ".weight").str(), {width, columns});
+  Value w = routerWeight((name + ".weight").str(), {width, columns});
   Value added = bias ? parameter((name + ".bias").str(), {width}) : Value();
   TypeAttr round;
   if (last && router.projection.inputPrecision)

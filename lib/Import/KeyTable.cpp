@@ -81,6 +81,12 @@ template <auto... members> Key size(std::string_view path) {
   return integer<members...>(path, 1);
 }
 
+template <auto... members> Key pair(std::string_view path) {
+  Key key = integer<members...>(path, 0);
+  key.type = KeyType::pair;
+  return key;
+}
+
 template <auto... members> Key required(std::string_view path) {
   Key key = size<members...>(path);
   key.required = true;
@@ -119,6 +125,22 @@ Key choice(std::string_view path, std::vector<std::string_view> values) {
 template <auto... members> Key text(std::string_view path, int64_t maxBytes) {
   Key key = bind<members...>(path, KeyType::text);
   key.maxInteger = maxBytes;
+  return key;
+}
+
+template <auto... members> Key texts(std::string_view path) {
+  Key key = bind<members...>(path, KeyType::texts);
+  key.maxInteger = 4096;
+  return key;
+}
+
+/// A list that is left out while it is empty.
+template <auto... members> Key optionalTexts(std::string_view path) {
+  Key key = texts<members...>(path);
+  key.get = [](const Spec &spec) -> Scalar {
+    const std::vector<std::string> &list = Field<members...>::of(spec);
+    return list.empty() ? Scalar() : Scalar(list);
+  };
   return key;
 }
 
@@ -191,6 +213,15 @@ Key functionList() {
   return key;
 }
 
+/// Sources have a reader and a printer of their own.
+Key tensors() {
+  Key key{"weights.tensors", KeyType::tensors};
+  key.get = [](const Spec &spec) -> Scalar {
+    return spec.weights.tensors.empty() ? Scalar() : Scalar(true);
+  };
+  return key;
+}
+
 } // namespace
 
 // The order of each list of names is that of its enum.
@@ -201,6 +232,7 @@ static std::vector<Key> makeTable() {
   using N = InputNormSpec;
   using G = GroupsSpec;
   using E = ExpertsSpec;
+  using Q = QuantizationSpec;
   using C = CapacitySpec;
   using L = LossesSpec;
   using D = DTypeSpec;
@@ -212,7 +244,9 @@ static std::vector<Key> makeTable() {
   constexpr auto inputNorm = &R::inputNorm;
   constexpr auto groups = &R::groups;
   constexpr auto experts = &S::experts;
+  constexpr auto expertQuant = &E::quantization;
   constexpr auto shared = &S::shared;
+  constexpr auto sharedQuant = &SharedSpec::quantization;
   constexpr auto capacity = &S::capacity;
   constexpr auto losses = &S::losses;
   constexpr auto dtype = &S::dtype;
@@ -221,6 +255,8 @@ static std::vector<Key> makeTable() {
   constexpr auto weights = &S::weights;
   constexpr int64_t maxInt64 = std::numeric_limits<int64_t>::max();
   const std::vector<std::string_view> types = {"f32", "bf16", "f16"};
+  const std::vector<std::string_view> weightKinds = {
+      "none", "fp8_e4m3", "int8", "int4", "mxfp4", "nvfp4"};
 
   // clang-format off
   return {
@@ -273,8 +309,14 @@ static std::vector<Key> makeTable() {
     bind<experts, &E::activation>("experts.activation", T::activation),
     flag<experts, &E::bias>("experts.bias"),
     integer<experts, &E::latent>("experts.latent", 0),
+    choice<experts, expertQuant, &Q::kind>("experts.quantization.kind", weightKinds),
+    pair<experts, expertQuant, &Q::block>("experts.quantization.block"),
+    flag<experts, expertQuant, &Q::zeroPoints>("experts.quantization.zero_points"),
     integer<shared, &SharedSpec::intermediate>("shared.intermediate", 0),
     choice<shared, &SharedSpec::gate>("shared.gate", {"none", "sigmoid", "softmax2"}),
+    choice<shared, sharedQuant, &Q::kind>("shared.quantization.kind", weightKinds),
+    pair<shared, sharedQuant, &Q::block>("shared.quantization.block"),
+    flag<shared, sharedQuant, &Q::zeroPoints>("shared.quantization.zero_points"),
     positive<capacity, &C::factor>("capacity.factor"),
     size<capacity, &C::tokens>("capacity.tokens"),
     choice<capacity, &C::overflow>("capacity.overflow", {"drop", "pass_through"}),
@@ -286,6 +328,7 @@ static std::vector<Key> makeTable() {
     notNegative<losses, &L::routerZ>("losses.router_z"),
     choice<dtype, &D::activation>("dtype.activation", types),
     choice<dtype, &D::weights>("dtype.weights", types),
+    choice<dtype, &D::router>("dtype.router", types),
     accumulate(),
     size<parallel, &X::dp>("parallel.grid.dp"),
     size<parallel, &X::ep>("parallel.grid.ep"),
@@ -303,7 +346,9 @@ static std::vector<Key> makeTable() {
     integer<averaging, &A::block>("averaging.compression.block", 1, 1 << 20), // [S16]
     functionList(),
     integer<weights, &WeightsSpec::layer>("weights.layer", 0),
-    text<weights, &WeightsSpec::prefix>("weights.prefix", 4096),
+    texts<weights, &WeightsSpec::prefix>("weights.prefix"),
+    tensors(),
+    optionalTexts<weights, &WeightsSpec::ignore>("weights.ignore"),
   };
   // clang-format on
 }

@@ -9,9 +9,11 @@
 #include "Keys.h"
 #include "Native.h"
 #include "Reporter.h"
+#include "Sources.h"
 
 #include "moe/Import/Import.h"
 
+#include <algorithm>
 #include <initializer_list>
 
 using namespace moe;
@@ -40,8 +42,15 @@ public:
     checkBalancing();
     checkWeighting();
     checkParallel();
+    checkQuantization(spec.experts.quantization, "experts.quantization",
+                      {spec.experts.latent ? "experts.latent" : "hidden",
+                       "experts.intermediate"});
+    if (spec.shared.intermediate != 0)
+      checkQuantization(spec.shared.quantization, "shared.quantization",
+                        {"hidden", "shared.intermediate"});
     checkRest();
     validateSizes(spec, locations, reporter);
+    validateWeightTensors(spec, locations, reporter);
   }
 
 private:
@@ -61,6 +70,8 @@ private:
         return inQuotes(key.values[*flag]);
       return *flag ? "true" : "false";
     }
+    if (auto *pair = std::get_if<Pair>(&scalar))
+      return pairText(*pair);
     if (auto *text = std::get_if<std::string>(&scalar))
       return inQuotes(*text);
     return "none";
@@ -325,7 +336,33 @@ private:
             {"experts.intermediate"});
   }
 
+  /// `widths` are what the matrices' inputs may be.
+  void checkQuantization(const QuantizationSpec &quantization,
+                         const std::string &path,
+                         std::initializer_list<Path> widths) {
+    const std::string kind = path + ".kind", block = path + ".block";
+    // [S51]
+    Pair only = defaultBlock(quantization.kind);
+    if (only[1] != 0 && *quantization.block != only)
+      valueNeeds(kind, block, pairText(only));
+    bool isInt4 = quantization.kind == WeightKind::int4;
+    if (isInt4 && (*quantization.block)[1] % 2 != 0)
+      valueNeeds(kind, block, "even along the inputs");
+    // [S52]
+    if (quantization.zeroPoints && !isInt4)
+      needs(path + ".zero_points", kind, "'int4'");
+    // [S53]
+    int64_t unit = isInt4 ? 2 : std::max<int64_t>(only[1], 1);
+    for (Path width : widths)
+      if (std::get<int64_t>(findKey(width)->get(spec)) % unit != 0)
+        valueNeeds(kind, width, "a multiple of " + std::to_string(unit));
+  }
+
   void checkRest() {
+    // [S54]
+    if (spec.shared.quantization.kind != WeightKind::none &&
+        spec.shared.intermediate == 0)
+      valueNeeds("shared.quantization.kind", "shared.intermediate", "above 0");
     // [S13]
     if (spec.shared.gate != SharedGate::none && spec.shared.intermediate == 0)
       valueNeeds("shared.gate", "shared.intermediate", "above 0");

@@ -277,6 +277,8 @@ def _dtypes(dice, spec):
         spec["dtype"] = {"activation": dice.pick("bf16", "bf16", "f16", "f32")}
         if dice.chance(0.3):
             spec["dtype"]["weights"] = dice.pick("bf16", "f16", "f32")
+        if dice.chance(0.2):
+            spec["dtype"]["router"] = dice.pick("bf16", "f16", "f32")
 
 
 def main():

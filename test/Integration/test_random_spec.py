@@ -121,6 +121,7 @@ class RandomSpec(unittest.TestCase):
             "capacity.overflow": "pass_through",
             "capacity.priority": "probability choice_order",
             "dtype.activation": "bf16 f16 f32",
+            "dtype.router": "bf16 f16 f32",
             "losses.load_balance_form": "switch",
         }.items():
             for value in values.split():

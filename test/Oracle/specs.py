@@ -82,7 +82,9 @@ def resolve(spec):
         renormalize = {}
     if isinstance(renormalize, dict):
         router["renormalize"] = {"eps": 0.0, "mode": "add", "p": 1.0, **renormalize}
-    full["dtype"].setdefault("weights", full["dtype"]["activation"])
+    dtype = full["dtype"]
+    dtype.setdefault("weights", dtype["activation"])
+    dtype.setdefault("router", dtype["weights"])
     full["parallel"].setdefault(
         "experts_per_device", router["experts"] // full["parallel"]["grid"]["ep"]
     )
@@ -137,14 +139,15 @@ def weight_table(spec):
     two = recurrent or router["projection"]["layers"] == 2
     glu, choices = experts["form"] == "glu", n - router["always_on"]
     bias, matrix = router["projection"]["bias"], spec["dtype"]["weights"]
+    router_matrix = spec["dtype"]["router"]
     rows = [
-        ("router.weight", (n, h if two else d), matrix, has_logits(spec)),
+        ("router.weight", (n, h if two else d), router_matrix, has_logits(spec)),
         ("router.bias", (n,), "f32", bias),
-        ("router.hidden.weight", (h, h if recurrent else d), matrix, two),
+        ("router.hidden.weight", (h, h if recurrent else d), router_matrix, two),
         ("router.hidden.bias", (h,), "f32", recurrent or (two and bias)),
-        ("router.hidden2.weight", (h, h), matrix, recurrent),
+        ("router.hidden2.weight", (h, h), router_matrix, recurrent),
         ("router.hidden2.bias", (h,), "f32", recurrent),
-        ("router.state.down.weight", (h, d), matrix, recurrent),
+        ("router.state.down.weight", (h, d), router_matrix, recurrent),
         ("router.state.down.bias", (h,), "f32", recurrent),
         ("router.state.scale", (h,), "f32", router["projection"]["chained"]),
         ("router.norm.weight", (h,), "f32", recurrent),

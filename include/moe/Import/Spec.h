@@ -15,7 +15,9 @@
 #define MOE_IMPORT_SPEC_H
 
 #include "moe/Import/Expression.h"
+#include "moe/Import/WeightSources.h"
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -59,6 +61,7 @@ enum class ProjectionForm { feed_forward, recurrent };
 enum class ExpertsOn { ep, tp };
 enum class Exchange { all_to_all, point_to_point, hierarchical, ring };
 enum class Compression { none, blockwise_int8, fp8_e4m3, fp8_e5m2, mxfp4 };
+enum class WeightKind { none, fp8_e4m3, int8, int4, mxfp4, nvfp4 };
 enum class LoadBalanceForm { hf, switch_transformer };
 
 struct GroupsSpec {
@@ -122,17 +125,28 @@ struct RouterSpec {
   }
 };
 
+/// How the projection matrices of an FFN are stored.
+struct QuantizationSpec {
+  WeightKind kind = WeightKind::none;
+  /// Outputs and inputs that share a scale, 0: all of them. Left out: [1, 0],
+  /// or what the kind says.
+  std::optional<std::array<int64_t, 2>> block;
+  bool zeroPoints = false;
+};
+
 struct ExpertsSpec {
   int64_t intermediate = 0;
   ExpertForm form = ExpertForm::glu;
   Expression activation; // of `g` and, for glu, `u`
   bool bias = false;
   int64_t latent = 0; // 0: none
+  QuantizationSpec quantization;
 };
 
 struct SharedSpec {
   int64_t intermediate = 0; // 0: none
   SharedGate gate = SharedGate::none;
+  QuantizationSpec quantization;
 };
 
 struct CapacitySpec {
@@ -155,6 +169,7 @@ struct LossesSpec {
 struct DTypeSpec {
   DType activation = DType::f32;
   DType weights = DType::f32;
+  DType router = DType::f32; // of the router's matrices
 };
 
 struct ParallelSpec {
@@ -185,7 +200,12 @@ enum class Function {
 
 struct WeightsSpec {
   int64_t layer = 0;
-  std::string prefix; // `{l}` stands for the layer
+  /// Before each name in a file: alternatives. `{l}` stands for the layer.
+  std::vector<std::string> prefix = {""};
+  /// Weights that are not named here have their own names.
+  std::vector<WeightSources> tensors;
+  /// Patterns of names after the prefix that no weight needs to be made of.
+  std::vector<std::string> ignore;
 };
 
 struct Spec {
