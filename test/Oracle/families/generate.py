@@ -1,9 +1,10 @@
-"""Writes the golden files of families that transformers has code for.
+"""Writes the golden files.
 
     python3 generate.py [NAME...] [--out DIR]
 """
 
 import argparse
+import functools
 import re
 import tempfile
 from pathlib import Path
@@ -14,6 +15,7 @@ import transformers
 import build
 import golden
 import record
+import remote
 import sigmoid
 import softmax
 import special
@@ -22,15 +24,10 @@ FAMILIES = {f.name: f for m in (softmax, sigmoid, special) for f in m.FAMILIES}
 
 
 def inputs(family, hidden, seed):
-    """name -> (x, extra): one token; seven with equal ones; many that crowd on few experts."""
+    """name -> (x, extra)."""
     rng = np.random.default_rng([seed, 1])
-    one, seven = rng.normal(0, 1, (1, hidden)), rng.normal(0, 1, (7, hidden))
-    seven[5], seven[6] = seven[2], 0
-    crowd = rng.normal(0, 1, (1, hidden)) + rng.normal(0, 0.1, (33, hidden))
-    crowd[24:] = rng.normal(0, 1, (9, hidden))
-    crowd[30:] = crowd[3:6]
-    for name, x in ("one", one), ("seven", seven), ("crowd", crowd):
-        yield name, (golden.round_bf16(x), family.extra(family, len(x), rng))
+    for name, x in remote.inputs(hidden, rng):
+        yield name, (x, family.extra(family, len(x), rng))
 
 
 def generate(family, seed=0):
@@ -91,13 +88,21 @@ def moe_layers(family, modules):
     return found
 
 
+def makers():
+    """name -> what gives its golden from a seed."""
+    made = {name: functools.partial(generate, family) for name, family in FAMILIES.items()}
+    return made | {m.name: functools.partial(remote.generate, m) for m in remote.MODELS}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", help="families; default: all")
     parser.add_argument("--out", type=Path, default=golden.GOLDEN)
     arguments = parser.parse_args()
-    for name in arguments.names or FAMILIES:
-        made = generate(FAMILIES[name])
+    for name, make in makers().items():
+        if arguments.names and name not in arguments.names:
+            continue
+        made = make(0)
         golden.save(made, arguments.out / name)
         size = sum(p.stat().st_size for p in (arguments.out / name).iterdir())
         print(f"{name}: layer {made.layer} of {made.moe_layers}, {made.ties} ties, {size} bytes")

@@ -29,6 +29,7 @@ STORED = {
     "y": "F32",
     "own_y": "BF16",
     "own_indices": "I32",
+    "own_weights": "F32",
     "token_ids": "I64",
     "router_state": "BF16",
     "router_state_next": "F32",
@@ -40,7 +41,8 @@ class Case:
     """Inputs and what they give, in float64 except indices.
 
     `indices` and `weights` [T, K] are those of the f64 run, -1 where a slot has no expert.
-    `own_*` are the results of the module in its own type, where there is a module.
+    `own_*` are the results of the module in bf16, where there is a module. Both follow the tie
+    rule, of equal scores the lower index, which torch leaves open.
     """
 
     x: np.ndarray
@@ -49,6 +51,7 @@ class Case:
     y: np.ndarray
     own_y: np.ndarray | None = None
     own_indices: np.ndarray | None = None
+    own_weights: np.ndarray | None = None
     token_ids: np.ndarray | None = None
     router_state: np.ndarray | None = None
     router_state_next: np.ndarray | None = None

@@ -84,3 +84,12 @@ def zaya(block, x, router_state=None):
     outcome.indices = torch.where(skipped, block.experts.num_experts, outcome.indices)
     outcome.router_state_next = following[0]
     return outcome
+
+
+def nllb(block, x):
+    """As of 4.x: in 5.23 the experts take the first choice's mask, of 0 and 1, for indices."""
+    _, gates, _ = block.router(x)
+    experts, keep = block.experts, 1 - block.experts.moe_token_dropout
+    parts = [gates[:, e, None] * experts[f"expert_{e}"](x) * keep for e in range(gates.shape[1])]
+    weights, indices = torch.topk(gates, 2)
+    return Outcome(sum(parts), indices, weights)
