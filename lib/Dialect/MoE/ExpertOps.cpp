@@ -223,6 +223,22 @@ LogicalResult CombineOp::canonicalize(CombineOp op, PatternRewriter &rewriter) {
 }
 
 //===----------------------------------------------------------------------===//
+// RMSNorm
+//===----------------------------------------------------------------------===//
+
+LogicalResult RMSNormOp::verify() {
+  // [O4], [O41]
+  auto error = [&] { return emitOpError(); };
+  if (failed(verifyNumber(error, "eps", getEps(), Sign::Positive)) ||
+      failed(verifyNumber(error, "factor", getFactor())))
+    return failure();
+  Dims dims(*this);
+  return success(succeeded(dims.check("x", getX(), {"T", "M"})) &&
+                 succeeded(dims.check("scale", getScale(), {"M"})) &&
+                 succeeded(dims.check("y", getY(), {"T", "M"})));
+}
+
+//===----------------------------------------------------------------------===//
 // Mix
 //===----------------------------------------------------------------------===//
 

@@ -67,7 +67,10 @@ TEST(Import, DefaultsThatFollowOtherKeys) {
   Spec spec = read(rest("\"dtype\": {\"activation\": \"bf16\"}, "
                         "\"parallel\": {\"grid\": {\"ep\": 4}}"));
   EXPECT_EQ(spec.dtype.weights, DType::bf16);
+  EXPECT_EQ(spec.dtype.router, DType::bf16);
   EXPECT_EQ(spec.parallel.expertsPerDevice, 2);
+  spec = read(rest(R"("dtype": {"weights": "f16"})"));
+  EXPECT_EQ(spec.dtype.router, DType::f16);
   spec = read(rest("\"parallel\": {\"grid\": {\"ep\": 3, \"tp\": 8}, "
                    "\"experts_on\": \"tp\"}"));
   EXPECT_EQ(spec.parallel.expertsPerDevice, 1);
@@ -104,7 +107,8 @@ TEST(Import, EveryValueArrives) {
                  "priority": "probability"},
     "losses": {"load_balance": 0.01, "load_balance_form": "switch",
                "importance": 0.1, "router_z": 0.001},
-    "dtype": {"activation": "f16", "weights": "bf16", "accumulate": "f32"},
+    "dtype": {"activation": "f16", "weights": "bf16", "router": "f32",
+              "accumulate": "f32"},
     "parallel": {"grid": {"dp": 2, "ep": 4, "tp": 2}, "experts_on": "tp",
                  "exchange": "ring", "sequence_parallel": true,
                  "experts_per_device": 6},
@@ -154,6 +158,7 @@ TEST(Import, EveryValueArrives) {
   EXPECT_EQ(spec.losses.routerZ, 0.001);
   EXPECT_EQ(spec.dtype.activation, DType::f16);
   EXPECT_EQ(spec.dtype.weights, DType::bf16);
+  EXPECT_EQ(spec.dtype.router, DType::f32);
   EXPECT_EQ(spec.parallel.dp, 2);
   EXPECT_EQ(spec.parallel.ep, 4);
   EXPECT_EQ(spec.parallel.tp, 2);
@@ -170,7 +175,8 @@ TEST(Import, EveryValueArrives) {
             (std::vector<Function>{Function::forward, Function::average,
                                    Function::step}));
   EXPECT_EQ(spec.weights.layer, 3);
-  EXPECT_EQ(spec.weights.prefix, "m.{l}.\xC3\xA9\"\n");
+  EXPECT_EQ(spec.weights.prefix,
+            std::vector<std::string>{"m.{l}.\xC3\xA9\"\n"});
   expectFixedPoint(spec);
 }
 
