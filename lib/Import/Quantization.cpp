@@ -138,7 +138,9 @@ private:
   }
 
   void fp8() {
-    needs(object, "fmt", text("e4m3"), "no other format of 8 bits is known");
+    if (ConfigKey fmt = findKey(object, "fmt");
+        !fmt || fmt.value->string != "float8_e4m3fn")
+      needs(object, "fmt", text("e4m3"), "no other format of 8 bits is known");
     result.kind = "fp8_e4m3";
     result.names.scales = "weight_scale_inv";
     result.block = {128, 128};
@@ -216,13 +218,14 @@ private:
       return filler.reporter.error(groups ? groups.value->begin : object.begin,
                                    path + ": found no group in "
                                           "'config_groups', expected one");
-    path += ".config_groups." + groups.value->members[0].key;
     const Value &group = groups.value->members[0].value;
+    path += ".config_groups";
     if (groups.value->members.size() > 1)
       return filler.reporter.error(
           groups.value->members[1].begin,
           path + ": found a second group, expected all weights to be "
                  "quantised in one way");
+    path += "." + groups.value->members[0].key;
     ConfigKey weights = findKey(group, "weights");
     if (!weights || weights.value->kind != Kind::object)
       return filler.reporter.error(group.begin,
