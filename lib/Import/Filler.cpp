@@ -143,6 +143,10 @@ void Filler::missing(const Hole::Alternative &alternative) {
         continue;
       if (!reportedKeys.insert(factor.key).second)
         return;
+      if (const Value *null = config.model.find(factor.key))
+        return wrongType(*null, factor.key,
+                         "a value, which a configuration of family " +
+                             inQuotes(config.family) + " needs");
       std::vector<std::string_view> present;
       for (const json::Member &member : config.model.members)
         present.push_back(member.key);
