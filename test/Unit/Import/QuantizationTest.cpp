@@ -32,11 +32,14 @@ static std::string kindOf(const QuantizationSpec &quantization) {
          (quantization.zeroPoints ? " zeros" : "");
 }
 
-/// The first alternative of a weight as JSON, or nothing.
-static std::string sourceOf(const Spec &spec, const std::string &weight) {
+/// An alternative of a weight as JSON, or nothing.
+static std::string sourceOf(const Spec &spec, const std::string &weight,
+                            size_t alternative = 0) {
   for (const WeightSources &sources : spec.weights.tensors)
-    if (sources.weight == weight)
-      return printSources({sources.alternatives[0]});
+    if (sources.weight == weight) {
+      std::string list = printSources({sources.alternatives.at(alternative)});
+      return list.substr(1, list.size() - 2);
+    }
   return "";
 }
 
@@ -145,12 +148,8 @@ TEST(Quantization, PlainPackages) {
 
 TEST(Quantization, StackedWeights) {
   Spec spec = quantised(R"({"quant_method": "fp8"})");
-  for (const WeightSources &sources : spec.weights.tensors)
-    if (sources.weight == "experts.up.scales") {
-      EXPECT_EQ(printSources({sources.alternatives[1]}),
-                R"({"name": "experts.gate_up_proj_scale_inv", )"
-                R"("part": [1, 2]})");
-    }
+  EXPECT_EQ(sourceOf(spec, "experts.up.scales", 1),
+            R"({"name": "experts.gate_up_proj_scale_inv", "part": [1, 2]})");
 }
 
 TEST(Quantization, ModulesThatAreNotConverted) {
