@@ -8,6 +8,10 @@
 #include "BadInput.h"
 #include "Configs.h"
 
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
 using namespace moe;
 using namespace moe::test;
 
@@ -201,4 +205,28 @@ TEST(Config, LayersAsTables) {
             "\"shared\": 32}\n"
             "  ]\n"
             "}\n");
+}
+
+/// Every layer of every example, as it is and with plain weights.
+TEST(Config, Examples) {
+  size_t count = 0;
+  std::filesystem::path folder = MOE_TEST_SOURCE_DIR "/examples/configs";
+  for (const auto &entry : std::filesystem::directory_iterator(folder)) {
+    SCOPED_TRACE(entry.path());
+    std::ifstream file(entry.path());
+    std::stringstream text;
+    text << file.rdbuf();
+    ++count;
+    for (bool dequantize : {false, true}) {
+      LayersResult result = importLayers(text.str(), {{}, dequantize});
+      EXPECT_EQ(result.diagnostics, std::vector<Diagnostic>());
+      for (const Layer &layer : result.layers)
+        if (layer.spec && dequantize) {
+          EXPECT_EQ(layer.spec->experts.quantization.kind, WeightKind::none);
+        }
+    }
+    std::string printed = printSpec(good(text.str()));
+    EXPECT_EQ(printSpec(good(printed)), printed);
+  }
+  EXPECT_GE(count, 50u);
 }
