@@ -219,6 +219,8 @@ static std::vector<Key> makeTable() {
   constexpr auto weights = &S::weights;
   constexpr int64_t maxInt64 = std::numeric_limits<int64_t>::max();
   const std::vector<std::string_view> types = {"f32", "bf16", "f16"};
+  const std::vector<std::string_view> gateUp = {"separate", "concatenated",
+                                                "interleaved"};
 
   // clang-format off
   return {
@@ -260,9 +262,15 @@ static std::vector<Key> makeTable() {
     choice<experts, &E::form>("experts.form", {"glu", "mlp"}),
     bind<experts, &E::activation>("experts.activation", T::activation),
     flag<experts, &E::bias>("experts.bias"),
+    flag<experts, &E::outputBias>("experts.output_bias"),
+    choice<experts, &E::gateUp>("experts.gate_up", gateUp),
     integer<experts, &E::latent>("experts.latent", 0),
+    positive<experts, &E::latentNorm>("experts.latent_norm"),
     integer<shared, &SharedSpec::intermediate>("shared.intermediate", 0),
+    bind<shared, &SharedSpec::activation>("shared.activation", T::activation),
+    choice<shared, &SharedSpec::gateUp>("shared.gate_up", gateUp),
     choice<shared, &SharedSpec::gate>("shared.gate", {"none", "sigmoid", "softmax2"}),
+    number<shared, &SharedSpec::scale>("shared.scale"),
     positive<capacity, &C::factor>("capacity.factor"),
     size<capacity, &C::tokens>("capacity.tokens"),
     choice<capacity, &C::overflow>("capacity.overflow", {"drop", "pass_through"}),

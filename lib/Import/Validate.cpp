@@ -35,6 +35,7 @@ public:
     checkBalancing();
     checkWeighting();
     checkParallel();
+    checkExperts();
     checkRest();
     validateSizes(spec, locations, reporter);
   }
@@ -262,10 +263,27 @@ private:
             {"experts.intermediate"});
   }
 
-  void checkRest() {
+  void checkExperts() {
     // [S13]
-    if (spec.shared.gate != SharedGate::none && spec.shared.intermediate == 0)
-      valueNeeds("shared.gate", "shared.intermediate", "above 0");
+    if (spec.shared.intermediate == 0) {
+      if (spec.shared.gate != SharedGate::none)
+        valueNeeds("shared.gate", "shared.intermediate", "above 0");
+      if (spec.shared.scale != 1.0)
+        valueNeeds("shared.scale", "shared.intermediate", "above 0");
+    }
+    // [S31]
+    if (spec.experts.latentNorm && spec.experts.latent == 0)
+      needs("experts.latent_norm", "experts.latent", "above 0");
+    // [S32]
+    if (spec.experts.form != ExpertForm::glu) {
+      if (spec.experts.gateUp != GateUp::separate)
+        valueNeeds("experts.gate_up", "experts.form", "'glu'");
+      if (spec.shared.gateUp != GateUp::separate)
+        valueNeeds("shared.gate_up", "experts.form", "'glu'");
+    }
+  }
+
+  void checkRest() {
     // [S14], the half that reading the list leaves
     for (Function function : spec.functions)
       if (function == Function::step && router.balancing != Balancing::dynamic)

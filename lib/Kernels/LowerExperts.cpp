@@ -146,6 +146,24 @@ void moe::lower(Lowering &l, CombineOp op) {
   });
 }
 
+void moe::lower(Lowering &l, RMSNormOp op) {
+  Emitter &e = l.e;
+  Value x = l[op.getX()], scale = l[op.getScale()];
+  Extent tokens = l.extent(op.getX(), 0);
+  Value y = l.result(op.getY(), {tokens});
+  int64_t width = cast<RankedTensorType>(op.getX().getType()).getDimSize(1);
+  double eps = op.getEps().convertToDouble();
+  e.parallel(l.size(tokens), [&](Val t) {
+    // In f64 throughout: an eps too small for f32 keeps a row of zeros zero.
+    Val mean = emitSquares(l, x, t, width) / double(width);
+    Val root = e.sqrt(mean + eps);
+    e.loop(e.index(width), [&](Val c) {
+      Val value = e.cast(e.load(x, {t, c}), root.type()) / root;
+      e.store(e.cast(value, e.real) * e.load(scale, {c}), y, {t, c});
+    });
+  });
+}
+
 static Val sigmoid(Val x) {
   Val minus = x.like(0) - x;
   return x.like(1) / (x.e->exp(minus) + 1);
@@ -155,7 +173,9 @@ void moe::lower(Lowering &l, MixOp op) {
   Emitter &e = l.e;
   Value routed = l[op.getRouted()];
   Value shared = op.getShared() ? l[op.getShared()] : Value();
+  Value bias = op.getBias() ? l[op.getBias()] : Value();
   Value logits = op.getLogits() ? l[op.getLogits()] : Value();
+  double scale = op.getSharedScale().convertToDouble();
   Extent tokens = l.extent(op.getRouted(), 0);
   Value y = l.result(op.getY(), {tokens});
   e.parallel(l.size(tokens), [&](Val t) {
@@ -170,10 +190,14 @@ void moe::lower(Lowering &l, MixOp op) {
     }
     e.loop(l.size(op.getRouted(), 1), [&](Val c) {
       Val value = e.load(routed, {t, c});
+      if (bias)
+        value = value + e.load(bias, {c});
       if (routedScale.value)
         value = value * routedScale;
       if (shared) {
         Val other = e.load(shared, {t, c});
+        if (scale != 1)
+          other = other * scale;
         value = value + (sharedScale.value ? other * sharedScale : other);
       }
       e.store(value, y, {t, c});

@@ -10,19 +10,22 @@
 using namespace mlir;
 using namespace moe;
 
-/// max(|row|, 1e-12) of each row. The sum of squares is in f64, so that its
-/// order does not matter to the result.
+Val moe::emitSquares(Lowering &l, Value matrix, Val row, int64_t columns) {
+  Emitter &e = l.e;
+  Val zero = e.constant(e.getF64Type(), 0);
+  return e.sum(e.index(columns), zero, [&](Val c) {
+    Val value = e.cast(e.load(matrix, {row, c}), e.getF64Type());
+    return value * value;
+  });
+}
+
+/// max(|row|, 1e-12) of each row.
 static Value rowNorms(Lowering &l, Value matrix, const Extent &rows,
                       int64_t columns) {
   Emitter &e = l.e;
   Value norms = l.scratch(e.real, {rows});
   e.parallel(l.size(rows), [&](Val r) {
-    Val zero = e.constant(e.getF64Type(), 0);
-    Val squares = e.sum(e.index(columns), zero, [&](Val c) {
-      Val value = e.cast(e.load(matrix, {r, c}), e.getF64Type());
-      return value * value;
-    });
-    Val norm = e.sqrt(squares);
+    Val norm = e.sqrt(emitSquares(l, matrix, r, columns));
     e.store(e.max(norm, norm.like(1e-12)), norms, {r});
   });
   return norms;

@@ -13,6 +13,7 @@
 #include "moe/Dialect/MoE/MoE.h"
 #include "moe/Kernels/Extent.h"
 
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/StringMap.h"
 
 namespace moe {
@@ -98,6 +99,7 @@ void lower(Lowering &l, DispatchOp op);
 void lower(Lowering &l, GroupedMatmulOp op);
 void lower(Lowering &l, ActivateOp op);
 void lower(Lowering &l, CombineOp op);
+void lower(Lowering &l, RMSNormOp op);
 void lower(Lowering &l, MixOp op);
 void lower(Lowering &l, LossOp op);
 void lower(Lowering &l, ImbalanceOp op);
@@ -108,8 +110,15 @@ void lower(Lowering &l, DequantizeOp op);
 void lower(Lowering &l, AccumulateOp op);
 void lower(Lowering &l, AverageOp op);
 
+/// Binds a slice to a view of its source; fails where there can be none.
+mlir::LogicalResult lowerSlice(Lowering &l, mlir::tensor::ExtractSliceOp op);
+
 /// The strategies of `select` that look at no logits.
 void lowerUnlearned(Lowering &l, SelectOp op);
+
+/// The sum of the squares of a row, in f64, so that its order does not matter
+/// to the result.
+Val emitSquares(Lowering &l, mlir::Value matrix, Val row, int64_t columns);
 
 /// softmax of `count` values, `read(i)` to `write(i, value)`; f64 or f32 as the
 /// emitter computes.
