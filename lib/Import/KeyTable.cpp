@@ -81,6 +81,12 @@ template <auto... members> Key size(std::string_view path) {
   return integer<members...>(path, 1);
 }
 
+template <auto... members> Key pair(std::string_view path) {
+  Key key = integer<members...>(path, 0);
+  key.type = KeyType::pair;
+  return key;
+}
+
 template <auto... members> Key required(std::string_view path) {
   Key key = size<members...>(path);
   key.required = true;
@@ -119,6 +125,22 @@ Key choice(std::string_view path, std::vector<std::string_view> values) {
 template <auto... members> Key text(std::string_view path, int64_t maxBytes) {
   Key key = bind<members...>(path, KeyType::text);
   key.maxInteger = maxBytes;
+  return key;
+}
+
+template <auto... members> Key texts(std::string_view path) {
+  Key key = bind<members...>(path, KeyType::texts);
+  key.maxInteger = 4096;
+  return key;
+}
+
+/// A list that is left out while it is empty.
+template <auto... members> Key optionalTexts(std::string_view path) {
+  Key key = texts<members...>(path);
+  key.get = [](const Spec &spec) -> Scalar {
+    const std::vector<std::string> &list = Field<members...>::of(spec);
+    return list.empty() ? Scalar() : Scalar(list);
+  };
   return key;
 }
 
@@ -191,6 +213,15 @@ Key functionList() {
   return key;
 }
 
+/// Sources have a reader and a printer of their own.
+Key tensors() {
+  Key key{"weights.tensors", KeyType::tensors};
+  key.get = [](const Spec &spec) -> Scalar {
+    return spec.weights.tensors.empty() ? Scalar() : Scalar(true);
+  };
+  return key;
+}
+
 } // namespace
 
 // The order of each list of names is that of its enum.
@@ -198,8 +229,10 @@ static std::vector<Key> makeTable() {
   using S = Spec;
   using R = RouterSpec;
   using P = ProjectionSpec;
+  using N = InputNormSpec;
   using G = GroupsSpec;
   using E = ExpertsSpec;
+  using Q = QuantizationSpec;
   using C = CapacitySpec;
   using L = LossesSpec;
   using D = DTypeSpec;
@@ -208,9 +241,12 @@ static std::vector<Key> makeTable() {
   using T = KeyType;
   constexpr auto router = &S::router;
   constexpr auto projection = &R::projection;
+  constexpr auto inputNorm = &R::inputNorm;
   constexpr auto groups = &R::groups;
   constexpr auto experts = &S::experts;
+  constexpr auto expertQuant = &E::quantization;
   constexpr auto shared = &S::shared;
+  constexpr auto sharedQuant = &SharedSpec::quantization;
   constexpr auto capacity = &S::capacity;
   constexpr auto losses = &S::losses;
   constexpr auto dtype = &S::dtype;
@@ -221,6 +257,8 @@ static std::vector<Key> makeTable() {
   const std::vector<std::string_view> types = {"f32", "bf16", "f16"};
   const std::vector<std::string_view> gateUp = {"separate", "concatenated",
                                                 "interleaved"};
+  const std::vector<std::string_view> weightKinds = {
+      "none", "fp8_e4m3", "int8", "int4", "mxfp4", "nvfp4"};
 
   // clang-format off
   return {
@@ -229,17 +267,24 @@ static std::vector<Key> makeTable() {
     required<&S::hidden>("hidden"),
     required<router, &R::experts>("router.experts"),
     required<router, &R::topK>("router.top_k"),
-    choice<router, &R::strategy>("router.strategy", {"learned", "hash", "random", "load_based", "similarity"}),
+    choice<router, &R::strategy>("router.strategy",
+        {"learned", "hash", "random", "load_based", "similarity", "table", "sparsemixer"}),
     score(),
     choice<router, &R::scoreOn>("router.score_on", {"all", "selected"}),
     renormalize(),
     number<router, &R::renormalizeEps>("router.renormalize.eps"),
     renormalizeMode(),
+    positive<router, &R::renormalizeP>("router.renormalize.p"),
+    positive<router, inputNorm, &N::eps>("router.input_norm.eps"),
+    number<router, inputNorm, &N::factor>("router.input_norm.factor"),
+    choice<router, projection, &P::form>("router.projection.form", {"feed_forward", "recurrent"}),
     integer<router, projection, &P::layers>("router.projection.layers", 1, 2),
     size<router, projection, &P::hidden>("router.projection.hidden"),
     bind<router, projection, &P::activation>("router.projection.activation", T::activation),
     flag<router, projection, &P::bias>("router.projection.bias"),
     choice<router, projection, &P::inputPrecision>("router.projection.dtype", {"f32", "input"}),
+    positive<router, projection, &P::eps>("router.projection.eps"),
+    flag<router, projection, &P::chained>("router.projection.chained"),
     number<router, &R::scale>("router.scale"),
     flag<router, &R::expertScale>("router.expert_scale"),
     notNegative<router, &R::softcap>("router.softcap"),
@@ -249,6 +294,9 @@ static std::vector<Key> makeTable() {
     choice<router, groups, &G::reduce>("router.groups.reduce", {"max", "sum_top2"}),
     choice<router, groups, &G::fill>("router.groups.fill", {"zero", "neg_inf"}),
     positive<router, &R::temperature>("router.temperature"),
+    notNegative<router, &R::threshold>("router.threshold"),
+    integer<router, &R::vocabulary>("router.vocabulary", 0),
+    integer<router, &R::alwaysOn>("router.always_on", 0),
     choice<router, &R::balancing>("router.load_balancing",
         {"token_choice", "expert_choice", "dynamic", "round_robin", "load_aware"}),
     number<router, &R::balanceRate>("router.balance.rate"),
@@ -266,16 +314,22 @@ static std::vector<Key> makeTable() {
     choice<experts, &E::gateUp>("experts.gate_up", gateUp),
     integer<experts, &E::latent>("experts.latent", 0),
     positive<experts, &E::latentNorm>("experts.latent_norm"),
+    choice<experts, expertQuant, &Q::kind>("experts.quantization.kind", weightKinds),
+    pair<experts, expertQuant, &Q::block>("experts.quantization.block"),
+    flag<experts, expertQuant, &Q::zeroPoints>("experts.quantization.zero_points"),
     integer<shared, &SharedSpec::intermediate>("shared.intermediate", 0),
     bind<shared, &SharedSpec::activation>("shared.activation", T::activation),
     choice<shared, &SharedSpec::gateUp>("shared.gate_up", gateUp),
     choice<shared, &SharedSpec::gate>("shared.gate", {"none", "sigmoid", "softmax2"}),
     number<shared, &SharedSpec::scale>("shared.scale"),
+    choice<shared, sharedQuant, &Q::kind>("shared.quantization.kind", weightKinds),
+    pair<shared, sharedQuant, &Q::block>("shared.quantization.block"),
+    flag<shared, sharedQuant, &Q::zeroPoints>("shared.quantization.zero_points"),
     positive<capacity, &C::factor>("capacity.factor"),
     size<capacity, &C::tokens>("capacity.tokens"),
     choice<capacity, &C::overflow>("capacity.overflow", {"drop", "pass_through"}),
     choice<capacity, &C::scope>("capacity.scope", {"global", "local"}),
-    choice<capacity, &C::priority>("capacity.priority", {"token_order", "probability"}),
+    choice<capacity, &C::priority>("capacity.priority", {"token_order", "probability", "choice_order"}),
     notNegative<losses, &L::loadBalance>("losses.load_balance"),
     choice<losses, &L::loadBalanceForm>("losses.load_balance_form", {"hf", "switch"}),
     notNegative<losses, &L::importance>("losses.importance"),
@@ -300,7 +354,9 @@ static std::vector<Key> makeTable() {
     integer<averaging, &A::block>("averaging.compression.block", 1, 1 << 20), // [S16]
     functionList(),
     integer<weights, &WeightsSpec::layer>("weights.layer", 0),
-    text<weights, &WeightsSpec::prefix>("weights.prefix", 4096),
+    texts<weights, &WeightsSpec::prefix>("weights.prefix"),
+    tensors(),
+    optionalTexts<weights, &WeightsSpec::ignore>("weights.ignore"),
   };
   // clang-format on
 }

@@ -9,6 +9,8 @@
 #include "Formulas.h"
 #include "Keys.h"
 #include "Reporter.h"
+#include "Sources.h"
+#include "Validate.h"
 
 #include <algorithm>
 
@@ -121,13 +123,21 @@ private:
                                     ", expected " + expected);
   }
 
+  static bool isInRange(const Value &value, const Key &key) {
+    return value.integer && *value.integer >= key.minInteger &&
+           *value.integer <= key.maxInteger;
+  }
+
   void readKey(const Value &value, const Key &key) {
     bool isText = value.kind == Value::Kind::string;
     switch (key.type) {
     case KeyType::integer:
-      if (value.integer && *value.integer >= key.minInteger &&
-          *value.integer <= key.maxInteger)
+      if (isInRange(value, key))
         return key.set(spec, *value.integer);
+      break;
+    case KeyType::pair:
+      if (value.kind == Value::Kind::array && value.elements.size() == 2)
+        return readPair(value.elements, key);
       break;
     case KeyType::number:
       if (value.kind == Value::Kind::number && value.number >= key.minNumber &&
@@ -163,8 +173,26 @@ private:
       if (value.kind == Value::Kind::array && !value.elements.empty())
         return readFunctions(value, key);
       break;
+    case KeyType::texts:
+      if (std::optional<std::vector<std::string>> texts = readTexts(value, key))
+        return key.set(spec, *texts);
+      break;
+    case KeyType::tensors:
+      if (value.kind == Value::Kind::object)
+        return readWeightTensors(value, text, spec.weights.tensors, locations,
+                                 reporter);
+      break;
     }
     wrongType(value, key.path, expectation(key));
+  }
+
+  void readPair(const std::vector<Value> &elements, const Key &key) {
+    for (const Value &element : elements)
+      if (!isInRange(element, key))
+        return wrongType(element, key.path,
+                         "an integer from " + std::to_string(key.minInteger) +
+                             " to " + std::to_string(key.maxInteger));
+    key.set(spec, Pair{*elements[0].integer, *elements[1].integer});
   }
 
   void unknownValue(const Value &value, const Key &key) {
@@ -172,6 +200,23 @@ private:
                                     inQuotes(value.string) + ", expected " +
                                     quotedList(key.values) +
                                     didYouMean(value.string, key.values));
+  }
+
+  static std::optional<std::vector<std::string>> readTexts(const Value &value,
+                                                           const Key &key) {
+    std::vector<std::string> texts;
+    auto add = [&](const Value &element) {
+      bool good = element.kind == Value::Kind::string &&
+                  element.string.size() <= size_t(key.maxInteger);
+      texts.push_back(element.string);
+      return good;
+    };
+    if (value.kind != Value::Kind::array)
+      return add(value) ? std::make_optional(texts) : std::nullopt;
+    size_t count = value.elements.size();
+    bool good = count >= 1 && count <= 64 &&
+                std::all_of(value.elements.begin(), value.elements.end(), add);
+    return good ? std::make_optional(texts) : std::nullopt;
   }
 
   void readFunctions(const Value &list, const Key &key) {
@@ -210,8 +255,10 @@ private:
       if (key.required)
         require(key.path);
     // These objects say nothing without these keys.
-    for (std::string_view path : {"router.groups.count", "router.groups.keep",
-                                  "router.null_experts.count"})
+    for (std::string_view path :
+         {"router.groups.count", "router.groups.keep",
+          "router.null_experts.count", "experts.quantization.kind",
+          "shared.quantization.kind"})
       if (locations.given(path.substr(0, path.rfind('.'))))
         require(path);
   }
@@ -277,4 +324,14 @@ private:
 void moe::readNative(const Value &document, std::string_view text, Spec &spec,
                      Locations &locations, Reporter &reporter) {
   Reader(text, spec, locations, reporter).readDocument(document);
+}
+
+bool moe::readSpec(const Value &document, std::string_view text, Spec &spec,
+                   Reporter &reporter) {
+  Locations locations;
+  readNative(document, text, spec, locations, reporter);
+  // What keys say together means nothing while one of them is wrong.
+  if (!reporter.failed())
+    validate(spec, locations, reporter);
+  return !reporter.failed();
 }

@@ -7,6 +7,7 @@
 
 #include "Keys.h"
 #include "Reporter.h"
+#include "Sources.h"
 
 #include "moe/Import/Import.h"
 
@@ -14,8 +15,7 @@
 
 using namespace moe;
 
-/// A JSON string. What is beyond ASCII stays as it is: it is UTF-8 already.
-static std::string jsonString(std::string_view text) {
+std::string moe::jsonString(std::string_view text) {
   // Escapes that are short keep a text from growing past the limit of a file.
   constexpr std::string_view special = "\"\\\b\f\n\r\t";
   constexpr std::string_view letters = "\"\\bfnrt";
@@ -36,6 +36,16 @@ static std::string jsonString(std::string_view text) {
   return result + '"';
 }
 
+/// One text stands alone.
+static std::string jsonTexts(const std::vector<std::string> &texts) {
+  if (texts.size() == 1)
+    return jsonString(texts[0]);
+  std::string list;
+  for (const std::string &text : texts)
+    list += (list.empty() ? "" : ", ") + jsonString(text);
+  return "[" + list + "]";
+}
+
 static std::string jsonValue(const Key &key, const Spec &spec) {
   if (key.type == KeyType::functions) {
     std::string list;
@@ -44,6 +54,8 @@ static std::string jsonValue(const Key &key, const Spec &spec) {
               jsonString(key.values[static_cast<size_t>(function)]);
     return "[" + list + "]";
   }
+  if (key.type == KeyType::tensors)
+    return printWeightTensors(spec.weights.tensors);
   Scalar scalar = key.get(spec);
   if (key.type == KeyType::choice) {
     bool *flag = std::get_if<bool>(&scalar);
@@ -55,6 +67,10 @@ static std::string jsonValue(const Key &key, const Spec &spec) {
     return std::to_string(*integer);
   if (auto *number = std::get_if<double>(&scalar))
     return numberText(*number);
+  if (auto *pair = std::get_if<Pair>(&scalar))
+    return pairText(*pair);
+  if (auto *texts = std::get_if<std::vector<std::string>>(&scalar))
+    return jsonTexts(*texts);
   return jsonString(std::get<std::string>(scalar));
 }
 

@@ -239,6 +239,9 @@ Val Emitter::roundEven(Val a) {
 Val Emitter::fma(Val a, Val b, Val c) {
   return val(math::FmaOp::create(*this, a, b, c));
 }
+Val Emitter::pow(Val a, Val b) {
+  return val(math::PowFOp::create(*this, a, b));
+}
 Val Emitter::max(Val a, Val b) {
   if (isFloat(a))
     return val(arith::MaximumFOp::create(*this, a, b));

@@ -88,6 +88,7 @@ public:
   Val ceil(Val a);
   Val roundEven(Val a);
   Val fma(Val a, Val b, Val c);
+  Val pow(Val a, Val b);
   Val max(Val a, Val b); // floats: NaN if either is; integers: signed
   Val min(Val a, Val b);
   Val isFinite(Val a);

@@ -156,9 +156,10 @@ void moe::lower(Lowering &l, RMSNormOp op) {
   e.parallel(l.size(tokens), [&](Val t) {
     // In f64 throughout: an eps too small for f32 keeps a row of zeros zero.
     Val mean = emitSquares(l, x, t, width) / double(width);
-    Val root = e.sqrt(mean + eps);
+    Val factor =
+        mean.like(op.getFactor().convertToDouble()) / e.sqrt(mean + eps);
     e.loop(e.index(width), [&](Val c) {
-      Val value = e.cast(e.load(x, {t, c}), root.type()) / root;
+      Val value = e.cast(e.load(x, {t, c}), factor.type()) * factor;
       e.store(e.cast(value, e.real) * e.load(scale, {c}), y, {t, c});
     });
   });

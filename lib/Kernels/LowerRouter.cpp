@@ -64,12 +64,26 @@ void moe::lower(Lowering &l, RouterOp op) {
   emitProduct(l, {x, row, {weight}, Value(), l.size(tokens), finish});
 }
 
+void moe::lower(Lowering &l, AddScaledOp op) {
+  Emitter &e = l.e;
+  Value x = l[op.getX()], y = l[op.getY()], scale = l[op.getScale()];
+  Extent tokens = l.extent(op.getX(), 0);
+  Value z = l.result(op.getZ(), {tokens});
+  e.parallel(l.size(tokens), [&](Val t) {
+    e.loop(l.size(op.getScale(), 0), [&](Val h) {
+      Val term = e.load(y, {t, h}) * e.load(scale, {h});
+      e.store(e.load(x, {t, h}) + term, z, {t, h});
+    });
+  });
+}
+
 void moe::lower(Lowering &l, CheckFiniteOp op) {
   Emitter &e = l.e;
   Value values = l[op.getValues()];
   Value status = l.result(op.getStatus());
+  Extent rows = l.extent(op.getValues(), 0);
   auto type = cast<RankedTensorType>(op.getValues().getType());
-  Val found = emitFirstBad(l, l.extent(op.getValues(), 0), 64, [&](Val row) {
+  Val found = emitFirstBad(l, rows, 64, [&](Val row) {
     Val no = e.constant(e.getI1Type(), 0), yes = e.constant(e.getI1Type(), 1);
     return e.carry(e.index(0), e.index(type.getDimSize(1)), no,
                    [&](Val c, ArrayRef<Val> bad) {
@@ -77,5 +91,12 @@ void moe::lower(Lowering &l, CheckFiniteOp op) {
                      return Emitter::Vals{e.select(finite, bad[0], yes)};
                    })[0];
   });
+  if (op.getIndices()) {
+    Value indices = l[op.getIndices()];
+    Val without = emitFirstBad(l, rows, 64, [&](Val row) {
+      return e.load(indices, {row, e.index(0)}) < 0;
+    });
+    found = e.select(found != 0, found, found.like(0) - without);
+  }
   e.store(found, status, {});
 }

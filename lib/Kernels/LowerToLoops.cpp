@@ -191,9 +191,9 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
   for (Operation &op : block.without_terminator()) {
     auto lowered =
         llvm::TypeSwitch<Operation *, LogicalResult>(&op)
-            .Case<RouterOp, SelectOp, CheckFiniteOp, GroupOp, DispatchOp,
-                  GroupedMatmulOp, ActivateOp, CombineOp, RMSNormOp, MixOp,
-                  LossOp, ImbalanceOp, RebalanceOp, ClockOp, QuantizeOp,
+            .Case<RouterOp, AddScaledOp, SelectOp, CheckFiniteOp, GroupOp,
+                  DispatchOp, GroupedMatmulOp, RMSNormOp, ActivateOp, CombineOp,
+                  MixOp, LossOp, ImbalanceOp, RebalanceOp, ClockOp, QuantizeOp,
                   DequantizeOp, AccumulateOp, AverageOp>([&](auto op) {
               l.e.setLoc(op.getLoc());
               if (failed(checkShapes(l, op)))

@@ -92,6 +92,7 @@ private:
 mlir::LogicalResult checkShapes(Lowering &l, mlir::Operation *op);
 
 void lower(Lowering &l, RouterOp op);
+void lower(Lowering &l, AddScaledOp op);
 void lower(Lowering &l, SelectOp op);
 void lower(Lowering &l, CheckFiniteOp op);
 void lower(Lowering &l, GroupOp op);

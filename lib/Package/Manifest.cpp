@@ -37,22 +37,69 @@ static Json tensor(const Argument &argument) {
           {"shape", shape(argument.shape)}};
 }
 
-/// `weights.prefix` with the layer filled in.
-static std::string weightPrefix(const Spec *spec) {
-  if (!spec)
-    return "";
-  std::string prefix = spec->weights.prefix;
-  for (size_t at; (at = prefix.find("{l}")) != std::string::npos;)
-    prefix.replace(at, 3, std::to_string(spec->weights.layer));
-  return prefix;
+/// A name with the layer filled in.
+static std::string withLayer(std::string name, const WeightsSpec &weights) {
+  std::string layer = std::to_string(weights.layer);
+  for (size_t at = 0; (at = name.find("{l}", at)) != std::string::npos;
+       at += layer.size())
+    name.replace(at, 3, layer);
+  return name;
 }
 
-static Json weight(const Argument &argument, const std::string &prefix) {
+static SourceSpec withPrefix(SourceSpec source, const std::string &prefix) {
+  if (!source.absolute)
+    source.name = prefix + source.name;
+  source.absolute = false;
+  for (std::vector<SourceSpec> *beside :
+       {&source.scales, &source.zeros, &source.globalScale})
+    for (SourceSpec &other : *beside)
+      other = withPrefix(other, prefix);
+  return source;
+}
+
+/// Under every prefix the alternatives, and at last the weight's own name.
+static Json sources(const std::string &name, const WeightsSpec &weights) {
+  std::vector<SourceList> alternatives;
+  for (const std::string &prefix : weights.prefix)
+    for (const WeightSources &tensor : weights.tensors)
+      if (tensor.weight == name)
+        for (const SourceList &alternative : tensor.alternatives) {
+          SourceList &list = alternatives.emplace_back();
+          for (const SourceSpec &source : alternative)
+            list.push_back(withPrefix(source, prefix));
+        }
+  for (const std::string &prefix : weights.prefix) {
+    SourceSpec own;
+    own.name = prefix + name;
+    alternatives.push_back({own});
+  }
+  return Json::parse(printSources(alternatives));
+}
+
+static Json weight(const Argument &argument, const Spec *spec) {
   Json entry = tensor(argument);
-  entry["file_name"] = prefix + argument.name;
+  if (spec) {
+    entry["file_name"] =
+        withLayer(spec->weights.prefix[0], spec->weights) + argument.name;
+    entry["sources"] = sources(argument.name, spec->weights);
+  } else {
+    entry["file_name"] = argument.name;
+  }
+  if (llvm::StringRef(argument.name).starts_with("experts."))
+    entry["per_expert"] = true;
   entry["fan_in"] =
       argument.shape.empty() ? Json(1) : shape({argument.shape.back()})[0];
   return entry;
+}
+
+/// What a reader of files needs to know beside the weights.
+static Json checkpoint(const WeightsSpec &weights) {
+  Json result = {{"layer", weights.layer}};
+  if (!weights.tensors.empty()) {
+    result["prefix"] = weights.prefix;
+    result["ignore"] = weights.ignore;
+  }
+  return result;
 }
 
 static Json function(const Signature &signature) {
@@ -78,7 +125,6 @@ std::string moe::makeManifest(const PackageInfo &info,
   Json weights = Json::array(), state = Json::array(),
        functions = Json::array();
   llvm::StringSet<> seen;
-  std::string prefix = weightPrefix(info.spec);
   for (const Signature &signature : signatures) {
     functions.push_back(function(signature));
     for (const Argument &argument : signature.arguments) {
@@ -92,7 +138,7 @@ std::string moe::makeManifest(const PackageInfo &info,
         state.push_back(entry);
       }
       if (!isState || argument.startsAsWeight)
-        weights.push_back(weight(argument, prefix));
+        weights.push_back(weight(argument, info.spec));
     }
   }
   Json manifest = {
@@ -111,6 +157,8 @@ std::string moe::makeManifest(const PackageInfo &info,
                         {"triple", info.triple},
                         {"cpu", info.cpu},
                         {"features", info.features}};
+  if (info.spec)
+    manifest["checkpoint"] = checkpoint(info.spec->weights);
   manifest["weights"] = weights;
   manifest["state"] = state;
   manifest["functions"] = functions;

@@ -70,8 +70,9 @@ static void fillPart(void *context, int64_t begin, int64_t end) {
   case DType::u8:
     return fillRange<uint8_t>(fill, begin, end,
                               [&](uint64_t i) { return fill.small(i) + 4; });
-  case DType::i32:
-    return fillRange<int32_t>(fill, begin, end, whole);
+  case DType::i32: // the experts of a table
+    return fillRange<int32_t>(fill, begin, end,
+                              [&](uint64_t i) { return fill.small(i) + 4; });
   case DType::i64:
     return fillRange<int64_t>(fill, begin, end, whole);
   }

@@ -15,7 +15,9 @@
 #define MOE_IMPORT_SPEC_H
 
 #include "moe/Import/Expression.h"
+#include "moe/Import/WeightSources.h"
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -25,7 +27,15 @@ namespace moe {
 
 enum class DType { f32, bf16, f16 };
 
-enum class Strategy { learned, hash, random, load_based, similarity };
+enum class Strategy {
+  learned,
+  hash,
+  random,
+  load_based,
+  similarity,
+  table,
+  sparsemixer
+};
 enum class Balancing {
   token_choice,
   expert_choice,
@@ -49,10 +59,12 @@ enum class GateUp { separate, concatenated, interleaved };
 enum class SharedGate { none, sigmoid, softmax2 };
 enum class Overflow { drop, pass_through };
 enum class Scope { global, local };
-enum class Priority { token_order, probability };
+enum class Priority { token_order, probability, choice_order };
+enum class ProjectionForm { feed_forward, recurrent };
 enum class ExpertsOn { ep, tp };
 enum class Exchange { all_to_all, point_to_point, hierarchical, ring };
 enum class Compression { none, blockwise_int8, fp8_e4m3, fp8_e5m2, mxfp4 };
+enum class WeightKind { none, fp8_e4m3, int8, int4, mxfp4, nvfp4 };
 enum class LoadBalanceForm { hf, switch_transformer };
 
 struct GroupsSpec {
@@ -63,14 +75,22 @@ struct GroupsSpec {
 };
 
 struct ProjectionSpec {
+  ProjectionForm form = ProjectionForm::feed_forward;
   int64_t layers = 1;
-  /// Width of the hidden layer of a two-layer router.
+  /// Width of the hidden layers, and of the state of a recurrent router.
   int64_t hidden = 0;
-  /// Activation of the hidden layer, a formula of `g`.
+  /// Activation of the hidden layers, a formula of `g`.
   Expression activation;
+  double eps = 1e-6;    // of the norm of a recurrent router
+  bool chained = false; // there is a state to go on from
   bool bias = false;
   /// Round logits to the activation type, as a router run in that type would.
   bool inputPrecision = false;
+};
+
+struct InputNormSpec {
+  std::optional<double> eps; // not set: no norm
+  double factor = 1.0;
 };
 
 struct RouterSpec {
@@ -82,6 +102,8 @@ struct RouterSpec {
   ScoreOn scoreOn = ScoreOn::all;
   Renormalize renormalize = Renormalize::none;
   double renormalizeEps = 0.0;
+  double renormalizeP = 1.0;
+  InputNormSpec inputNorm;
   ProjectionSpec projection;
   double scale = 1.0;
   bool expertScale = false;
@@ -89,6 +111,9 @@ struct RouterSpec {
   bool selectionBias = false;
   GroupsSpec groups; // count == 1: ungrouped
   double temperature = 1.0;
+  double threshold = 0.01; // of `sparsemixer`
+  int64_t vocabulary = 0;  // of `table`
+  int64_t alwaysOn = 0;    // experts that are not chosen but given to all
   Balancing balancing = Balancing::token_choice;
   double balanceRate = 0.001; // u of `dynamic`
   double balanceLambda = 1.0; // of `load_aware`
@@ -97,6 +122,19 @@ struct RouterSpec {
   NullKind nullKind = NullKind::identity;
   WeightOn weightOn = WeightOn::output;
   uint64_t seed = 0;
+  bool hasLogits() const {
+    return strategy != Strategy::hash && strategy != Strategy::random &&
+           strategy != Strategy::load_based;
+  }
+};
+
+/// How the projection matrices of an FFN are stored.
+struct QuantizationSpec {
+  WeightKind kind = WeightKind::none;
+  /// Outputs and inputs that share a scale, 0: all of them. Left out: [1, 0],
+  /// or what the kind says.
+  std::optional<std::array<int64_t, 2>> block;
+  bool zeroPoints = false;
 };
 
 struct ExpertsSpec {
@@ -108,6 +146,7 @@ struct ExpertsSpec {
   GateUp gateUp = GateUp::separate;
   int64_t latent = 0;               // 0: none
   std::optional<double> latentNorm; // its eps
+  QuantizationSpec quantization;
 };
 
 struct SharedSpec {
@@ -116,6 +155,7 @@ struct SharedSpec {
   GateUp gateUp = GateUp::separate;
   SharedGate gate = SharedGate::none;
   double scale = 1.0;
+  QuantizationSpec quantization;
 };
 
 struct CapacitySpec {
@@ -169,7 +209,12 @@ enum class Function {
 
 struct WeightsSpec {
   int64_t layer = 0;
-  std::string prefix; // `{l}` stands for the layer
+  /// Before each name in a file: alternatives. `{l}` stands for the layer.
+  std::vector<std::string> prefix = {""};
+  /// Weights that are not named here have their own names.
+  std::vector<WeightSources> tensors;
+  /// Patterns of names after the prefix that no weight needs to be made of.
+  std::vector<std::string> ignore;
 };
 
 struct Spec {

@@ -120,7 +120,8 @@ MOE_API moe_status moe_layer_save_weights(const moe_layer *layer,
  *  Tensors are compact row-major CPU tensors and are neither kept nor copied.
  *  The memory of an output overlaps neither an input nor another output.
  *  Nothing is allocated once the layer has run at these sizes or larger ones.
- *  MOE_NOT_FINITE comes after the run: outputs and plan are there. */
+ *  MOE_NOT_FINITE comes after the run: outputs and plan are there, as they are
+ *  where MOE_INVALID_ARGUMENT says that a token has no experts. */
 MOE_API moe_status moe_layer_run(moe_layer *layer, const char *function,
                                  const DLTensor *const *inputs,
                                  const DLTensor *const *outputs);

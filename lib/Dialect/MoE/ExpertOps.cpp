@@ -227,9 +227,10 @@ LogicalResult CombineOp::canonicalize(CombineOp op, PatternRewriter &rewriter) {
 //===----------------------------------------------------------------------===//
 
 LogicalResult RMSNormOp::verify() {
-  // [O41]
-  if (failed(verifyNumber([&] { return emitOpError(); }, "eps", getEps(),
-                          Sign::Positive)))
+  // [O4], [O41]
+  auto error = [&] { return emitOpError(); };
+  if (failed(verifyNumber(error, "eps", getEps(), Sign::Positive)) ||
+      failed(verifyNumber(error, "factor", getFactor())))
     return failure();
   Dims dims(*this);
   return success(succeeded(dims.check("x", getX(), {"T", "M"})) &&

@@ -196,7 +196,8 @@ TEST(Import, EveryValueArrives) {
             (std::vector<Function>{Function::forward, Function::average,
                                    Function::step}));
   EXPECT_EQ(spec.weights.layer, 3);
-  EXPECT_EQ(spec.weights.prefix, "m.{l}.\xC3\xA9\"\n");
+  EXPECT_EQ(spec.weights.prefix,
+            std::vector<std::string>{"m.{l}.\xC3\xA9\"\n"});
   expectFixedPoint(spec);
 }
 

@@ -146,5 +146,5 @@ TEST(Limits, LongPrefix) {
                           "weights.prefix: found the string '" +
                               std::string(48, 'p') +
                               "...', expected a string of at most 4096 "
-                              "bytes"}}));
+                              "bytes or a list of 1 to 64 of them"}}));
 }

@@ -43,6 +43,10 @@ static void complete(json &spec) {
   auto &experts = spec["experts"];
   if (experts.contains("latent_norm") && !experts.contains("latent"))
     experts["latent"] = 8;
+  for (const char *group : {"experts", "shared"})
+    if (spec.contains(group) && spec[group].contains("quantization") &&
+        !spec[group]["quantization"].contains("kind"))
+      spec[group]["quantization"]["kind"] = "none";
 }
 
 TEST(Random, AcceptedSpecsAreWhatTheyPrint) {
@@ -53,7 +57,8 @@ TEST(Random, AcceptedSpecsAreWhatTheyPrint) {
                      true,       false,     "relu", "sigmoid",
                      "x * 0.5",  "g",       "a_b",  "g*(1 + exp(-g))",
                      "{l}.\"\n", "softmax", "gelu", "softplus(x) / max(x, 1)",
-                     "\u00e9",   "-x",      "tanh"};
+                     "\u00e9",   "-x",      "tanh", {1, 32},
+                     {0, 0},     {128, 128}};
 
   // What each key takes on its own, and all names it knows.
   std::vector<std::pair<std::string, json>> values;
@@ -71,6 +76,12 @@ TEST(Random, AcceptedSpecsAreWhatTheyPrint) {
     }
     if (path == "functions")
       accepted = {{"forward"}, {"average", "forward"}, {"forward", "step"}};
+    if (path == "weights.tensors")
+      accepted = {{{"experts.up.weight", "up.{e}"}},
+                  {{"experts.up.weight", {{{"name", "gu"}, {"part", {1, 2}}}}},
+                   {"router.weight", {{"a", {"b", "c"}}}}}};
+    if (path == "weights.prefix" || path == "weights.ignore")
+      accepted.push_back({"a.{l}.", "\u00e9"});
     if (path != "hidden" && !accepted.empty())
       values.push_back({path, accepted});
   }

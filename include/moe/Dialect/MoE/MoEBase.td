@@ -36,7 +36,8 @@ class MoE_Enum<string name, string summary, list<string> cases>
 }
 
 def MoE_StrategyEnum : MoE_Enum<"StrategyKind", "how experts are chosen",
-    ["learned", "hash", "random", "load_based", "similarity"]>;
+    ["learned", "hash", "random", "load_based", "similarity", "table",
+     "sparsemixer"]>;
 def MoE_BalancingEnum : MoE_Enum<"BalancingKind", "how load is balanced",
     ["token_choice", "expert_choice", "dynamic", "round_robin", "load_aware"]>;
 def MoE_ScoreEnum : MoE_Enum<"ScoreKind", "how logits become scores",
@@ -52,7 +53,7 @@ def MoE_GroupFillEnum : MoE_Enum<"GroupFillKind", "value of masked experts",
 def MoE_NullEnum : MoE_Enum<"NullExpertKind", "what a null expert returns",
     ["identity", "skip"]>;
 def MoE_PriorityEnum : MoE_Enum<"PriorityKind", "who keeps a place",
-    ["token_order", "probability"]>;
+    ["token_order", "probability", "choice_order"]>;
 def MoE_GateEnum : MoE_Enum<"GateKind", "how a shared expert is mixed in",
     ["none", "sigmoid", "softmax2"]>;
 def MoE_LossEnum : MoE_Enum<"LossKind", "auxiliary losses",
