@@ -94,6 +94,7 @@ def random_spec(seed):
         spec["weights"] = {"layer": 3, "prefix": "model.layers.{l}.mlp."}
     if router.get("load_balancing") == "dynamic" and dice.chance(0.8):  # [S14]
         spec["functions"] = ["forward", "step"]
+    _variants(dice, spec)
     return spec
 
 
@@ -279,6 +280,27 @@ def _dtypes(dice, spec):
             spec["dtype"]["weights"] = dice.pick("bf16", "f16", "f32")
         if dice.chance(0.2):
             spec["dtype"]["router"] = dice.pick("bf16", "f16", "f32")
+
+
+def _variants(dice, spec):
+    """What few layers have of an expert's surroundings and storage."""
+    experts, shared = spec["experts"], spec.get("shared")
+    glu = experts.get("form") != "mlp"
+    if dice.chance(0.1):
+        experts["output_bias"] = True
+    if glu and dice.chance(0.25):  # [S32]
+        experts["gate_up"] = dice.pick("concatenated", "interleaved", "interleaved", "separate")
+    if experts.get("latent") and dice.chance(0.4):  # [S31]
+        experts["latent_norm"] = dice.pick(1e-6, 1e-5, 0.125)
+    if not shared:
+        return
+    if dice.chance(0.3):
+        formulas = FORMULAS + GLU_FORMULAS * 2 if glu else FORMULAS
+        shared["activation"] = dice.pick("silu", "gelu", "relu2", *formulas)
+    if dice.chance(0.3):
+        shared["scale"] = dice.pick(0.5, 2.5, -1)
+    if glu and dice.chance(0.3):
+        shared["gate_up"] = dice.pick("concatenated", "interleaved")
 
 
 def main():

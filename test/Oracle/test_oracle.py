@@ -437,6 +437,60 @@ class Experts(unittest.TestCase):
         weights["latent.up.weight"] = np.array([[-1.0]])
         self.assertEqual(self.y(spec, weights, x), -12)
 
+    def test_latent_norm(self):
+        spec, weights, x = self.scalar(experts_section={"latent": 2, "latent_norm": 0.5})
+        weights["latent.down.weight"] = np.array([[1.0], [0.0]])
+        weights["latent.up.weight"] = np.array([[1.0, -1.0]])
+        weights["experts.up.weight"] = np.array([[[3.0, 0.0]]])
+        weights["experts.down.weight"] = np.array([[[2.0], [1.0]]])
+        weights["latent.norm.weight"] = np.array([4.0, 5.0])
+        # (3, 1.5) over sqrt((9 + 2.25)/2 + 0.5)
+        self.assertAlmostEqual(self.y(spec, weights, x), (12 - 7.5) / math.sqrt(6.125))
+
+    def test_output_bias(self):
+        spec, weights, x = self.scalar(
+            experts_section={"output_bias": True}, capacity={"tokens": 1}
+        )
+        weights["experts.output_bias"] = np.array([0.25])
+        y = oracle.forward(spec, weights, np.repeat(x, 2, axis=0)).y
+        np.testing.assert_array_equal(y, [[3.25], [0.25]])
+
+    def test_gate_up(self):
+        """Rows of one weight are those of two."""
+        sections = {"experts_section": {"bias": True}, "shared": {"intermediate": 5}}
+        spec = make_spec(4, 2, 3, 7, **sections)
+        weights = random_weights(spec)
+        x = np.random.default_rng(1).uniform(-1, 1, (9, 3))
+        expected = oracle.forward(spec, weights, x).y
+        for form, join in [
+            ("concatenated", lambda a, b, axis: np.concatenate([a, b], axis)),
+            ("interleaved", lambda a, b, axis: np.stack([a, b], axis + 1)),
+        ]:
+            joined = dict(weights)
+            for whole, gate, up, axis in [
+                ("experts.gate_up.weight", "experts.gate.weight", "experts.up.weight", 1),
+                ("experts.gate_up.bias", "experts.gate.bias", "experts.up.bias", 1),
+                ("shared.gate_up.weight", "shared.gate_proj.weight", "shared.up.weight", 0),
+            ]:
+                both = join(joined.pop(gate), joined.pop(up), axis)
+                shape = list(weights[up].shape)
+                shape[axis] *= 2
+                joined[whole] = both.reshape(shape)
+            spec["experts"]["gate_up"] = spec["shared"]["gate_up"] = form
+            self.assertEqual(set(joined), set(oracle.weight_table(spec)))
+            np.testing.assert_array_equal(oracle.forward(spec, joined, x).y, expected)
+
+    def test_shared_alone(self):
+        """Its own activation, and a factor on top of any gate."""
+        for gate, expected in [("none", 3 - 50), ("sigmoid", 3 - 25), ("softmax2", 1.5 - 25)]:
+            shared = {"intermediate": 1, "activation": "g", "scale": -20, "gate": gate}
+            spec, weights, x = self.scalar(shared=shared)
+            weights["shared.up.weight"] = np.array([[5.0]])
+            weights["shared.down.weight"] = np.array([[1.0]])
+            for name in ("shared.gate.weight", "shared.gate.bias"):
+                weights[name] = weights.get(name, np.zeros(1)) * 0
+            self.assertEqual(self.y(spec, weights, x), expected)
+
     def test_shared(self):
         for gate, expected in [("none", 3 + 2.5), ("sigmoid", 3 + 1.25), ("softmax2", 2.75)]:
             spec, weights, x = self.scalar(shared={"intermediate": 1, "gate": gate})

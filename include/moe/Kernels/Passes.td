@@ -35,6 +35,7 @@ def LowerToLoopsPass : Pass<"moe-lower-to-loops", "::mlir::ModuleOp"> {
   let description = [{
     Each function on tensors becomes one on memrefs that writes its results to
     buffers given by the caller; everything in between lives in one workspace.
+    A `tensor.extract_slice` of a constant place is a view, and nothing is copied.
     `reference` makes plain sequential f64 loops; otherwise loops over tokens,
     rows and experts are `scf.parallel`, products use `vector`, and arithmetic
     is f32.
