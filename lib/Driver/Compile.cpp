@@ -21,6 +21,7 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Support/FileSystem.h"
@@ -59,6 +60,9 @@ private:
 
   Error readInput();
   Error importJson(const MemoryBuffer &buffer);
+  Error printLayerTable();
+  Expected<std::unique_ptr<MemoryBuffer>> openInput() const;
+  void show(ArrayRef<Diagnostic> diagnostics, StringRef text) const;
   Error checkGrid();
   Error runPhases();
   std::string printModule();
@@ -71,10 +75,14 @@ Error reported() { return createStringError(""); }
 
 } // namespace
 
+void Compilation::show(ArrayRef<Diagnostic> diagnostics, StringRef text) const {
+  for (const Diagnostic &diagnostic : diagnostics)
+    errs() << formatDiagnostic(diagnostic, options.input, text);
+}
+
 Error Compilation::importJson(const MemoryBuffer &buffer) {
-  ImportResult result = importSpec(buffer.getBuffer());
-  for (const Diagnostic &diagnostic : result.diagnostics)
-    errs() << formatDiagnostic(diagnostic, options.input, buffer.getBuffer());
+  ImportResult result = importSpec(buffer.getBuffer(), options.import);
+  show(result.diagnostics, buffer.getBuffer());
   if (!result.spec)
     return reported();
   spec = std::move(*result.spec);
@@ -89,12 +97,31 @@ static bool isSpec(StringRef path, StringRef text) {
          (path == "-" && text.starts_with("{") && !text.starts_with("{-#"));
 }
 
-Error Compilation::readInput() {
+Expected<std::unique_ptr<MemoryBuffer>> Compilation::openInput() const {
   ErrorOr<std::unique_ptr<MemoryBuffer>> buffer =
       MemoryBuffer::getFileOrSTDIN(options.input);
   if (!buffer)
     return createStringError("cannot read '" + options.input +
                              "': " + buffer.getError().message());
+  return std::move(*buffer);
+}
+
+Error Compilation::printLayerTable() {
+  Expected<std::unique_ptr<MemoryBuffer>> buffer = openInput();
+  if (!buffer)
+    return buffer.takeError();
+  LayersResult result = importLayers((*buffer)->getBuffer(), options.import);
+  show(result.diagnostics, (*buffer)->getBuffer());
+  if (result.layers.empty())
+    return reported();
+  return writeText(options.output, options.json ? printLayersJson(result)
+                                                : printLayers(result));
+}
+
+Error Compilation::readInput() {
+  Expected<std::unique_ptr<MemoryBuffer>> buffer = openInput();
+  if (!buffer)
+    return buffer.takeError();
   if (isSpec(options.input, (*buffer)->getBuffer())) {
     if (Error error = importJson(**buffer))
       return error;
@@ -103,6 +130,10 @@ Error Compilation::readInput() {
   }
   if (options.emit == Emit::spec)
     return createStringError("--emit=spec needs a spec, a .json file");
+  if (options.import.layer || options.import.dequantize)
+    return createStringError(
+        Twine(options.import.layer ? "--layer" : "--dequantize") +
+        " needs a config.json");
   sources->AddNewSourceBuffer(std::move(*buffer), SMLoc());
   module = mlir::parseSourceFile<mlir::ModuleOp>(sources, &context);
   if (!module)
@@ -207,6 +238,8 @@ Error Compilation::emitCode() {
 }
 
 Error Compilation::run() {
+  if (options.layers)
+    return printLayerTable();
   if (Error error = readInput())
     return error;
   if (options.emit == Emit::spec)
@@ -228,6 +261,20 @@ Error Compilation::run() {
   default:
     return emitCode();
   }
+}
+
+std::string moe::familyTable() {
+  std::vector<Family> known = families();
+  size_t width = 0;
+  for (const Family &family : known)
+    width = std::max(width, family.name.size());
+  std::string text;
+  for (const Family &family : known)
+    text += family.name + std::string(width - family.name.size() + 2, ' ') +
+            join(family.modelTypes, " ") +
+            (family.modelTypes.empty() ? "" : " ") +
+            join(family.architectures, " ") + "\n";
+  return text;
 }
 
 int moe::compile(const CompileOptions &options) {

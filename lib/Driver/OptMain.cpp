@@ -41,6 +41,10 @@ int moe::optMain(int argc, char **argv) {
       llvm::outs() << helpText();
       return 0;
     }
+    if (argument == "--families") {
+      llvm::outs() << familyTable();
+      return 0;
+    }
     if (argument == "--version") {
       llvm::outs() << MOE_VERSION_TEXT "\n";
       return 0;

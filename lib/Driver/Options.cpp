@@ -24,13 +24,17 @@ static constexpr std::pair<StringLiteral, TargetKind> targets[] = {
     {"cpu", TargetKind::cpu},
     {"reference", TargetKind::reference},
 };
-static constexpr StringLiteral optionNames[] = {"--emit", "--target", "--cpu",
-                                                "--compile-to", "--dump-dir"};
+static constexpr StringLiteral optionNames[] = {
+    "--emit", "--target", "--cpu", "--compile-to", "--dump-dir", "--layer"};
+static constexpr StringLiteral flagNames[] = {"--layers", "--json",
+                                              "--dequantize"};
 
 StringRef moe::helpText() {
   return R"(moe-opt: compiles Mixture-of-Experts layers
 
 usage: moe-opt SPEC.json [options]     from a spec to the moe dialect or beyond
+       moe-opt config.json [options]   the same for a layer of a model of Hugging
+                                       Face, of which this is the configuration
        moe-opt FILE.mlir [options]     the same from the moe dialect
        moe-opt FILE.mlir --moe-fuse …  single passes, as mlir-opt runs them
 
@@ -49,6 +53,11 @@ usage: moe-opt SPEC.json [options]     from a spec to the moe dialect or beyond
   --compile-to=PHASE stop after import, graph (default), autodiff, sharding,
                      kernels or target
   --dump-dir=DIR     write the program after each phase to DIR
+  --layer=L          the layer of a config.json (default: its first MoE layer)
+  --layers           print the layers of a config.json, in groups of which one
+                     package serves all; --json prints them for programs
+  --dequantize       plain weights for a config.json whose weights are quantised
+  --families         print the families of models that are known
   -o PATH            where to write (default: standard output)
   --help             this; --help-passes lists every pass
   --version          the version of this and of LLVM
@@ -57,6 +66,7 @@ examples:
   moe-opt examples/specs/tiny.json
   moe-opt examples/specs/olmoe.json --emit=package -o out/
   moe-opt examples/specs/tiny.json --compile-to=kernels --target=reference
+  moe-opt config.json --layers
 )";
 }
 
@@ -87,9 +97,9 @@ static bool isOption(StringRef argument, StringRef name) {
 bool moe::isCompilation(ArrayRef<const char *> arguments) {
   return any_of(arguments, [](StringRef argument) {
     return argument.ends_with(".json") || argument == "--help" ||
-           argument == "-h" || any_of(optionNames, [&](StringRef name) {
-             return isOption(argument, name);
-           });
+           argument == "-h" || is_contained(flagNames, argument) ||
+           any_of(optionNames,
+                  [&](StringRef name) { return isOption(argument, name); });
   });
 }
 
@@ -112,8 +122,26 @@ static Error setOption(CompileOptions &options, StringRef name, StringRef value,
                              "' of --compile-to; expected " +
                              join(names, ", ") + suggestion(value, names));
   }
+  if (name == "--layer") {
+    int64_t layer = 0;
+    if (value.getAsInteger(10, layer) || layer < 0)
+      return createStringError("found '" + value.str() +
+                               "' for --layer, expected a number from 0 on");
+    options.import.layer = layer;
+    return Error::success();
+  }
   (name == "--cpu" ? options.cpu : options.dumpDirectory) = value.str();
   return Error::success();
+}
+
+static bool setFlag(CompileOptions &options, StringRef name) {
+  bool *flag = name == "--layers"       ? &options.layers
+               : name == "--json"       ? &options.json
+               : name == "--dequantize" ? &options.import.dequantize
+                                        : nullptr;
+  if (flag)
+    *flag = true;
+  return flag;
 }
 
 Expected<CompileOptions> moe::parseOptions(ArrayRef<const char *> arguments) {
@@ -129,11 +157,14 @@ Expected<CompileOptions> moe::parseOptions(ArrayRef<const char *> arguments) {
     if (isPath)
       return createStringError("more than one input: '" + options.input +
                                "' and '" + argument.str() + "'");
+    if (setFlag(options, argument))
+      continue;
     auto [name, value] = argument.split('=');
     if (name != "-o" && !is_contained(optionNames, name)) {
       SmallVector<StringRef> known(std::begin(optionNames),
                                    std::end(optionNames));
-      known.append({"--help", "--version"});
+      known.append(std::begin(flagNames), std::end(flagNames));
+      known.append({"--families", "--help", "--version"});
       return createStringError("unknown option '" + name.str() + "'" +
                                suggestion(name, known));
     }
@@ -152,6 +183,13 @@ Expected<CompileOptions> moe::parseOptions(ArrayRef<const char *> arguments) {
   }
   if (options.input.empty())
     return createStringError("no input; expected a spec such as model.json");
+  if (options.json && !options.layers)
+    return createStringError("--json goes with --layers only");
+  if (options.layers && options.import.layer)
+    return createStringError("expected either --layers or --layer");
+  if (options.layers && (options.emit != Emit::mlir || phaseGiven))
+    return createStringError("expected either --layers or " +
+                             Twine(phaseGiven ? "--compile-to" : "--emit"));
   if (phaseGiven && options.emit != Emit::mlir)
     return createStringError("--compile-to goes with --emit=mlir only");
   if (options.emit == Emit::package && options.output == "-")

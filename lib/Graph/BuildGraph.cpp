@@ -14,14 +14,15 @@ using namespace mlir;
 using namespace moe;
 
 // The dialect repeats these enums; a cast carries one to the other.
-static_assert(int(StrategyKind::similarity) == int(Strategy::similarity));
+static_assert(int(StrategyKind::sparsemixer) == int(Strategy::sparsemixer));
 static_assert(int(BalancingKind::load_aware) == int(Balancing::load_aware));
 static_assert(int(ScoreKind::function) == int(Score::function));
 static_assert(int(ScoreOnKind::selected) == int(ScoreOn::selected));
 static_assert(int(RenormalizeKind::clamp) == int(Renormalize::clamp));
 static_assert(int(GroupReduceKind::sum_top2) == int(GroupReduce::sum_top2));
 static_assert(int(GroupFillKind::neg_inf) == int(GroupFill::neg_inf));
-static_assert(int(PriorityKind::probability) == int(Priority::probability));
+static_assert(int(PriorityKind::choice_order) == int(Priority::choice_order));
+static_assert(int(WeightFormatKind::nvfp4) == int(WeightKind::nvfp4));
 static_assert(int(GateKind::softmax2) == int(SharedGate::softmax2));
 
 static constexpr int64_t dynamic = FunctionBuilder::dynamic;

@@ -26,17 +26,18 @@ private:
   const Spec &spec;
   const RouterSpec &router;
   FunctionBuilder b;
-  Value x, tokenIds, logits, bias, loads;
+  Value x, tokenIds, routerState, nextState, logits, bias, table, loads;
   Value indices, weights, rows, offsets, positions, counts;
 
-  bool isLearned() const {
-    return router.strategy == Strategy::learned ||
-           router.strategy == Strategy::similarity;
+  bool isTable() const { return router.strategy == Strategy::table; }
+  bool isRecurrent() const {
+    return router.projection.form == ProjectionForm::recurrent;
   }
   int64_t numLogits() const { return router.experts + router.nullExperts; }
   int64_t numSlots() const {
-    return router.balancing == Balancing::expert_choice ? router.experts
-                                                        : router.topK;
+    return router.balancing == Balancing::expert_choice
+               ? router.experts
+               : router.topK + router.alwaysOn;
   }
   int64_t expertWidth() const {
     return spec.experts.latent ? spec.experts.latent : spec.hidden;
@@ -44,10 +45,17 @@ private:
 
   Type type(DType dtype);
   Value weight(StringRef name, ArrayRef<int64_t> shape);
+  Value routerWeight(StringRef name, ArrayRef<int64_t> shape);
+  Value matrix(StringRef name, ArrayRef<int64_t> shape,
+               const QuantizationSpec &quantization);
   Value parameter(StringRef name, ArrayRef<int64_t> shape);
   Value project(Value input, StringRef weightName, int64_t width);
   RouterAttr routerAttr();
 
+  Value routerLayer(Value input, StringRef name, int64_t width, bool bias,
+                    bool last = false);
+  Value activateHidden(Value hidden);
+  Value buildRecurrence(Value input);
   void buildLogits();
   void buildRouting();
   Value buildFFN(Value input, StringRef prefix, bool grouped);
@@ -73,6 +81,48 @@ Value Forward::weight(StringRef name, ArrayRef<int64_t> shape) {
   return b.argument(name, "weight", b.tensor(shape, type(spec.dtype.weights)));
 }
 
+/// A matrix of the router, which has a type of its own.
+Value Forward::routerWeight(StringRef name, ArrayRef<int64_t> shape) {
+  return b.argument(name, "weight", b.tensor(shape, type(spec.dtype.router)));
+}
+
+/// NAME.weight, or its values where they are stored in few bits.
+Value Forward::matrix(StringRef name, ArrayRef<int64_t> shape,
+                      const QuantizationSpec &quantization) {
+  if (quantization.kind == WeightKind::none)
+    return weight((name + ".weight").str(), shape);
+  auto [outputs, inputs] = *quantization.block;
+  auto format = FormatAttr::get(
+      b.getContext(), static_cast<WeightFormatKind>(quantization.kind), outputs,
+      inputs);
+  int64_t fanIn = shape.back();
+  auto part = [&](StringRef suffix, ArrayRef<int64_t> shape, Type type,
+                  bool isUnsigned) {
+    return b.encoded((name + suffix).str(), b.tensor(shape, type), fanIn,
+                     isUnsigned);
+  };
+  auto blocks = [](int64_t size, int64_t block) {
+    return block == 0 ? 1 : llvm::divideCeil(size, block);
+  };
+  SmallVector<int64_t> data(shape), scale(shape);
+  data.back() /= format.getValuesPerByte();
+  scale.end()[-2] = blocks(shape.end()[-2], outputs);
+  scale.back() = blocks(fanIn, inputs);
+
+  Type i8 = b.getI8Type(), f32 = b.getF32Type();
+  bool small = format.hasSmallScales();
+  Value values =
+      part(".weight", data, i8, quantization.kind != WeightKind::int8);
+  Value scales = part(".scales", scale, small ? i8 : f32, small);
+  Value zeros, global;
+  if (quantization.zeroPoints)
+    zeros = part(".zeros", scale, i8, /*isUnsigned=*/true);
+  if (quantization.kind == WeightKind::nvfp4)
+    global = part(".global_scale", shape.drop_back(2), f32, false);
+  return DecodeOp::create(b, b.f32(shape), values, scales, zeros, global,
+                          format);
+}
+
 /// A bias or scale, always f32.
 Value Forward::parameter(StringRef name, ArrayRef<int64_t> shape) {
   return b.argument(name, "weight", b.f32(shape));
@@ -93,70 +143,100 @@ RouterAttr Forward::routerAttr() {
         GroupsAttr::get(b.getContext(), router.groups.count, router.groups.keep,
                         static_cast<GroupReduceKind>(router.groups.reduce),
                         static_cast<GroupFillKind>(router.groups.fill));
-  return RouterAttr::get(b.getContext(), router.experts, router.topK,
-                         router.nullExperts,
-                         static_cast<StrategyKind>(router.strategy),
-                         static_cast<BalancingKind>(router.balancing),
-                         static_cast<ScoreKind>(router.score),
-                         static_cast<ScoreOnKind>(router.scoreOn),
-                         static_cast<RenormalizeKind>(router.renormalize),
-                         APFloat(router.renormalizeEps), APFloat(router.scale),
-                         APFloat(router.balanceLambda),
-                         APFloat(router.balanceFactor), router.seed, groups);
+  return RouterAttr::get(
+      b.getContext(), router.experts, router.topK, router.nullExperts,
+      static_cast<StrategyKind>(router.strategy),
+      static_cast<BalancingKind>(router.balancing),
+      static_cast<ScoreKind>(router.score),
+      static_cast<ScoreOnKind>(router.scoreOn),
+      static_cast<RenormalizeKind>(router.renormalize),
+      APFloat(router.renormalizeEps), APFloat(router.renormalizeP),
+      APFloat(router.scale), APFloat(router.threshold), router.alwaysOn,
+      APFloat(router.balanceLambda), APFloat(router.balanceFactor), router.seed,
+      groups);
+}
+
+/// A product with `NAME.weight` and perhaps `NAME.bias`. Only the last layer's
+/// values are logits.
+Value Forward::routerLayer(Value input, StringRef name, int64_t width,
+                           bool bias, bool last) {
+  int64_t columns = cast<RankedTensorType>(input.getType()).getDimSize(1);
+  Value w = routerWeight((name + ".weight").str(), {width, columns});
+  Value added = bias ? parameter((name + ".bias").str(), {width}) : Value();
+  TypeAttr round;
+  if (last && router.projection.inputPrecision)
+    round = TypeAttr::get(type(spec.dtype.activation));
+  return RouterOp::create(
+      b, b.f32({T, width}), input, w, added,
+      b.getF64FloatAttr(last ? router.softcap : 0.0),
+      b.getF64FloatAttr(router.temperature),
+      router.strategy == Strategy::similarity ? b.getUnitAttr() : UnitAttr(),
+      round);
+}
+
+Value Forward::activateHidden(Value hidden) {
+  auto activate = ActivateOp::create(b, hidden.getType(), hidden);
+  b.formula(activate.getBody(), router.projection.activation, 1);
+  return activate.getResult();
+}
+
+/// The new state, and of it what the last layer sees.
+Value Forward::buildRecurrence(Value input) {
+  int64_t width = router.projection.hidden;
+  nextState = routerLayer(input, "router.state.down", width, /*bias=*/true);
+  if (routerState)
+    nextState =
+        AddScaledOp::create(b, nextState.getType(), nextState, routerState,
+                            parameter("router.state.scale", {width}));
+  Value hidden = RMSNormOp::create(b, nextState.getType(), nextState,
+                                   parameter("router.norm.weight", {width}),
+                                   b.getF64FloatAttr(router.projection.eps),
+                                   b.getF64FloatAttr(1.0));
+  for (StringRef name : {"router.hidden", "router.hidden2"})
+    hidden = activateHidden(routerLayer(hidden, name, width, /*bias=*/true));
+  return hidden;
 }
 
 void Forward::buildLogits() {
-  int64_t n = numLogits();
-  auto create = [&](Value input, Value w, Value bias, int64_t width,
-                    bool last) {
-    TypeAttr round;
-    if (last && router.projection.inputPrecision)
-      round = TypeAttr::get(type(spec.dtype.activation));
-    return RouterOp::create(
-        b, b.f32({T, width}), input, w, bias,
-        b.getF64FloatAttr(last ? router.softcap : 0.0),
-        b.getF64FloatAttr(router.temperature),
-        router.strategy == Strategy::similarity ? b.getUnitAttr() : UnitAttr(),
-        round);
-  };
   const ProjectionSpec &projection = router.projection;
   Value input = x;
-  int64_t columns = spec.hidden;
-  if (projection.layers == 2) {
-    columns = projection.hidden;
-    Value w = weight("router.hidden.weight", {columns, spec.hidden});
-    Value bias =
-        projection.bias ? parameter("router.hidden.bias", {columns}) : Value();
-    Value hidden = create(x, w, bias, columns, false);
-    auto activate = ActivateOp::create(b, b.f32({T, columns}), hidden);
-    b.formula(activate.getBody(), projection.activation, 1);
-    input = activate.getResult();
-  }
-  Value w = weight("router.weight", {n, columns});
-  Value bias = projection.bias ? parameter("router.bias", {n}) : Value();
-  logits = create(input, w, bias, n, true);
+  if (router.inputNorm.eps)
+    input = RMSNormOp::create(b, b.f32({T, spec.hidden}), input,
+                              parameter("router.input_scale", {spec.hidden}),
+                              b.getF64FloatAttr(*router.inputNorm.eps),
+                              b.getF64FloatAttr(router.inputNorm.factor));
+  if (isRecurrent())
+    input = buildRecurrence(input);
+  else if (projection.layers == 2)
+    input = activateHidden(routerLayer(input, "router.hidden",
+                                       projection.hidden, projection.bias));
+  logits =
+      routerLayer(input, "router", numLogits(), projection.bias, /*last=*/true);
 }
 
 void Forward::buildRouting() {
   int64_t n = numLogits(), k = numSlots();
   bool isDynamic = router.balancing == Balancing::dynamic;
-  if (isLearned())
+  if (router.hasLogits())
     buildLogits();
   if (isDynamic)
     bias = b.state("router.selection_bias", b.f32({n}), /*fromWeight=*/true);
   else if (router.selectionBias)
-    bias = parameter("router.selection_bias", {n});
+    bias = parameter("router.selection_bias", {n - router.alwaysOn});
   Value expertScale;
   if (router.expertScale)
     expertScale = parameter("router.expert_scale", {router.experts});
+  if (isTable())
+    table = b.argument("router.table", "weight", b.i32({router.vocabulary, k}));
   if (isDynamic || router.balancing == Balancing::load_aware ||
       router.strategy == Strategy::load_based)
     loads = b.state("loads", b.i64({n}));
 
-  auto select = SelectOp::create(
-      b, TypeRange{b.i32({T, k}), b.f32({T, k})}, isLearned() ? logits : x,
-      bias, expertScale, tokenIds, isDynamic ? Value() : loads, routerAttr());
-  if (router.score == Score::function && isLearned())
+  auto select = SelectOp::create(b, TypeRange{b.i32({T, k}), b.f32({T, k})},
+                                 router.hasLogits() ? logits : x, bias,
+                                 expertScale, tokenIds, table,
+                                 isDynamic ? Value() : loads, routerAttr());
+  if (router.score == Score::function && router.hasLogits())
     b.formula(select.getScore(), router.scoreFunction, 1);
   indices = select.getIndices();
   weights = select.getWeights();
@@ -195,7 +275,9 @@ Value Forward::buildFFN(Value input, StringRef prefix, bool grouped) {
       shape.insert(shape.begin(), router.experts);
       biasShape.insert(biasShape.begin(), router.experts);
     }
-    Value w = weight(name + ".weight", shape);
+    Value w =
+        matrix(name, shape,
+               grouped ? spec.experts.quantization : spec.shared.quantization);
     SmallVector<Value> bias;
     if (biased)
       bias.push_back(parameter(name + ".bias", biasShape));
@@ -285,8 +367,11 @@ void Forward::build() {
   x = b.argument("x", "input",
                  b.tensor({T, spec.hidden}, type(spec.dtype.activation)),
                  {"T"});
-  if (router.strategy == Strategy::hash)
+  if (router.strategy == Strategy::hash || isTable())
     tokenIds = b.argument("token_ids", "input", b.i64({T}), {"T"});
+  if (router.projection.chained)
+    routerState = b.argument("router_state", "input",
+                             b.f32({T, router.projection.hidden}), {"T"});
   Value clock = ClockOp::create(b, b.i64({1}), Value(), ValueRange{});
   buildRouting();
   clock = ClockOp::create(b, b.i64({2}), clock, rows);
@@ -295,6 +380,8 @@ void Forward::build() {
 
   std::string slots = std::to_string(numSlots()) + "*T";
   b.result("y", "output", y, {"T"});
+  if (nextState)
+    b.result("router_state_next", "output", nextState, {"T"});
   b.result("indices", "plan", indices, {"T"});
   b.result("weights", "plan", weights, {"T"});
   b.result("rows", "plan", rows, {slots});
@@ -304,7 +391,9 @@ void Forward::build() {
   b.result("imbalance", "plan", ImbalanceOp::create(b, b.f32({}), counts));
   buildLosses();
   if (logits)
-    b.result("status", "plan", CheckFiniteOp::create(b, b.i32({}), logits));
+    b.result("status", "plan",
+             CheckFiniteOp::create(b, b.i32({}), logits,
+                                   isTable() ? indices : Value()));
   if (loads)
     b.result("loads", "state",
              AccumulateOp::create(b, loads.getType(), loads, counts));

@@ -25,6 +25,18 @@ const Value *Value::find(std::string_view key) const {
   return nullptr;
 }
 
+Value json::numberValue(double number) {
+  Value value;
+  value.kind = Value::Kind::number;
+  // -0 would not survive being written as an integer and read again.
+  value.number = number + 0.0;
+  // 64.0 is the integer 64, as JSON Schema has it. Beyond 2^53 a double no
+  // longer says which integer was written.
+  if (std::trunc(number) == number && std::fabs(number) <= 9007199254740992.0)
+    value.integer = static_cast<int64_t>(number);
+  return value;
+}
+
 namespace {
 
 /// Walks over the text and tells how far the parser has read, which is the one
@@ -89,11 +101,7 @@ public:
     return number(static_cast<double>(integer), std::nullopt);
   }
   bool number_float(double number, const std::string &) {
-    // 64.0 is the integer 64, as JSON Schema has it. Beyond 2^53 a double no
-    // longer says which integer was written.
-    if (std::trunc(number) == number && std::fabs(number) <= 9007199254740992.0)
-      return this->number(number, static_cast<int64_t>(number));
-    return this->number(number, std::nullopt);
+    return this->number(number, numberValue(number).integer);
   }
   bool string(std::string &string) {
     Value value;
@@ -141,10 +149,7 @@ public:
 
 private:
   bool number(double number, std::optional<int64_t> integer) {
-    Value value;
-    value.kind = Value::Kind::number;
-    // -0 would not survive being written as an integer and read again.
-    value.number = number + 0.0;
+    Value value = numberValue(number);
     value.integer = integer;
     size_t begin = skipTo(text, cursor, syntax.place);
     // The parser has read one character more to see where the number ends.
@@ -256,6 +261,30 @@ std::optional<Value> json::parse(std::string_view text, Reporter &reporter) {
   return std::move(builder.root);
 }
 
+/// The length of the number that JSON does not have at the beginning of `text`.
+static size_t nonFiniteSize(std::string_view text) {
+  for (std::string_view name : {"NaN", "Infinity", "-Infinity"})
+    if (text.substr(0, name.size()) == name)
+      return name.size();
+  return 0;
+}
+
+std::string json::withoutNonFinite(std::string_view text) {
+  std::string result(text);
+  bool inString = false;
+  for (size_t at = 0; at < text.size(); ++at) {
+    if (inString && text[at] == '\\')
+      ++at;
+    else if (text[at] == '"')
+      inString = !inString;
+    else if (size_t size = inString ? 0 : nonFiniteSize(text.substr(at))) {
+      result.replace(at, size, "[]" + std::string(size - 2, ' '));
+      at += size - 1;
+    }
+  }
+  return result;
+}
+
 std::string json::describe(const Value &value, std::string_view text) {
   switch (value.kind) {
   case Value::Kind::null:
@@ -265,12 +294,16 @@ std::string json::describe(const Value &value, std::string_view text) {
   case Value::Kind::number: {
     std::string_view written =
         text.substr(value.begin, value.end - value.begin);
+    if (written.empty()) // computed, so it stands nowhere
+      return numberText(value.number);
     return written.size() <= 32 ? std::string(written)
                                 : std::string(written.substr(0, 32)) + "...";
   }
   case Value::Kind::string:
     return "the string " + inQuotes(value.string);
   case Value::Kind::array:
+    if (size_t size = nonFiniteSize(text.substr(value.begin)))
+      return std::string(text.substr(value.begin, size));
     return value.elements.empty() ? "an empty list" : "a list";
   case Value::Kind::object:
     return "an object";

@@ -60,6 +60,13 @@ struct Member {
 /// not JSON or breaks a limit.
 std::optional<Value> parse(std::string_view text, Reporter &reporter);
 
+/// The text with an empty list for each NaN and Infinity, which Python writes
+/// into JSON: whoever wants a number there will refuse it.
+std::string withoutNonFinite(std::string_view text);
+
+/// A number that stands nowhere in the text.
+Value numberValue(double number);
+
 /// `a string`, `true`, `2.5`: what a message says was found.
 std::string describe(const Value &value, std::string_view text);
 

@@ -81,6 +81,12 @@ template <auto... members> Key size(std::string_view path) {
   return integer<members...>(path, 1);
 }
 
+template <auto... members> Key pair(std::string_view path) {
+  Key key = integer<members...>(path, 0);
+  key.type = KeyType::pair;
+  return key;
+}
+
 template <auto... members> Key required(std::string_view path) {
   Key key = size<members...>(path);
   key.required = true;
@@ -223,8 +229,10 @@ static std::vector<Key> makeTable() {
   using S = Spec;
   using R = RouterSpec;
   using P = ProjectionSpec;
+  using N = InputNormSpec;
   using G = GroupsSpec;
   using E = ExpertsSpec;
+  using Q = QuantizationSpec;
   using C = CapacitySpec;
   using L = LossesSpec;
   using D = DTypeSpec;
@@ -233,9 +241,12 @@ static std::vector<Key> makeTable() {
   using T = KeyType;
   constexpr auto router = &S::router;
   constexpr auto projection = &R::projection;
+  constexpr auto inputNorm = &R::inputNorm;
   constexpr auto groups = &R::groups;
   constexpr auto experts = &S::experts;
+  constexpr auto expertQuant = &E::quantization;
   constexpr auto shared = &S::shared;
+  constexpr auto sharedQuant = &SharedSpec::quantization;
   constexpr auto capacity = &S::capacity;
   constexpr auto losses = &S::losses;
   constexpr auto dtype = &S::dtype;
@@ -244,6 +255,8 @@ static std::vector<Key> makeTable() {
   constexpr auto weights = &S::weights;
   constexpr int64_t maxInt64 = std::numeric_limits<int64_t>::max();
   const std::vector<std::string_view> types = {"f32", "bf16", "f16"};
+  const std::vector<std::string_view> weightKinds = {
+      "none", "fp8_e4m3", "int8", "int4", "mxfp4", "nvfp4"};
 
   // clang-format off
   return {
@@ -252,17 +265,24 @@ static std::vector<Key> makeTable() {
     required<&S::hidden>("hidden"),
     required<router, &R::experts>("router.experts"),
     required<router, &R::topK>("router.top_k"),
-    choice<router, &R::strategy>("router.strategy", {"learned", "hash", "random", "load_based", "similarity"}),
+    choice<router, &R::strategy>("router.strategy",
+        {"learned", "hash", "random", "load_based", "similarity", "table", "sparsemixer"}),
     score(),
     choice<router, &R::scoreOn>("router.score_on", {"all", "selected"}),
     renormalize(),
     number<router, &R::renormalizeEps>("router.renormalize.eps"),
     renormalizeMode(),
+    positive<router, &R::renormalizeP>("router.renormalize.p"),
+    positive<router, inputNorm, &N::eps>("router.input_norm.eps"),
+    number<router, inputNorm, &N::factor>("router.input_norm.factor"),
+    choice<router, projection, &P::form>("router.projection.form", {"feed_forward", "recurrent"}),
     integer<router, projection, &P::layers>("router.projection.layers", 1, 2),
     size<router, projection, &P::hidden>("router.projection.hidden"),
     bind<router, projection, &P::activation>("router.projection.activation", T::activation),
     flag<router, projection, &P::bias>("router.projection.bias"),
     choice<router, projection, &P::inputPrecision>("router.projection.dtype", {"f32", "input"}),
+    positive<router, projection, &P::eps>("router.projection.eps"),
+    flag<router, projection, &P::chained>("router.projection.chained"),
     number<router, &R::scale>("router.scale"),
     flag<router, &R::expertScale>("router.expert_scale"),
     notNegative<router, &R::softcap>("router.softcap"),
@@ -272,6 +292,9 @@ static std::vector<Key> makeTable() {
     choice<router, groups, &G::reduce>("router.groups.reduce", {"max", "sum_top2"}),
     choice<router, groups, &G::fill>("router.groups.fill", {"zero", "neg_inf"}),
     positive<router, &R::temperature>("router.temperature"),
+    notNegative<router, &R::threshold>("router.threshold"),
+    integer<router, &R::vocabulary>("router.vocabulary", 0),
+    integer<router, &R::alwaysOn>("router.always_on", 0),
     choice<router, &R::balancing>("router.load_balancing",
         {"token_choice", "expert_choice", "dynamic", "round_robin", "load_aware"}),
     number<router, &R::balanceRate>("router.balance.rate"),
@@ -286,19 +309,26 @@ static std::vector<Key> makeTable() {
     bind<experts, &E::activation>("experts.activation", T::activation),
     flag<experts, &E::bias>("experts.bias"),
     integer<experts, &E::latent>("experts.latent", 0),
+    choice<experts, expertQuant, &Q::kind>("experts.quantization.kind", weightKinds),
+    pair<experts, expertQuant, &Q::block>("experts.quantization.block"),
+    flag<experts, expertQuant, &Q::zeroPoints>("experts.quantization.zero_points"),
     integer<shared, &SharedSpec::intermediate>("shared.intermediate", 0),
     choice<shared, &SharedSpec::gate>("shared.gate", {"none", "sigmoid", "softmax2"}),
+    choice<shared, sharedQuant, &Q::kind>("shared.quantization.kind", weightKinds),
+    pair<shared, sharedQuant, &Q::block>("shared.quantization.block"),
+    flag<shared, sharedQuant, &Q::zeroPoints>("shared.quantization.zero_points"),
     positive<capacity, &C::factor>("capacity.factor"),
     size<capacity, &C::tokens>("capacity.tokens"),
     choice<capacity, &C::overflow>("capacity.overflow", {"drop", "pass_through"}),
     choice<capacity, &C::scope>("capacity.scope", {"global", "local"}),
-    choice<capacity, &C::priority>("capacity.priority", {"token_order", "probability"}),
+    choice<capacity, &C::priority>("capacity.priority", {"token_order", "probability", "choice_order"}),
     notNegative<losses, &L::loadBalance>("losses.load_balance"),
     choice<losses, &L::loadBalanceForm>("losses.load_balance_form", {"hf", "switch"}),
     notNegative<losses, &L::importance>("losses.importance"),
     notNegative<losses, &L::routerZ>("losses.router_z"),
     choice<dtype, &D::activation>("dtype.activation", types),
     choice<dtype, &D::weights>("dtype.weights", types),
+    choice<dtype, &D::router>("dtype.router", types),
     accumulate(),
     size<parallel, &X::dp>("parallel.grid.dp"),
     size<parallel, &X::ep>("parallel.grid.ep"),

@@ -47,6 +47,10 @@ std::vector<std::string_view> moe::namesIn(std::string_view group) {
   return names;
 }
 
+std::string moe::pairText(const Pair &pair) {
+  return "[" + std::to_string(pair[0]) + ", " + std::to_string(pair[1]) + "]";
+}
+
 std::string moe::expectation(const Key &key) {
   switch (key.type) {
   case KeyType::integer:
@@ -57,6 +61,9 @@ std::string moe::expectation(const Key &key) {
              std::to_string(key.maxInteger);
     return "an integer from " + std::to_string(key.minInteger) + " to " +
            std::to_string(key.maxInteger);
+  case KeyType::pair:
+    return "a list of two integers from " + std::to_string(key.minInteger) +
+           " to " + std::to_string(key.maxInteger);
   case KeyType::number:
     if (key.minNumber == 0.0)
       return key.aboveMin ? "a number above 0" : "a number from 0 on";
@@ -98,12 +105,25 @@ std::vector<std::string> moe::specKeyValues(std::string_view path) {
   return {key->values.begin(), key->values.end()};
 }
 
+Pair moe::defaultBlock(WeightKind kind) {
+  switch (kind) {
+  case WeightKind::mxfp4:
+    return {1, 32};
+  case WeightKind::nvfp4:
+    return {1, 16};
+  default:
+    return {1, 0};
+  }
+}
+
 void moe::resolveDefaults(Spec &spec) {
   RouterSpec &router = spec.router;
   if (router.projection.hidden == 0)
     router.projection.hidden = spec.hidden;
+  bool recurrent = router.projection.form == ProjectionForm::recurrent;
   if (router.projection.activation.text.empty())
-    router.projection.activation = namedActivation("relu", /*glu=*/false);
+    router.projection.activation =
+        namedActivation(recurrent ? "gelu" : "relu", /*glu=*/false);
   if (spec.experts.activation.text.empty())
     spec.experts.activation =
         namedActivation("silu", spec.experts.form == ExpertForm::glu);
@@ -114,6 +134,10 @@ void moe::resolveDefaults(Spec &spec) {
   AveragingSpec &averaging = spec.averaging;
   if (averaging.block == 0)
     averaging.block = averaging.compression == Compression::mxfp4 ? 32 : 64;
+  for (QuantizationSpec *quantization :
+       {&spec.experts.quantization, &spec.shared.quantization})
+    if (!quantization->block)
+      quantization->block = defaultBlock(quantization->kind);
   ParallelSpec &parallel = spec.parallel;
   int64_t devices =
       parallel.expertsOn == ExpertsOn::tp ? parallel.tp : parallel.ep;

@@ -16,6 +16,7 @@
 
 #include "moe/Import/Spec.h"
 
+#include <array>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -25,11 +26,13 @@ namespace moe {
 
 /// A field's value, whatever its type; an enum is the index of its name.
 /// Nothing: an optional field without a value.
+using Pair = std::array<int64_t, 2>;
 using Scalar = std::variant<std::monostate, bool, int64_t, double, std::string,
-                            std::vector<std::string>>;
+                            Pair, std::vector<std::string>>;
 
 enum class KeyType {
   integer,     // minInteger to maxInteger
+  pair,        // a list of two integers, each as above
   number,      // finite, and within the bounds
   flag,        // true or false
   choice,      // one of `values`
@@ -67,8 +70,15 @@ bool isGroup(std::string_view path);
 /// The names in the object of this path; "" is the whole document.
 std::vector<std::string_view> namesIn(std::string_view group);
 
+/// `[1, 32]`.
+std::string pairText(const Pair &pair);
+
 /// What the key takes: `an integer from 1 to 2147483647`.
 std::string expectation(const Key &key);
+
+/// The block of a kind of weights that is given none, and the only one that
+/// [S51] allows for some kinds.
+Pair defaultBlock(WeightKind kind);
 
 /// Fills what depends on other keys and was not given. A Spec built in code may
 /// leave it open too.

@@ -10,6 +10,7 @@
 #include "Keys.h"
 #include "Reporter.h"
 #include "Sources.h"
+#include "Validate.h"
 
 #include <algorithm>
 
@@ -45,6 +46,8 @@ public:
     readFormulas();
     if (!locations.given("dtype.weights"))
       spec.dtype.weights = spec.dtype.activation;
+    if (!locations.given("dtype.router"))
+      spec.dtype.router = spec.dtype.weights;
     checkSelectionBias();
     resolveDefaults(spec);
   }
@@ -120,13 +123,21 @@ private:
                                     ", expected " + expected);
   }
 
+  static bool isInRange(const Value &value, const Key &key) {
+    return value.integer && *value.integer >= key.minInteger &&
+           *value.integer <= key.maxInteger;
+  }
+
   void readKey(const Value &value, const Key &key) {
     bool isText = value.kind == Value::Kind::string;
     switch (key.type) {
     case KeyType::integer:
-      if (value.integer && *value.integer >= key.minInteger &&
-          *value.integer <= key.maxInteger)
+      if (isInRange(value, key))
         return key.set(spec, *value.integer);
+      break;
+    case KeyType::pair:
+      if (value.kind == Value::Kind::array && value.elements.size() == 2)
+        return readPair(value.elements, key);
       break;
     case KeyType::number:
       if (value.kind == Value::Kind::number && value.number >= key.minNumber &&
@@ -173,6 +184,15 @@ private:
       break;
     }
     wrongType(value, key.path, expectation(key));
+  }
+
+  void readPair(const std::vector<Value> &elements, const Key &key) {
+    for (const Value &element : elements)
+      if (!isInRange(element, key))
+        return wrongType(element, key.path,
+                         "an integer from " + std::to_string(key.minInteger) +
+                             " to " + std::to_string(key.maxInteger));
+    key.set(spec, Pair{*elements[0].integer, *elements[1].integer});
   }
 
   void unknownValue(const Value &value, const Key &key) {
@@ -235,8 +255,10 @@ private:
       if (key.required)
         require(key.path);
     // These objects say nothing without these keys.
-    for (std::string_view path : {"router.groups.count", "router.groups.keep",
-                                  "router.null_experts.count"})
+    for (std::string_view path :
+         {"router.groups.count", "router.groups.keep",
+          "router.null_experts.count", "experts.quantization.kind",
+          "shared.quantization.kind"})
       if (locations.given(path.substr(0, path.rfind('.'))))
         require(path);
   }
@@ -298,4 +320,14 @@ private:
 void moe::readNative(const Value &document, std::string_view text, Spec &spec,
                      Locations &locations, Reporter &reporter) {
   Reader(text, spec, locations, reporter).readDocument(document);
+}
+
+bool moe::readSpec(const Value &document, std::string_view text, Spec &spec,
+                   Reporter &reporter) {
+  Locations locations;
+  readNative(document, text, spec, locations, reporter);
+  // What keys say together means nothing while one of them is wrong.
+  if (!reporter.failed())
+    validate(spec, locations, reporter);
+  return !reporter.failed();
 }

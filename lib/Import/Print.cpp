@@ -67,6 +67,8 @@ static std::string jsonValue(const Key &key, const Spec &spec) {
     return std::to_string(*integer);
   if (auto *number = std::get_if<double>(&scalar))
     return numberText(*number);
+  if (auto *pair = std::get_if<Pair>(&scalar))
+    return pairText(*pair);
   if (auto *texts = std::get_if<std::vector<std::string>>(&scalar))
     return jsonTexts(*texts);
   return jsonString(std::get<std::string>(scalar));

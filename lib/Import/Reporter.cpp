@@ -9,9 +9,35 @@
 
 #include <algorithm>
 #include <charconv>
-#include <map>
 
 using namespace moe;
+
+/// `router.top_k: found 9` becomes `num_experts_per_tok (router.top_k): found
+/// 9`. Text in quotes is left alone, and so is the one word of a path without a
+/// dot unless it is what the message is about.
+static std::string renamed(const std::string &message, const Names &names) {
+  constexpr std::string_view pathCharacters =
+      "abcdefghijklmnopqrstuvwxyz0123456789_.";
+  std::string result;
+  for (size_t at = 0; at < message.size();) {
+    size_t end =
+        std::min(message.find_first_not_of(pathCharacters, at), message.size());
+    if (end == at) {
+      result += message[at++];
+      continue;
+    }
+    std::string_view word = std::string_view(message).substr(at, end - at);
+    bool quoted = at > 0 && message[at - 1] == '\'';
+    bool subject = at == 0 && message.substr(end, 1) == ":";
+    auto name = names.find(word);
+    bool known = name != names.end() && !quoted &&
+                 (subject || word.find('.') != std::string_view::npos);
+    result += known ? name->second + " (" + std::string(word) + ")"
+                    : std::string(word);
+    at = end;
+  }
+  return result;
+}
 
 void Reporter::error(size_t offset, std::string message) {
   ++errors;
@@ -33,7 +59,7 @@ void Reporter::add(Diagnostic::Kind kind, size_t offset, std::string message) {
   diagnostic.line = 1 + std::count(before.begin(), before.end(), '\n');
   // npos + 1 is 0, so the first line needs no special case.
   diagnostic.column = before.size() - (before.rfind('\n') + 1) + 1;
-  diagnostic.message = std::move(message);
+  diagnostic.message = names ? renamed(message, *names) : std::move(message);
   diagnostics.push_back(std::move(diagnostic));
 }
 

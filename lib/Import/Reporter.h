@@ -17,11 +17,15 @@
 #include "moe/Support/Suggest.h"
 
 #include <cstddef>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace moe {
+
+/// For a path of the native form, the key of a configuration that it came from.
+using Names = std::map<std::string, std::string, std::less<>>;
 
 /// Collects diagnostics, turning offsets into lines and columns. It keeps
 /// `maxErrors` errors with their notes, and says so if there are more.
@@ -35,6 +39,8 @@ public:
   void error(size_t offset, std::string message);
   /// Belongs to the last error, and is left out with it.
   void note(size_t offset, std::string message);
+  /// From here on messages name paths as the configuration does.
+  void setNames(const Names *names) { this->names = names; }
   bool failed() const { return errors != 0; }
   /// Nothing more will be kept, so nothing more need be looked for.
   bool full() const { return errors > maxErrors; }
@@ -46,6 +52,7 @@ private:
 
   std::string_view text;
   std::vector<Diagnostic> &diagnostics;
+  const Names *names = nullptr;
   size_t errors = 0;
   size_t firstNotKept = 0; // where the first error stands that was too many
 };

@@ -13,6 +13,7 @@
 
 #include "moe/Import/Import.h"
 
+#include <algorithm>
 #include <initializer_list>
 
 using namespace moe;
@@ -24,18 +25,29 @@ public:
   Validator(const Spec &spec, const Locations &locations, Reporter &reporter)
       : spec(spec), router(spec.router), locations(locations),
         reporter(reporter), experts(router.experts),
-        choices(router.experts + router.nullExperts),
-        learned(router.strategy == Strategy::learned),
-        scored(learned || router.strategy == Strategy::similarity) {}
+        choices(router.experts + router.nullExperts - router.alwaysOn),
+        scored(router.strategy == Strategy::learned ||
+               router.strategy == Strategy::similarity),
+        weighed(scored || router.strategy == Strategy::table) {}
 
   void run() {
     checkName();
-    checkTopK();
-    checkGroups();
+    // More than there are leave nothing to choose among.
+    if (checkAlwaysOn()) {
+      checkTopK();
+      checkGroups();
+    }
     checkStrategy();
+    checkProjection();
     checkBalancing();
     checkWeighting();
     checkParallel();
+    checkQuantization(spec.experts.quantization, "experts.quantization",
+                      {spec.experts.latent ? "experts.latent" : "hidden",
+                       "experts.intermediate"});
+    if (spec.shared.intermediate != 0)
+      checkQuantization(spec.shared.quantization, "shared.quantization",
+                        {"hidden", "shared.intermediate"});
     checkRest();
     validateSizes(spec, locations, reporter);
     validateWeightTensors(spec, locations, reporter);
@@ -58,6 +70,8 @@ private:
         return inQuotes(key.values[*flag]);
       return *flag ? "true" : "false";
     }
+    if (auto *pair = std::get_if<Pair>(&scalar))
+      return pairText(*pair);
     if (auto *text = std::get_if<std::string>(&scalar))
       return inQuotes(*text);
     return "none";
@@ -100,6 +114,10 @@ private:
   void needsScores(Path path) {
     needs(path, "router.strategy", "'learned' or 'similarity'");
   }
+  void needsLogits(Path path) {
+    needs(path, "router.strategy",
+          "'learned', 'similarity', 'table' or 'sparsemixer'");
+  }
 
   void checkName() { // [S17]
     std::string_view expected = packageNameProblem(spec.name);
@@ -109,14 +127,39 @@ private:
 
   std::string numberOfExperts() const {
     return std::string(", the number of experts") +
-           (router.nullExperts ? ", null ones included" : "");
+           (router.nullExperts ? ", null ones included" : "") +
+           (router.alwaysOn ? ", those always on left out" : "");
+  }
+
+  bool checkAlwaysOn() { // [S21]
+    constexpr Path path = "router.always_on";
+    if (router.alwaysOn == 0)
+      return true;
+    if (!scored)
+      needsScores(path);
+    if (router.balancing != Balancing::token_choice)
+      needs(path, "router.load_balancing", "'token_choice'");
+    if (router.nullExperts != 0)
+      needs(path, "router.null_experts.count", "0");
+    if (spec.capacity.factor)
+      needs(path, "capacity.factor", "left out");
+    if (spec.capacity.tokens)
+      needs(path, "capacity.tokens", "left out");
+    if (router.alwaysOn < experts)
+      return true;
+    wrong(path,
+          "at most " + std::to_string(experts - 1) +
+              ", so that there is an expert to choose",
+          {"router.experts"});
+    return false;
   }
 
   void checkTopK() { // [S3]
     if (router.topK > choices)
-      wrong("router.top_k",
-            "at most " + std::to_string(choices) + numberOfExperts(),
-            {"router.experts", "router.null_experts.count"});
+      wrong(
+          "router.top_k",
+          "at most " + std::to_string(choices) + numberOfExperts(),
+          {"router.experts", "router.null_experts.count", "router.always_on"});
   }
 
   void checkGroups() { // [S4], [S5]
@@ -129,10 +172,10 @@ private:
     if (groups.count == 1)
       return;
     if (choices % groups.count != 0)
-      return wrong("router.groups.count",
-                   "a divisor of " + std::to_string(choices) +
-                       numberOfExperts(),
-                   {"router.experts", "router.null_experts.count"});
+      return wrong(
+          "router.groups.count",
+          "a divisor of " + std::to_string(choices) + numberOfExperts(),
+          {"router.experts", "router.null_experts.count", "router.always_on"});
     int64_t size = choices / groups.count;
     if (groups.keep <= groups.count && groups.keep * size < router.topK)
       wrong("router.groups.keep",
@@ -153,48 +196,77 @@ private:
   }
 
   void checkStrategy() {
-    const ProjectionSpec &projection = router.projection;
     if (!scored) {
       if (router.selectionBias && locations.given("router.selection_bias"))
         needsScores("router.selection_bias"); // [S6]
-      // [S8]
-      if (router.score != Score::softmax)
-        needsScores("router.score");
-      if (router.scoreOn != ScoreOn::all)
-        needsScores("router.score_on");
-      if (router.renormalize != Renormalize::none)
-        needsScores("router.renormalize");
-      if (router.softcap != 0.0)
-        needsScores("router.softcap");
-      if (router.scale != 1.0)
-        needsScores("router.scale");
-      if (router.expertScale)
-        needsScores("router.expert_scale");
-      if (router.nullExperts != 0) // [S9]
+      if (router.nullExperts != 0)            // [S9]
         needsScores("router.null_experts");
+    }
+    if (!weighed) { // [S8]
+      auto needsWeights = [&](Path path) {
+        needs(path, "router.strategy", "'learned', 'similarity' or 'table'");
+      };
+      if (router.score != Score::softmax)
+        needsWeights("router.score");
+      if (router.scoreOn != ScoreOn::all)
+        needsWeights("router.score_on");
+      if (router.renormalize != Renormalize::none)
+        needsWeights("router.renormalize");
+    }
+    if (!router.hasLogits()) {
+      // [S8]
+      if (router.softcap != 0.0)
+        needsLogits("router.softcap");
+      if (router.scale != 1.0)
+        needsLogits("router.scale");
+      if (router.expertScale)
+        needsLogits("router.expert_scale");
+      if (router.inputNorm.eps)
+        needsLogits("router.input_norm");
       // [S12]
       if (spec.losses.loadBalance != 0.0)
-        needsScores("losses.load_balance");
+        needsLogits("losses.load_balance");
       if (spec.losses.importance != 0.0)
-        needsScores("losses.importance");
+        needsLogits("losses.importance");
       if (spec.losses.routerZ != 0.0)
-        needsScores("losses.router_z");
+        needsLogits("losses.router_z");
     }
-    if (learned) // [S8]
+    if (router.strategy == Strategy::table && router.vocabulary == 0) // [S19]
+      valueNeeds("router.strategy", "router.vocabulary", "above 0");
+    if (router.strategy == Strategy::sparsemixer && router.topK != 2) // [S20]
+      valueNeeds("router.strategy", "router.top_k", "2");
+  }
+
+  void checkProjection() {
+    const ProjectionSpec &projection = router.projection;
+    bool recurrent = projection.form == ProjectionForm::recurrent;
+    // [S22]
+    if (recurrent && projection.layers != 1)
+      valueNeeds("router.projection.form", "router.projection.layers", "1");
+    if (projection.chained && !recurrent)
+      needs("router.projection.chained", "router.projection.form",
+            "'recurrent'");
+    // [S23]
+    if (router.inputNorm.factor != 1.0 && !router.inputNorm.eps)
+      needs("router.input_norm.factor", "router.input_norm.eps", "given");
+    // [S8]
+    if (router.hasLogits() && router.strategy != Strategy::similarity)
       return;
-    auto needsLearned = [&](Path path) {
-      needs(path, "router.strategy", "'learned'");
+    auto needsProjection = [&](Path path) {
+      needs(path, "router.strategy", "'learned', 'table' or 'sparsemixer'");
     };
+    if (recurrent)
+      needsProjection("router.projection.form");
     if (projection.layers != 1)
-      needsLearned("router.projection.layers");
+      needsProjection("router.projection.layers");
     if (projection.hidden != spec.hidden)
-      needsLearned("router.projection.hidden");
-    if (projection.activation.text != "relu")
-      needsLearned("router.projection.activation");
+      needsProjection("router.projection.hidden");
+    if (projection.activation.text != (recurrent ? "gelu" : "relu"))
+      needsProjection("router.projection.activation");
     if (projection.bias)
-      needsLearned("router.projection.bias");
+      needsProjection("router.projection.bias");
     if (projection.inputPrecision)
-      needsLearned("router.projection.dtype");
+      needsProjection("router.projection.dtype");
   }
 
   void checkBalancing() { // [S6], [S7]
@@ -264,7 +336,33 @@ private:
             {"experts.intermediate"});
   }
 
+  /// `widths` are what the matrices' inputs may be.
+  void checkQuantization(const QuantizationSpec &quantization,
+                         const std::string &path,
+                         std::initializer_list<Path> widths) {
+    const std::string kind = path + ".kind", block = path + ".block";
+    // [S51]
+    Pair only = defaultBlock(quantization.kind);
+    if (only[1] != 0 && *quantization.block != only)
+      valueNeeds(kind, block, pairText(only));
+    bool isInt4 = quantization.kind == WeightKind::int4;
+    if (isInt4 && (*quantization.block)[1] % 2 != 0)
+      valueNeeds(kind, block, "even along the inputs");
+    // [S52]
+    if (quantization.zeroPoints && !isInt4)
+      needs(path + ".zero_points", kind, "'int4'");
+    // [S53]
+    int64_t unit = isInt4 ? 2 : std::max<int64_t>(only[1], 1);
+    for (Path width : widths)
+      if (std::get<int64_t>(findKey(width)->get(spec)) % unit != 0)
+        valueNeeds(kind, width, "a multiple of " + std::to_string(unit));
+  }
+
   void checkRest() {
+    // [S54]
+    if (spec.shared.quantization.kind != WeightKind::none &&
+        spec.shared.intermediate == 0)
+      valueNeeds("shared.quantization.kind", "shared.intermediate", "above 0");
     // [S13]
     if (spec.shared.gate != SharedGate::none && spec.shared.intermediate == 0)
       valueNeeds("shared.gate", "shared.intermediate", "above 0");
@@ -288,9 +386,9 @@ private:
   const Locations &locations;
   Reporter &reporter;
   int64_t experts;
-  int64_t choices; // experts and null experts
-  bool learned;
-  bool scored; // has logits
+  int64_t choices; // experts and null experts, but for those always on
+  bool scored;     // chooses by scores
+  bool weighed;    // has scores
 };
 
 } // namespace

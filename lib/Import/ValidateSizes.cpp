@@ -47,15 +47,22 @@ void moe::validateSizes(const Spec &spec, const Locations &locations,
   int64_t hidden = spec.hidden, latent = spec.experts.latent;
   int64_t width = latent ? latent : hidden;
   int64_t shared = spec.shared.intermediate;
-  bool twoLayers = projection.layers == 2;
-  if (router.strategy == Strategy::learned ||
-      router.strategy == Strategy::similarity)
+  bool recurrent = projection.form == ProjectionForm::recurrent;
+  bool hiddenLayers = recurrent || projection.layers == 2;
+  if (router.hasLogits())
     checkWeight("router.weight",
-                {choices, twoLayers ? projection.hidden : hidden},
+                {choices, hiddenLayers ? projection.hidden : hidden},
                 "router.experts");
-  if (twoLayers)
-    checkWeight("router.hidden.weight", {projection.hidden, hidden},
+  if (hiddenLayers)
+    checkWeight("router.hidden.weight",
+                {projection.hidden, recurrent ? projection.hidden : hidden},
                 "router.projection.hidden");
+  if (recurrent)
+    checkWeight("router.state.down.weight", {projection.hidden, hidden},
+                "router.projection.hidden");
+  if (router.strategy == Strategy::table)
+    checkWeight("router.table", {router.vocabulary, router.topK},
+                "router.vocabulary");
   checkWeight("experts.up.weight",
               {router.experts, spec.experts.intermediate, width},
               "experts.intermediate");
@@ -66,9 +73,10 @@ void moe::validateSizes(const Spec &spec, const Locations &locations,
 
   // The number of tokens is not known yet, but one is the least. The other
   // products of a single token are of two sizes, and so in bounds.
-  if (reaches(int64_t(1) << 62, {choices, router.topK}))
+  int64_t slots = router.topK + router.alwaysOn;
+  if (reaches(int64_t(1) << 62, {choices, slots}))
     reporter.error(locations.of("router.top_k"),
-                   "router.top_k: found " + std::to_string(router.topK) +
-                       " times " + std::to_string(choices) +
+                   "router.top_k: found " + std::to_string(slots) + " times " +
+                       std::to_string(choices) +
                        " experts, expected fewer than 2^62 pairs for a token");
 }

@@ -57,8 +57,11 @@ void moe::lower(Lowering &l, GroupedMatmulOp op) {
   Product product = {
       l[op.getXs()], row,   {}, op.getOffsets() ? l[op.getOffsets()] : Value(),
       l.size(rows),  finish};
+  bool decodes = decodesWeights(op);
   for (Value weight : op.getWeights())
-    product.weights.push_back(l[weight]);
+    product.weights.push_back(decodes
+                                  ? Weight(l, weight.getDefiningOp<DecodeOp>())
+                                  : Weight(l, l[weight]));
   emitProduct(l, product);
 }
 
@@ -143,6 +146,25 @@ void moe::lower(Lowering &l, CombineOp op) {
         [&](Val c) { columns(t, c, l.lanes, l.lanes); }, l.lanes);
     if (whole < width)
       columns(t, e.index(whole), l.lanes, width - whole);
+  });
+}
+
+void moe::lower(Lowering &l, RMSNormOp op) {
+  Emitter &e = l.e;
+  Value x = l[op.getX()], scale = l[op.getScale()];
+  Extent tokens = l.extent(op.getX(), 0);
+  Value y = l.result(op.getY(), {tokens});
+  int64_t width = cast<RankedTensorType>(op.getX().getType()).getDimSize(1);
+  double eps = op.getEps().convertToDouble();
+  e.parallel(l.size(tokens), [&](Val t) {
+    // In f64 throughout: an eps too small for f32 keeps a row of zeros zero.
+    Val mean = emitSquares(l, x, t, width) / double(width);
+    Val factor =
+        mean.like(op.getFactor().convertToDouble()) / e.sqrt(mean + eps);
+    e.loop(e.index(width), [&](Val c) {
+      Val value = e.cast(e.load(x, {t, c}), factor.type()) * factor;
+      e.store(e.cast(value, e.real) * e.load(scale, {c}), y, {t, c});
+    });
   });
 }
 

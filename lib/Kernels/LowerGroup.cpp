@@ -45,7 +45,10 @@ private:
   Val limit();
   void countSlots();
   void makeOffsets(Value into, bool limited);
+  Val takePlace(Val expert);
+  void place(Val slot, Val expert);
   void placeInOrder();
+  void placeByChoice();
   void placeByProbability();
 };
 
@@ -56,6 +59,14 @@ Val Group::limit() {
     return e.constant(e.getI32Type(), capacity.getTokens());
   return e.asI32(emitShare(e, capacity.getFactor().convertToDouble(),
                            l.size(tokens), slots, experts, numSlots()));
+}
+
+/// Gives a slot the next place of its expert.
+void Group::place(Val slot, Val expert) {
+  Val position = takePlace(expert);
+  e.when(position >= 0,
+         [&] { e.store(e.asI32(slot), rows, {e.asIndex(position)}); });
+  e.store(position, positions, {slot / slots, slot % slots});
 }
 
 void Group::countSlots() {
@@ -85,25 +96,39 @@ void Group::makeOffsets(Value into, bool limited) {
   });
 }
 
+/// The next place of an expert, or -1 if there is none left.
+Val Group::takePlace(Val expert) {
+  Val none = e.constant(e.getI32Type(), -1);
+  return e.choose(
+      isReal(expert),
+      [&] {
+        Val at = e.asIndex(expert);
+        Val place = e.load(next, {at});
+        Val fits = place < e.load(offsets, {at + 1});
+        e.when(fits, [&] { e.store(place + 1, next, {at}); });
+        return e.select(fits, place, none);
+      },
+      [&] { return none; });
+}
+
 void Group::placeInOrder() {
   makeOffsets(offsets, op.getCapacity().has_value());
+  e.loop(numSlots(), [&](Val slot) { place(slot, expertOf(slot)); });
+}
+
+/// First who keeps a place, choice by choice; then the places, slot by slot.
+void Group::placeByChoice() {
+  makeOffsets(offsets, true);
+  e.loop(e.index(slots), [&](Val j) {
+    e.loop(l.size(tokens), [&](Val t) {
+      e.store(takePlace(e.load(indices, {t, j})), positions, {t, j});
+    });
+  });
+  makeOffsets(offsets, true);
   e.loop(numSlots(), [&](Val slot) {
-    Val expert = expertOf(slot);
     Val none = e.constant(e.getI32Type(), -1);
-    Val position = e.choose(
-        isReal(expert),
-        [&] {
-          Val at = e.asIndex(expert);
-          Val place = e.load(next, {at});
-          Val fits = place < e.load(offsets, {at + 1});
-          e.when(fits, [&] {
-            e.store(e.asI32(slot), rows, {e.asIndex(place)});
-            e.store(place + 1, next, {at});
-          });
-          return e.select(fits, place, none);
-        },
-        [&] { return none; });
-    e.store(position, positions, {slot / slots, slot % slots});
+    Val kept = e.load(positions, {slot / slots, slot % slots}) >= 0;
+    place(slot, e.select(kept, expertOf(slot), none));
   });
 }
 
@@ -152,9 +177,13 @@ void Group::lower() {
   counts = l.result(op.getCounts());
   next = l.scratch(e.getI32Type(), {Extent::constant(experts)});
   countSlots();
-  if (op.getCapacity() &&
-      op.getCapacity()->getPriority() == PriorityKind::probability)
+  auto has = [&](PriorityKind priority) {
+    return op.getCapacity() && op.getCapacity()->getPriority() == priority;
+  };
+  if (has(PriorityKind::probability))
     placeByProbability();
+  else if (has(PriorityKind::choice_order))
+    placeByChoice();
   else
     placeInOrder();
   Val used = e.asIndex(e.load(offsets, {e.index(experts)}));

@@ -10,19 +10,22 @@
 using namespace mlir;
 using namespace moe;
 
-/// max(|row|, 1e-12) of each row. The sum of squares is in f64, so that its
-/// order does not matter to the result.
+Val moe::emitSquares(Lowering &l, Value matrix, Val row, int64_t columns) {
+  Emitter &e = l.e;
+  Val zero = e.constant(e.getF64Type(), 0);
+  return e.sum(e.index(columns), zero, [&](Val c) {
+    Val value = e.cast(e.load(matrix, {row, c}), e.getF64Type());
+    return value * value;
+  });
+}
+
+/// max(|row|, 1e-12) of each row.
 static Value rowNorms(Lowering &l, Value matrix, const Extent &rows,
                       int64_t columns) {
   Emitter &e = l.e;
   Value norms = l.scratch(e.real, {rows});
   e.parallel(l.size(rows), [&](Val r) {
-    Val zero = e.constant(e.getF64Type(), 0);
-    Val squares = e.sum(e.index(columns), zero, [&](Val c) {
-      Val value = e.cast(e.load(matrix, {r, c}), e.getF64Type());
-      return value * value;
-    });
-    Val norm = e.sqrt(squares);
+    Val norm = e.sqrt(emitSquares(l, matrix, r, columns));
     e.store(e.max(norm, norm.like(1e-12)), norms, {r});
   });
   return norms;
@@ -58,15 +61,30 @@ void moe::lower(Lowering &l, RouterOp op) {
       logit = e.cast(e.cast(logit, *round), e.real);
     e.store(logit, logits, {t, n});
   };
-  emitProduct(l, {x, row, {weight}, Value(), l.size(tokens), finish});
+  emitProduct(l,
+              {x, row, {Weight(l, weight)}, Value(), l.size(tokens), finish});
+}
+
+void moe::lower(Lowering &l, AddScaledOp op) {
+  Emitter &e = l.e;
+  Value x = l[op.getX()], y = l[op.getY()], scale = l[op.getScale()];
+  Extent tokens = l.extent(op.getX(), 0);
+  Value z = l.result(op.getZ(), {tokens});
+  e.parallel(l.size(tokens), [&](Val t) {
+    e.loop(l.size(op.getScale(), 0), [&](Val h) {
+      Val term = e.load(y, {t, h}) * e.load(scale, {h});
+      e.store(e.load(x, {t, h}) + term, z, {t, h});
+    });
+  });
 }
 
 void moe::lower(Lowering &l, CheckFiniteOp op) {
   Emitter &e = l.e;
   Value values = l[op.getValues()];
   Value status = l.result(op.getStatus());
+  Extent rows = l.extent(op.getValues(), 0);
   auto type = cast<RankedTensorType>(op.getValues().getType());
-  Val found = emitFirstBad(l, l.extent(op.getValues(), 0), 64, [&](Val row) {
+  Val found = emitFirstBad(l, rows, 64, [&](Val row) {
     Val no = e.constant(e.getI1Type(), 0), yes = e.constant(e.getI1Type(), 1);
     return e.carry(e.index(0), e.index(type.getDimSize(1)), no,
                    [&](Val c, ArrayRef<Val> bad) {
@@ -74,5 +92,12 @@ void moe::lower(Lowering &l, CheckFiniteOp op) {
                      return Emitter::Vals{e.select(finite, bad[0], yes)};
                    })[0];
   });
+  if (op.getIndices()) {
+    Value indices = l[op.getIndices()];
+    Val without = emitFirstBad(l, rows, 64, [&](Val row) {
+      return e.load(indices, {row, e.index(0)}) < 0;
+    });
+    found = e.select(found != 0, found, found.like(0) - without);
+  }
   e.store(found, status, {});
 }

@@ -191,16 +191,17 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
   for (Operation &op : block.without_terminator()) {
     auto lowered =
         llvm::TypeSwitch<Operation *, LogicalResult>(&op)
-            .Case<RouterOp, SelectOp, CheckFiniteOp, GroupOp, DispatchOp,
-                  GroupedMatmulOp, ActivateOp, CombineOp, MixOp, LossOp,
-                  ImbalanceOp, RebalanceOp, ClockOp, QuantizeOp, DequantizeOp,
-                  AccumulateOp, AverageOp>([&](auto op) {
-              l.e.setLoc(op.getLoc());
-              if (failed(checkShapes(l, op)))
-                return failure();
-              lower(l, op);
-              return failure(l.hasFailed());
-            })
+            .Case<RouterOp, AddScaledOp, SelectOp, CheckFiniteOp, GroupOp,
+                  DispatchOp, DecodeOp, GroupedMatmulOp, RMSNormOp, ActivateOp,
+                  CombineOp, MixOp, LossOp, ImbalanceOp, RebalanceOp, ClockOp,
+                  QuantizeOp, DequantizeOp, AccumulateOp, AverageOp>(
+                [&](auto op) {
+                  l.e.setLoc(op.getLoc());
+                  if (failed(checkShapes(l, op)))
+                    return failure();
+                  lower(l, op);
+                  return failure(l.hasFailed());
+                })
             .Default([](Operation *op) {
               return op->emitOpError("cannot be lowered to loops; expected an "
                                      "operation of the moe dialect");

@@ -61,6 +61,8 @@ public:
                llvm::function_ref<void(llvm::ArrayRef<Val>)> body);
   /// Room in the workspace.
   mlir::Value scratch(mlir::Type element, llvm::ArrayRef<Extent> shape);
+  /// Constants in memory, the same wherever the name is.
+  mlir::Value table(llvm::StringRef name, llvm::ArrayRef<float> values);
   /// The caller's buffer for a result, and its extents.
   void expose(mlir::Value tensor, mlir::Value buffer,
               llvm::ArrayRef<Extent> shape);
@@ -91,13 +93,16 @@ private:
 mlir::LogicalResult checkShapes(Lowering &l, mlir::Operation *op);
 
 void lower(Lowering &l, RouterOp op);
+void lower(Lowering &l, AddScaledOp op);
 void lower(Lowering &l, SelectOp op);
 void lower(Lowering &l, CheckFiniteOp op);
 void lower(Lowering &l, GroupOp op);
 void lower(Lowering &l, DispatchOp op);
+void lower(Lowering &l, DecodeOp op);
 void lower(Lowering &l, GroupedMatmulOp op);
 void lower(Lowering &l, ActivateOp op);
 void lower(Lowering &l, CombineOp op);
+void lower(Lowering &l, RMSNormOp op);
 void lower(Lowering &l, MixOp op);
 void lower(Lowering &l, LossOp op);
 void lower(Lowering &l, ImbalanceOp op);
@@ -110,6 +115,10 @@ void lower(Lowering &l, AverageOp op);
 
 /// The strategies of `select` that look at no logits.
 void lowerUnlearned(Lowering &l, SelectOp op);
+
+/// The sum of the squares of a row, in f64, so that its order does not matter
+/// to the result.
+Val emitSquares(Lowering &l, mlir::Value matrix, Val row, int64_t columns);
 
 /// softmax of `count` values, `read(i)` to `write(i, value)`; f64 or f32 as the
 /// emitter computes.

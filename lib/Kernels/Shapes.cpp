@@ -40,8 +40,11 @@ Rows rowsOf(Operation *op) {
       .Case<RouterOp>([&](RouterOp op) { rows.tokens = {op.getX()}; })
       .Case<SelectOp>(
           [&](SelectOp op) { rows.tokens = {op.getInput(), op.getTokenIds()}; })
-      .Case<CheckFiniteOp>(
-          [&](CheckFiniteOp op) { rows.tokens = {op.getValues()}; })
+      .Case<AddScaledOp>(
+          [&](AddScaledOp op) { rows.tokens = {op.getX(), op.getY()}; })
+      .Case<CheckFiniteOp>([&](CheckFiniteOp op) {
+        rows.tokens = {op.getValues(), op.getIndices()};
+      })
       .Case<GroupOp>(
           [&](GroupOp op) { rows.tokens = {op.getIndices(), op.getWeights()}; })
       .Case<DispatchOp>([&](DispatchOp op) {
@@ -63,6 +66,7 @@ Rows rowsOf(Operation *op) {
         rows.slots = {op.getYs()};
         rows.slotsPerToken = slotsOf(op.getPositions());
       })
+      .Case<RMSNormOp>([&](RMSNormOp op) { rows.tokens = {op.getX()}; })
       .Case<MixOp>([&](MixOp op) {
         rows.tokens = {op.getRouted(), op.getShared(), op.getLogits()};
       })

@@ -108,6 +108,11 @@ static void checkStatus(const Function &function, const FunctionState &state) {
   std::memcpy(&status, state.buffers[i].data(), sizeof status);
   if (!status)
     return;
+  if (status < 0)
+    fail(MOE_INVALID_ARGUMENT, "function '", function.name, "': token ",
+         -(status + int64_t(1)),
+         " has no experts: its id, or an expert that the table has for it, is "
+         "out of range");
   bool tokens = false;
   for (const std::string &size : function.sizes)
     tokens |= size == "T";

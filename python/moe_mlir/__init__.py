@@ -11,18 +11,25 @@
 (3, 2)
 """
 
+from ._accelerate import AccelerateError, BlockReport, Report, accelerate, refresh, restore
 from ._errors import CompileError, Error, Status
 from ._layer import Layer, Statistics
 from ._package import Package, compile, load, set_threads
 
 __all__ = [
+    "AccelerateError",
+    "BlockReport",
     "CompileError",
     "Error",
     "Layer",
     "Package",
+    "Report",
     "Statistics",
     "Status",
+    "accelerate",
     "compile",
     "load",
+    "refresh",
+    "restore",
     "set_threads",
 ]

@@ -63,18 +63,18 @@ def compile(
     """
     with tempfile.TemporaryDirectory(prefix="moe-mlir-") as scratch:
         if isinstance(spec, Mapping):
-            path = Path(scratch) / "spec.json"
-            path.write_text(json.dumps(spec), encoding="utf-8")
+            folder, path = scratch, "spec.json"  # as messages name it
+            (Path(folder) / path).write_text(json.dumps(spec), encoding="utf-8")
         else:
-            path = Path(spec)
-        command = [str(_library.compiler()), str(path), "--emit=package", f"--target={target}"]
+            folder, path = None, os.fspath(spec)
+        command = [str(_library.compiler()), path, "--emit=package", f"--target={target}"]
         if target == "cpu":
             command.append(f"--cpu={cpu}")
         scratch_output = None
         if output is None:
             output = scratch_output = tempfile.mkdtemp(prefix="moe-mlir-")
         try:
-            _run(command + ["-o", os.fspath(output)])
+            _run(command + ["-o", os.path.abspath(output)], folder)
             return Package(output, scratch_output)
         except BaseException:
             if scratch_output:
@@ -82,8 +82,8 @@ def compile(
             raise
 
 
-def _run(command: List[str]) -> None:
-    run = subprocess.run(command, capture_output=True, text=True, errors="replace")
+def _run(command: List[str], folder: Optional[str]) -> None:
+    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
     if run.returncode:
         raise CompileError(run.stderr.strip() or f"moe-opt ended with status {run.returncode}")
 

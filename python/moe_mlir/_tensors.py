@@ -31,6 +31,10 @@ _NUMPY = {
     "i64": np.dtype(np.int64),
 }
 
+_LONG = {"f32": "float32", "f64": "float64", "f16": "float16", "bf16": "bfloat16"}
+_LONG.update(i8="int8", u8="uint8", i32="int32", i64="int64")
+_SHORT = {long: short for short, long in _LONG.items()}
+
 _capsule_pointer = ctypes.pythonapi.PyCapsule_GetPointer
 _capsule_pointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
 _capsule_pointer.restype = ctypes.c_void_p
@@ -45,8 +49,32 @@ def numpy_type(name: str) -> np.dtype:
     return _NUMPY[name]
 
 
+def long_name(name: str) -> str:
+    """What array libraries call an element type of the manifest.
+
+    >>> long_name("bf16")
+    'bfloat16'
+    """
+    return _LONG[name]
+
+
 def is_torch(value: Any) -> bool:
     return type(value).__module__.split(".")[0] == "torch"
+
+
+def element_type(value: Any) -> str:
+    """The manifest's name of an array's element type, or the library's where it has none.
+
+    >>> element_type(np.zeros(1, np.float16)), element_type(np.zeros(1, bool))
+    ('f16', 'bool')
+    """
+    name = str(value.dtype).split(".")[-1]
+    return _SHORT.get(name, name)
+
+
+def is_compact(value: Any) -> bool:
+    """Whether the elements lie row by row without gaps."""
+    return bool(value.is_contiguous() if is_torch(value) else value.flags.c_contiguous)
 
 
 class Tensor:
@@ -113,9 +141,7 @@ def empty(shape: Sequence[int], dtype: str, like: Any = None) -> Any:
     if is_torch(like):
         import torch
 
-        names = {"f32": "float32", "f64": "float64", "f16": "float16", "bf16": "bfloat16"}
-        names.update(i8="int8", u8="uint8", i32="int32", i64="int64")
-        return torch.empty(tuple(shape), dtype=getattr(torch, names[dtype]))
+        return torch.empty(tuple(shape), dtype=getattr(torch, _LONG[dtype]), device="cpu")
     kept_bits = isinstance(like, np.ndarray) and dtype == "bf16" and like.dtype == np.uint16
     return np.empty(shape, np.uint16 if kept_bits else numpy_type(dtype))
 

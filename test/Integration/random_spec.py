@@ -72,7 +72,8 @@ def random_spec(seed):
     spec["hidden"] = dice.size(130)
     router = spec["router"] = {"experts": dice.size(70)}
     spec["experts"] = {"intermediate": dice.size(130)}
-    strategy = dice.pick(*["learned"] * 8, "similarity", "similarity", *UNLEARNED)
+    strategies = ["learned"] * 8 + ["similarity", "table", "sparsemixer"] * 2
+    strategy = dice.pick(*strategies, *UNLEARNED)
     if strategy != "learned" or dice.chance(0.2):
         router["strategy"] = strategy
     if strategy in UNLEARNED:
@@ -108,7 +109,8 @@ def _top_k(dice, limit):
 def _learned_router(dice, spec, strategy):
     router = spec["router"]
     balancing = "token_choice"
-    if dice.chance(0.4):
+    scored = strategy in ("learned", "similarity")
+    if scored and dice.chance(0.4):  # [S7]
         balancing = dice.pick("expert_choice", "dynamic", "round_robin", "load_aware")
         router["load_balancing"] = balancing
         if dice.chance(0.5):
@@ -117,17 +119,33 @@ def _learned_router(dice, spec, strategy):
                 "lambda": dice.pick(0.5, 1, 0.0625),
                 "factor": dice.pick(0.25, 0.5, 1, 1.25, 2),
             }
-    restricted = balancing in ("expert_choice", "round_robin")
-    if not restricted and dice.chance(0.15):  # [S7]
+    restricted = not scored or balancing in ("expert_choice", "round_robin")
+    if not restricted and dice.chance(0.15):  # [S7], [S9]
         kind = dice.pick("identity", "skip")
         router["null_experts"] = {"count": dice.random.randint(1, 9), "kind": kind}
     total = router["experts"] + router.get("null_experts", {}).get("count", 0)
+    if scored and balancing == "token_choice" and total == router["experts"] > 1:  # [S21]
+        if dice.chance(0.15):
+            router["always_on"] = dice.random.randint(1, min(total - 1, 4))
+            total -= router["always_on"]
     router["top_k"] = _top_k(dice, router["experts"] if restricted else total)
-    _score(dice, router, balancing)
-    if strategy == "learned":
+    if strategy == "sparsemixer":
+        router["experts"] = max(2, router["experts"])
+        router["top_k"] = 2  # [S20]
+        # Sums of products over these are exactly on a limit, or far from it.
+        router["threshold"] = dice.pick(0, 0.0625, 0.25, 0.5, 1)
+    else:
+        _score(dice, router, balancing)
+    if strategy == "table":
+        router["vocabulary"] = dice.size(300)  # [S19]
+    if strategy != "similarity":
         _projection(dice, spec)  # [S8]
     elif dice.chance(0.5):
         router["temperature"] = dice.pick(0.125, 0.5, 2)
+    if dice.chance(0.12):
+        router["input_norm"] = {"eps": dice.pick(1e-6, 0.125)}
+        if dice.chance(0.5):
+            router["input_norm"]["factor"] = dice.pick(0.25, 1.5)
     if not restricted and router.get("score_on") != "selected":  # [S5]
         _groups(dice, router, total)
     for key, probability, values in [
@@ -136,7 +154,7 @@ def _learned_router(dice, spec, strategy):
         ("softcap", 0.1, (0.5, 2, 30)),
         ("selection_bias", 0.15, (True,)),
     ]:
-        if dice.chance(probability):
+        if dice.chance(probability) and (scored or key != "selection_bias"):  # [S6]
             router[key] = dice.pick(*values)
     if dice.chance(0.25):
         losses = {"load_balance": 0.01, "importance": 0.125, "router_z": 0.001}
@@ -157,12 +175,19 @@ def _score(dice, router, balancing):
     # The sum of weights that may cancel is no divisor.
     if score in POSITIVE_SCORES and dice.chance(0.4):
         eps = {"eps": dice.pick(1e-20, 0.125), "mode": dice.pick("add", "clamp")}
-        router["renormalize"] = dice.pick(True, False, eps)
+        router["renormalize"] = dice.pick(True, False, eps, {"p": dice.pick(0.5, 2, 3, 40)})
 
 
 def _projection(dice, spec):
     projection = {}
     if dice.chance(0.12):
+        projection["form"] = "recurrent"
+        projection["hidden"] = 7 + dice.size(64)
+        if dice.chance(0.6):
+            projection["chained"] = True
+        if dice.chance(0.5):
+            projection["eps"] = dice.pick(1e-5, 0.125)
+    elif dice.chance(0.12):
         projection["layers"] = 2
         if dice.chance(0.7):
             projection["hidden"] = 1 + dice.size(70)
@@ -219,7 +244,9 @@ def _shared(dice, spec):
 
 
 def _capacity(dice, spec):
-    if spec["router"].get("load_balancing") == "expert_choice" or not dice.chance(0.25):  # [S7]
+    router = spec["router"]
+    never = router.get("load_balancing") == "expert_choice" or "always_on" in router  # [S7], [S21]
+    if never or not dice.chance(0.25):
         return
     if dice.chance(0.6):
         capacity = {"factor": dice.pick(0.25, 0.5, 1, 1.25, 2)}  # [S10]
@@ -228,7 +255,7 @@ def _capacity(dice, spec):
     if dice.chance(0.4) and spec["router"].get("weight_on") != "input":
         capacity["overflow"] = "pass_through"
     if dice.chance(0.4):
-        capacity["priority"] = "probability"
+        capacity["priority"] = dice.pick("probability", "choice_order")
     if dice.chance(0.1):
         capacity["scope"] = "local"
     spec["capacity"] = capacity
@@ -250,6 +277,8 @@ def _dtypes(dice, spec):
         spec["dtype"] = {"activation": dice.pick("bf16", "bf16", "f16", "f32")}
         if dice.chance(0.3):
             spec["dtype"]["weights"] = dice.pick("bf16", "f16", "f32")
+        if dice.chance(0.2):
+            spec["dtype"]["router"] = dice.pick("bf16", "f16", "f32")
 
 
 def main():

@@ -52,12 +52,20 @@ def expect(condition, message):
 
 
 def make_inputs(seed, spec):
-    """x in the activation type as float64, and token ids: multiples of 1/8 in [-1, 1]."""
+    """The inputs by name, in float64 and int64: multiples of 1/8 in [-1, 1], and token ids."""
     rng = np.random.default_rng(seed)
     tokens = random_spec.token_count(seed)
     x = rng.integers(-8, 9, (tokens, spec["hidden"])) / 8.0
     ids = rng.integers(-1000, 150000, tokens)
-    return x, ids
+    inputs = {"x": x}
+    if spec["router"]["strategy"] == "table":
+        inputs["token_ids"] = ids % spec["router"]["vocabulary"]
+    elif spec["router"]["strategy"] == "hash":
+        inputs["token_ids"] = ids
+    if spec["router"]["projection"]["chained"]:
+        shape = (tokens, spec["router"]["projection"]["hidden"])
+        inputs["router_state"] = rng.integers(-8, 9, shape) / 8.0
+    return inputs
 
 
 def compile_package(tools, spec_path, target, output, cpu):
@@ -80,14 +88,17 @@ def read_weights(layer):
     return weights
 
 
-def run_forward(layer, spec, x, ids):
-    """One forward: y as bits and in float64, and the plan."""
-    dtype = spec["dtype"]["activation"]
-    inputs = {"x": oracle.to_storage(x, dtype)}
-    if spec["router"]["strategy"] == "hash":
-        inputs["token_ids"] = ids
-    bits = layer.run("forward", **inputs)
-    return bits, oracle.from_storage(bits.copy(), dtype), layer.plan
+def run_forward(layer, spec, inputs):
+    """One forward: y as bits and in float64, and the plan with the state for the next router."""
+    dtype, inputs = spec["dtype"]["activation"], dict(inputs)
+    inputs["x"] = oracle.to_storage(inputs["x"], dtype)
+    if "router_state" in inputs:
+        inputs["router_state"] = inputs["router_state"].astype(np.float32)
+    outputs = layer.run("forward", **inputs)
+    if not isinstance(outputs, dict):
+        outputs = {"y": outputs}
+    bits, plan = outputs.pop("y"), layer.plan
+    return bits, oracle.from_storage(bits.copy(), dtype), {**plan, **outputs}
 
 
 def close(name, got, expected, scale, bound, smallest):
@@ -106,6 +117,8 @@ def compare(who, spec, got, result, bound):
     tokens = len(result.indices)
     # A near tie that fell the same way needs no allowance.
     alike = all(np.array_equal(plan[n], getattr(result, n)) for n in ("indices", "positions"))
+    # But the weights of sparsemixer jump as well.
+    alike &= spec["router"]["strategy"] != "sparsemixer" or not (result.margin < TIE).any()
     near = (result.margin < TIE) & (not alike)
     shared = result.lost.any() or spec["router"]["load_balancing"] == "expert_choice"
     sure = ~near
@@ -133,6 +146,8 @@ def compare(who, spec, got, result, bound):
     chosen = result.indices[sure] >= 0
     w, expected = w[chosen], result.weights[sure][chosen]
     close(f"{who}: weights", w, expected, 0.0, 4e-6, 1e-30)
+    if result.router_state is not None:
+        close(f"{who}: state", plan["router_state_next"], result.router_state, 1.0, 4e-6, 1e-30)
     scale = np.linalg.norm(result.magnitude[sure]) / np.sqrt(oracle.longest_reduction(spec))
     bound = bound + UNIT[spec["dtype"]["activation"]]
     close(f"{who}: y", y[sure], result.y[sure], scale, bound, smallest)
@@ -172,6 +187,9 @@ def check_seed(tools, seed, folder):
     reference.randomize(seed, exact=True)
     weight_path = folder / "weights.safetensors"
     reference.save_weights(weight_path)
+    if spec["router"]["strategy"] == "table":
+        fill_table(seed, spec, weight_path)
+        reference.load_weights(weight_path)
     cpu.load_weights(weight_path)
     weights = read_weights(reference)
     cpus = [cpu] + [cpu.share() for _ in THREADS[1:]]
@@ -180,23 +198,24 @@ def check_seed(tools, seed, folder):
     expect(shapes == {name: shape for name, (shape, _) in table.items()}, "weights differ")
     check_weight_file(spec, weight_path, table)
 
-    x, ids = make_inputs(seed, spec)
-    np.save(folder / "x.npy", oracle.to_storage(x, spec["dtype"]["activation"]))
-    np.save(folder / "token_ids.npy", ids)
+    inputs = make_inputs(seed, spec)
+    np.save(folder / "x.npy", oracle.to_storage(inputs["x"], spec["dtype"]["activation"]))
+    for name in inputs.keys() - {"x"}:
+        np.save(folder / f"{name}.npy", inputs[name])
     bound = 4e-7 * np.sqrt(oracle.longest_reduction(spec))
     state = oracle.initial_state(spec, weights)
     near_tie = False
     # What has state runs again on it, after a step where there is one.
     for _ in range(2 if state else 1):
-        result = oracle.forward(spec, weights, x, ids, state)
-        got = run_forward(reference, spec, x, ids)
+        result = oracle.forward(spec, weights, state=state, **inputs)
+        got = run_forward(reference, spec, inputs)
         near_tie |= compare("reference", spec, got, result, REFERENCE_BOUND)
-        near_tie |= run_cpu(moe_mlir, cpus, spec, x, ids, result, bound)
+        near_tie |= run_cpu(moe_mlir, cpus, spec, inputs, result, bound)
         if near_tie:  # state went another way, too
             break
         layers = [("reference", reference)] + [("cpu", layer) for layer in cpus]
         state = check_state(layers, spec, result.state)
-    check_empty(cpu, spec)
+    check_empty(cpu, spec, inputs)
     return near_tie
 
 
@@ -211,12 +230,23 @@ def check_weight_file(spec, path, table):
     expect(stored == expected, f"the weight file holds {stored}")
 
 
-def run_cpu(moe_mlir, layers, spec, x, ids, result, bound):
+def fill_table(seed, spec, path):
+    """Experts at random, all of them, in the place of small numbers."""
+    tensors = files.read_safetensors(path)
+    rng, router = np.random.default_rng(seed), spec["router"]
+    for name, (value, dtype) in tensors.items():
+        if name.endswith("router.table"):
+            table = rng.integers(0, router["experts"], value.shape, np.int32)
+            tensors[name] = (table, dtype)
+    files.write_safetensors(path, tensors)
+
+
+def run_cpu(moe_mlir, layers, spec, inputs, result, bound):
     """The same on every number of threads, each with a layer and so a state of its own."""
     runs = []
     for threads, layer in zip(THREADS, layers):
         moe_mlir.set_threads(threads)
-        runs.append(run_forward(layer, spec, x, ids))
+        runs.append(run_forward(layer, spec, inputs))
     moe_mlir.set_threads(0)
     bits, _, plan = runs[0]
     for threads, (other_bits, _, other_plan) in zip(THREADS[1:], runs[1:]):
@@ -243,9 +273,9 @@ def check_state(layers, spec, state):
     return state
 
 
-def check_empty(layer, spec):
+def check_empty(layer, spec, inputs):
     """No tokens are fine at any time."""
-    _, y, plan = run_forward(layer, spec, np.zeros((0, spec["hidden"])), np.zeros(0, np.int64))
+    _, y, plan = run_forward(layer, spec, {name: value[:0] for name, value in inputs.items()})
     expect(y.shape == (0, spec["hidden"]), f"y of no tokens has shape {y.shape}")
     expect(not plan["offsets"].any() and not plan["counts"].any(), "no tokens, but slots")
 

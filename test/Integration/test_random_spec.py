@@ -41,7 +41,8 @@ class RandomSpec(unittest.TestCase):
         balancing = router["load_balancing"]
         learned = oracle.is_learned(spec)
         nulls = router["null_experts"]["count"]
-        total, k = router["experts"] + nulls, router["top_k"]
+        always_on, strategy = router["always_on"], router["strategy"]
+        total, k = router["experts"] + nulls - always_on, router["top_k"]
         groups = router["groups"]
         self.assertLessEqual(k, total)  # S3
         self.assertEqual(total % groups["count"], 0)  # S4
@@ -54,17 +55,22 @@ class RandomSpec(unittest.TestCase):
             self.assertNotIn(balancing, ("expert_choice", "round_robin"))
         if not learned:  # S6, S7, S8, S9, S12
             plain = oracle.resolve({"hidden": 1, "router": {"experts": 1, "top_k": 1}})["router"]
-            keys = "load_balancing score score_on renormalize softcap expert_scale scale".split()
-            for key in keys + ["selection_bias", "null_experts"]:
+            keys = ["load_balancing", "selection_bias", "null_experts"]
+            if strategy != "table":
+                keys += ["score", "score_on", "renormalize"]
+            if not oracle.has_logits(spec):
+                keys += ["softcap", "expert_scale", "scale", "input_norm"]
+                self.assertEqual(sum(spec["losses"][n] for n in ("importance", "router_z")), 0)
+            for key in keys:
                 self.assertEqual(router[key], plain[key], key)
-            self.assertEqual(sum(spec["losses"][n] for n in ("importance", "router_z")), 0)
         if balancing == "expert_choice":  # S7
             self.assertTrue(router["score_on"] == "all" and nulls == 0)
             self.assertFalse(router["renormalize"])
             self.assertFalse({"factor", "tokens"} & set(capacity))
         if balancing == "round_robin":
             self.assertEqual(nulls, 0)
-        if router["strategy"] != "learned":  # S8
+        if strategy not in ("learned", "table", "sparsemixer"):  # S8
+            self.assertEqual(router["projection"]["form"], "feed_forward")
             self.assertEqual(router["projection"]["layers"], 1)
             self.assertFalse(router["projection"]["bias"])
         self.assertFalse({"factor", "tokens"} <= set(capacity))  # S10
@@ -75,6 +81,20 @@ class RandomSpec(unittest.TestCase):
             self.assertGreater(spec["shared"]["intermediate"], 0)
         if "step" in spec["functions"]:  # S14
             self.assertEqual(balancing, "dynamic")
+        if strategy == "table":  # S19
+            self.assertGreater(router["vocabulary"], 0)
+        if strategy == "sparsemixer":  # S20
+            self.assertEqual(k, 2)
+        if always_on:  # S21
+            self.assertTrue(always_on < router["experts"] and learned and nulls == 0)
+            self.assertEqual(balancing, "token_choice")
+            self.assertFalse({"factor", "tokens"} & set(capacity))
+        if router["projection"]["form"] == "recurrent":  # S22
+            self.assertEqual(router["projection"]["layers"], 1)
+        else:
+            self.assertFalse(router["projection"]["chained"])
+        if router["input_norm"]["factor"] != 1:  # S23
+            self.assertIn("eps", router["input_norm"])
 
     def test_every_feature_comes_up(self):
         seen = Counter()
@@ -83,12 +103,14 @@ class RandomSpec(unittest.TestCase):
                 seen[key] += 1
                 seen[key, str(value)] += 1
         for key, values in {
-            "router.strategy": "learned hash random load_based similarity",
+            "router.strategy": "learned hash random load_based similarity table sparsemixer",
             "router.load_balancing": "expert_choice dynamic round_robin load_aware",
             "router.score": "softmax sigmoid sqrt_softplus identity",
             "router.score_on": "selected",
             "router.groups.reduce": "max sum_top2",
             "router.groups.fill": "zero neg_inf",
+            "router.projection.form": "recurrent",
+            "router.projection.chained": "True",
             "router.projection.layers": "2",
             "router.projection.dtype": "input",
             "router.null_experts.kind": "identity skip",
@@ -97,14 +119,16 @@ class RandomSpec(unittest.TestCase):
             "experts.activation": "situ swigluoai silu",
             "shared.gate": "sigmoid softmax2",
             "capacity.overflow": "pass_through",
-            "capacity.priority": "probability",
+            "capacity.priority": "probability choice_order",
             "dtype.activation": "bf16 f16 f32",
+            "dtype.router": "bf16 f16 f32",
             "losses.load_balance_form": "switch",
         }.items():
             for value in values.split():
                 self.assertGreater(seen[key, value], 0, f"{key}: {value}")
         for key in """router.softcap router.selection_bias router.expert_scale router.scale
-            router.renormalize router.renormalize.eps capacity.factor capacity.tokens
+            router.renormalize router.renormalize.eps router.renormalize.p router.always_on
+            router.input_norm.eps router.input_norm.factor router.threshold capacity.factor capacity.tokens
             experts.latent experts.bias losses.importance losses.router_z""".split():
             self.assertGreater(seen[key], 0, key)
 
@@ -119,7 +143,12 @@ class RandomSpec(unittest.TestCase):
                 name: rng.integers(-8, 9, shape) / 8 / np.sqrt(shape[-1])
                 for name, (shape, _) in table.items()
             }
-            result = oracle.forward(spec, weights, x, np.arange(len(x)))
+            ids = np.arange(len(x)) % max(spec["router"]["vocabulary"], 1)
+            if "router.table" in weights:
+                table = rng.integers(0, spec["router"]["experts"], table["router.table"][0])
+                weights["router.table"] = table
+            router_state = rng.integers(-8, 9, (len(x), spec["router"]["projection"]["hidden"])) / 8
+            result = oracle.forward(spec, weights, x, ids, None, router_state)
             self.assertTrue(np.isfinite(result.y).all() and result.status == 0, seed)
             self.assertEqual(result.offsets[-1], len(result.rows))
 

@@ -34,7 +34,7 @@ def _amplification(spec, l):
     return np.maximum(1.0, np.max(np.abs(l), axis=1, initial=0.0))
 
 
-def rounding_margin(spec, weights, x):
+def rounding_margin(spec, weights, x, router_state=None):
     """Per token, how close its logits are to where rounding them to the activation type flips."""
     router, dtype = spec["router"], spec["dtype"]["activation"]
     projection = router["projection"]
@@ -42,7 +42,7 @@ def rounding_margin(spec, weights, x):
     if projection["dtype"] != "input" or dtype == "f32" or exact:
         return np.full(len(x), np.inf)
     wide = dict(spec, router=dict(router, projection=dict(projection, dtype="f32")))
-    l = logits(wide, weights, x)
+    l = logits(wide, weights, x, router_state)
     with np.errstate(all="ignore"):
         spacing = np.ldexp(1.0, np.frexp(l)[1] - FLOATS[dtype][0])
         distance = np.abs(l / spacing - np.floor(l / spacing) - 0.5) * spacing
@@ -54,7 +54,9 @@ def rounding_margin(spec, weights, x):
 def _term_size(spec, weights, state, s):
     """Size of the terms that q is the sum of [T, N]: what its rounding errors are relative to."""
     size = np.abs(s)
-    if spec["router"]["score"] != "softmax" or spec["router"]["score_on"] == "selected":
+    router = spec["router"]
+    of_logits = router["score_on"] == "selected" or router["strategy"] == "sparsemixer"
+    if router["score"] != "softmax" or of_logits:
         size = np.broadcast_to(np.max(size, axis=1, keepdims=True, initial=0.0), s.shape)
     if has_selection_bias(spec):
         size = size + np.abs(selection_bias(spec, weights, state))
@@ -136,6 +138,12 @@ def choice_margin(spec, weights, state, l, s, q):
         tied = np.where(ma | mb, ma & mb, _tied(spec, exact, sa, sb, ba, bb)) & (qa == qb)
         margin = np.minimum(margin, np.where(tied, np.inf, gap))
     return margin / _amplification(spec, l)
+
+
+def sparsemixer_margin(spec, weights, state, l, near):
+    """Of the choice of two, and of which logits count beside them."""
+    choice = choice_margin(spec, weights, state, l, l, l)
+    return np.minimum(choice, near / _amplification(spec, l))
 
 
 def expert_choice_margin(spec, weights, state, l, s, q, taken):

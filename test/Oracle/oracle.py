@@ -26,6 +26,7 @@ from margins import (
     choice_margin,
     expert_choice_margin,
     rounding_margin,
+    sparsemixer_margin,
 )
 from quantisation import FP8, accumulate, average, dequantize, quantize
 from routing import (
@@ -35,17 +36,22 @@ from routing import (
     descending,
     experts_choose,
     logits,
+    look_up,
     mask_groups,
     mix,
+    next_state,
     round_robin,
     scale_weights,
     scores,
     slot_weights,
+    sparsemixer,
     step,
 )
 from specs import (
     has_loads,
+    has_logits,
     is_learned,
+    is_recurrent,
     longest_reduction,
     resolve,
     slots_per_token,
@@ -62,6 +68,7 @@ class Routing:
     state: dict
     logits: np.ndarray = None
     status: int = 0
+    router_state: np.ndarray = None
 
 
 def initial_state(spec, weights):
@@ -74,12 +81,12 @@ def initial_state(spec, weights):
     return state
 
 
-def route(spec, weights, x, token_ids, state):
+def route(spec, weights, x, token_ids, state, router_state=None):
     router = spec["router"]
     tokens, k = len(x), router["top_k"]
     margin = np.full(tokens, np.inf)
     state = {name: value.copy() for name, value in state.items()}
-    if not is_learned(spec):
+    if not has_logits(spec):
         if router["strategy"] == "load_based":
             indices = choose_by_load(spec, tokens, state["loads"])
         else:
@@ -87,31 +94,48 @@ def route(spec, weights, x, token_ids, state):
             indices = choose_by_hash(spec, ids)
         return Routing(indices, np.full((tokens, k), 1.0 / k), margin, state)
 
-    l = logits(spec, weights, x)
+    l = logits(spec, weights, x, router_state)
+    rounding = rounding_margin(spec, weights, x, router_state)
+    if is_recurrent(spec):
+        router_state = next_state(spec, weights, x, router_state)
     finite = np.isfinite(l).all(axis=1)
+    known = np.ones(tokens, bool)
     s = scores(spec, l)
     q = choice_values(spec, weights, state, s)
-    if router["load_balancing"] == "expert_choice":
+    if router["strategy"] == "sparsemixer":
+        indices, w, near = sparsemixer(spec, l)
+        w = scale_weights(spec, weights, w, indices)
+        margin = sparsemixer_margin(spec, weights, state, l, near)
+    elif router["load_balancing"] == "expert_choice":
         taken = experts_choose(spec, q, finite)
         every = np.broadcast_to(np.arange(router["experts"]), taken.shape)
         indices = np.where(taken, every, -1)
         w = np.where(taken, scale_weights(spec, weights, s, every), 0.0)
         margin = expert_choice_margin(spec, weights, state, l, s, q, taken)
     else:
-        if router["load_balancing"] == "round_robin":
+        if router["strategy"] == "table":
+            indices, known = look_up(spec, weights, token_ids)
+        elif router["load_balancing"] == "round_robin":
             indices = round_robin(spec, tokens)
         else:
             masked = mask_groups(spec, q)[0] if router["groups"]["count"] > 1 else q
             indices = descending(masked)[:, :k]
-            margin = choice_margin(spec, weights, state, l, s, q)
-        w = np.where(finite[:, None], slot_weights(spec, weights, s, indices), 0.0)
-        indices = np.where(finite[:, None], indices, -1)
-    margin = np.minimum(margin, rounding_margin(spec, weights, x))
-    margin = np.where(finite, margin, np.inf)
+            margin = choice_margin(spec, weights, state, l, s[:, : q.shape[1]], q)
+            always_on = np.arange(router["experts"] - router["always_on"], router["experts"])
+            every = np.broadcast_to(always_on, (tokens, len(always_on)))
+            indices = np.concatenate([indices, every], axis=1)
+        w = slot_weights(spec, weights, s, indices)
+    has_experts = finite & known
+    w = np.where(has_experts[:, None], w, 0.0)
+    indices = np.where(has_experts[:, None], indices, -1)
+    margin = np.minimum(margin, rounding)
+    margin = np.where(has_experts, margin, np.inf)
     if "loads" in state:
         state["loads"] = state["loads"] + count_slots(indices, total_experts(spec))
     status = 0 if finite.all() else 1 + int(np.argmin(finite))
-    return Routing(indices, w, margin, state, l, status)
+    if status == 0 and not known.all():
+        status = -1 - int(np.argmin(known))
+    return Routing(indices, w, margin, state, l, status, router_state)
 
 
 # --- Section 4: grouping and capacity --------------------------------------------------------
@@ -153,7 +177,9 @@ def group(spec, indices, weights, logits_=None):
     for e in range(experts):
         mine = np.flatnonzero(flat == e)
         if limit is not None and len(mine) > limit:
-            if spec["capacity"]["priority"] == "probability":
+            if spec["capacity"]["priority"] == "choice_order":
+                mine = np.sort(mine[np.argsort(mine % slots, kind="stable")][:limit])
+            elif spec["capacity"]["priority"] == "probability":
                 ordered = mine[descending(flat_weights[mine])]
                 capacity_margin(spec, margin, ordered, limit, slots, flat_weights, logits_)
                 mine = np.sort(ordered[:limit])
@@ -272,7 +298,7 @@ def losses(spec, l, indices):
     experts = total_experts(spec)
     p = softmax(l)
     values = {}
-    f = np.array([np.any(indices == e, axis=1).mean() for e in range(experts)])
+    f = count_slots(indices, experts) / tokens
     if wanted["load_balance_form"] == "switch":
         f = f / slots
     values["load_balance"] = experts * np.sum(f * p.mean(axis=0))
@@ -303,13 +329,14 @@ class Result:
     margin: np.ndarray
     magnitude: np.ndarray
     lost: np.ndarray = field(repr=False, default=None)
+    router_state: np.ndarray = None  # for the next recurrent router
 
 
-def forward(spec, weights, x, token_ids=None, state=None):
+def forward(spec, weights, x, token_ids=None, state=None, router_state=None):
     spec = resolve(spec)
     if state is None:
         state = initial_state(spec, weights)
-    routing = route(spec, weights, x, token_ids, state)
+    routing = route(spec, weights, x, token_ids, state, router_state)
     grouping = group(spec, routing.indices, routing.weights, routing.logits)
     y, size = routed_output(spec, weights, x, routing.indices, routing.weights, grouping)
     y, size = add_shared(spec, weights, x, y, size)
@@ -328,4 +355,5 @@ def forward(spec, weights, x, token_ids=None, state=None):
         margin=np.minimum(routing.margin, grouping.margin),
         magnitude=size,
         lost=grouping.lost,
+        router_state=routing.router_state,
     )

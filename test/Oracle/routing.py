@@ -6,27 +6,42 @@ import numpy as np
 
 from floats import round_to
 from formulas import SCORES, activate, evaluate, softmax
-from specs import has_selection_bias
+from specs import has_selection_bias, is_recurrent
 
 # --- Section 3.1: logits ---------------------------------------------------------------------
 
 
-def logits(spec, weights, x):
+def rms_norm(x, eps, factor=1.0):
+    return x * factor / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + eps)
+
+
+def router_input(spec, weights, x):
+    norm = spec["router"]["input_norm"]
+    if "eps" not in norm:
+        return x
+    return rms_norm(x, norm["eps"], norm["factor"]) * weights["router.input_scale"]
+
+
+def logits(spec, weights, x, router_state=None):
     """l [T, N]."""
     router = spec["router"]
     projection = router["projection"]
     w = weights["router.weight"]
     with np.errstate(all="ignore"):
+        if is_recurrent(spec):
+            x = next_state(spec, weights, x, router_state)
+            x = rms_norm(x, projection["eps"]) * weights["router.norm.weight"]
+            x = hidden_layer(spec, weights, "router.hidden", x, True)
+            x = hidden_layer(spec, weights, "router.hidden2", x, True)
+        else:
+            x = router_input(spec, weights, x)
         if router["strategy"] == "similarity":
             norm_x = np.maximum(np.linalg.norm(x, axis=1), 1e-12)
             norm_w = np.maximum(np.linalg.norm(w, axis=1), 1e-12)
             l = (x @ w.T) / (norm_x[:, None] * norm_w[None, :]) / router["temperature"]
         else:
             if projection["layers"] == 2:
-                x = x @ weights["router.hidden.weight"].T
-                if projection["bias"]:
-                    x = x + weights["router.hidden.bias"]
-                x = activate(projection["activation"], x)
+                x = hidden_layer(spec, weights, "router.hidden", x, projection["bias"])
             l = x @ w.T
             if projection["bias"]:
                 l = l + weights["router.bias"]
@@ -37,10 +52,28 @@ def logits(spec, weights, x):
     return l
 
 
+def next_state(spec, weights, x, router_state):
+    """r [T, H] of a recurrent router."""
+    x = router_input(spec, weights, x)
+    state = x @ weights["router.state.down.weight"].T + weights["router.state.down.bias"]
+    if spec["router"]["projection"]["chained"]:
+        state = state + router_state * weights["router.state.scale"]
+    return state
+
+
+def hidden_layer(spec, weights, name, x, bias):
+    x = x @ weights[f"{name}.weight"].T
+    if bias:
+        x = x + weights[f"{name}.bias"]
+    return activate(spec["router"]["projection"]["activation"], x)
+
+
 def exact_logits(spec):
     """Whether the logits are nothing but sums of products, so that f32 finds the very same."""
     router = spec["router"]
-    return router["strategy"] == "learned" and router["projection"]["layers"] == 1
+    if router["strategy"] == "similarity" or "eps" in router["input_norm"]:
+        return False
+    return router["projection"]["layers"] == 1 and not is_recurrent(spec)
 
 
 # --- Section 3.2: scores ---------------------------------------------------------------------
@@ -64,8 +97,8 @@ def descending(values):
 
 
 def choice_values(spec, weights, state, s):
-    """q [T, N] before groups mask it."""
-    q = s
+    """q [T, N - S] before groups mask it."""
+    q = s[:, : s.shape[1] - spec["router"]["always_on"]]
     if has_selection_bias(spec):
         q = q + selection_bias(spec, weights, state)
     if spec["router"]["load_balancing"] == "load_aware":
@@ -109,15 +142,24 @@ def slot_weights(spec, weights, s, indices):
         w = score(spec, w)
     renormalize = router["renormalize"]
     if renormalize:
-        total = np.zeros((len(w), 1))
-        for j in range(w.shape[1]):
-            total[:, 0] += w[:, j]
+        total = norm(w, renormalize["p"])
         with np.errstate(all="ignore"):
             if renormalize["mode"] == "add":
                 w = w / (total + renormalize["eps"])
             else:
                 w = w / np.maximum(total, renormalize["eps"])
     return scale_weights(spec, weights, w, indices)
+
+
+def norm(w, p):
+    """The sum in order for p = 1, else the p-norm [T, 1]."""
+    if p != 1:
+        with np.errstate(all="ignore"):
+            return np.sum(np.abs(w) ** p, axis=1, keepdims=True) ** (1 / p)
+    total = np.zeros((len(w), 1))
+    for j in range(w.shape[1]):
+        total[:, 0] += w[:, j]
+    return total
 
 
 def scale_weights(spec, weights, w, indices):
@@ -206,3 +248,39 @@ def choose_by_load(spec, tokens, loads):
             loads[e] += 1
             indices[t, j] = e
     return indices
+
+
+# --- Section 3.8: tables and sparsemixer -----------------------------------------------------
+
+
+def look_up(spec, weights, ids):
+    """The indices of each token, and whether it has any; 0 where not."""
+    table = weights["router.table"].astype(np.int64)
+    known = (ids >= 0) & (ids < len(table))
+    indices = table[np.where(known, ids, 0)]
+    real = (indices >= 0) & (indices < spec["router"]["experts"])
+    return np.where(real, indices, 0), known & real.all(axis=1)
+
+
+def distances(l, top):
+    """How far each logit is below `top` [T, 1], as sparsemixer measures it."""
+    with np.errstate(all="ignore"):
+        return (top - l) / np.maximum(np.abs(l), top)
+
+
+def sparsemixer(spec, l):
+    """The indices [T, 2], their weights, and by how little a logit counted or not [T]."""
+    limit = 2 * spec["router"]["threshold"]
+    indices = descending(l)[:, :2]
+    weights, margin = np.zeros(indices.shape), np.full(len(l), np.inf)
+    others = np.ones(l.shape, bool)
+    for j in range(2):
+        top = np.take_along_axis(l, indices[:, j : j + 1], axis=1)
+        distance = distances(l, top)
+        near = others & ~(distance > limit)
+        with np.errstate(all="ignore"):
+            weights[:, j] = 1 / np.sum(np.where(near, np.exp(l - top), 0.0), axis=1)
+            gap = np.where(others & (distance != limit), np.abs(distance - limit), np.inf)
+        margin = np.minimum(margin, np.min(gap, axis=1, initial=np.inf))
+        np.put_along_axis(others, indices[:, j : j + 1], False, axis=1)
+    return indices, weights, margin

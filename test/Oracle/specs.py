@@ -10,13 +10,24 @@ DEFAULTS = {
         "score": "softmax",
         "score_on": "all",
         "renormalize": False,
-        "projection": {"layers": 1, "activation": "relu", "bias": False, "dtype": "f32"},
+        "input_norm": {"factor": 1.0},
+        "projection": {
+            "form": "feed_forward",
+            "layers": 1,
+            "bias": False,
+            "dtype": "f32",
+            "eps": 1e-6,
+            "chained": False,
+        },
         "scale": 1.0,
         "expert_scale": False,
         "softcap": 0.0,
         "selection_bias": False,
         "groups": {"count": 1, "keep": 1, "reduce": "sum_top2", "fill": "neg_inf"},
         "temperature": 1.0,
+        "threshold": 0.01,
+        "vocabulary": 0,
+        "always_on": 0,
         "load_balancing": "token_choice",
         "balance": {"rate": 0.001, "lambda": 1.0, "factor": 1.0},
         "null_experts": {"count": 0, "kind": "identity"},
@@ -65,12 +76,15 @@ def resolve(spec):
     full = _merge(DEFAULTS, spec)
     router = full["router"]
     router["projection"].setdefault("hidden", full["hidden"])
+    router["projection"].setdefault("activation", "gelu" if is_recurrent(full) else "relu")
     renormalize = router["renormalize"]
     if renormalize is True:
         renormalize = {}
     if isinstance(renormalize, dict):
-        router["renormalize"] = {"eps": 0.0, "mode": "add", **renormalize}
-    full["dtype"].setdefault("weights", full["dtype"]["activation"])
+        router["renormalize"] = {"eps": 0.0, "mode": "add", "p": 1.0, **renormalize}
+    dtype = full["dtype"]
+    dtype.setdefault("weights", dtype["activation"])
+    dtype.setdefault("router", dtype["weights"])
     full["parallel"].setdefault(
         "experts_per_device", router["experts"] // full["parallel"]["grid"]["ep"]
     )
@@ -86,11 +100,20 @@ def slots_per_token(spec):
     """K."""
     router = spec["router"]
     choice = router["load_balancing"] == "expert_choice"
-    return router["experts"] if choice else router["top_k"]
+    return router["experts"] if choice else router["top_k"] + router["always_on"]
 
 
 def is_learned(spec):
+    """Whether the largest scores are chosen."""
     return spec["router"]["strategy"] in ("learned", "similarity")
+
+
+def has_logits(spec):
+    return is_learned(spec) or spec["router"]["strategy"] in ("table", "sparsemixer")
+
+
+def is_recurrent(spec):
+    return spec["router"]["projection"]["form"] == "recurrent"
 
 
 def has_loads(spec):
@@ -112,14 +135,25 @@ def weight_table(spec):
     router, experts, shared = spec["router"], spec["experts"], spec["shared"]
     d, e, n, i = spec["hidden"], router["experts"], total_experts(spec), experts["intermediate"]
     m, s, h = experts["latent"] or d, shared["intermediate"], router["projection"]["hidden"]
-    two, glu = router["projection"]["layers"] == 2, experts["form"] == "glu"
+    recurrent, k = is_recurrent(spec), router["top_k"]
+    two = recurrent or router["projection"]["layers"] == 2
+    glu, choices = experts["form"] == "glu", n - router["always_on"]
     bias, matrix = router["projection"]["bias"], spec["dtype"]["weights"]
+    router_matrix = spec["dtype"]["router"]
     rows = [
-        ("router.weight", (n, h if two else d), matrix, is_learned(spec)),
+        ("router.weight", (n, h if two else d), router_matrix, has_logits(spec)),
         ("router.bias", (n,), "f32", bias),
-        ("router.hidden.weight", (h, d), matrix, two),
-        ("router.hidden.bias", (h,), "f32", two and bias),
-        ("router.selection_bias", (n,), "f32", has_selection_bias(spec)),
+        ("router.hidden.weight", (h, h if recurrent else d), router_matrix, two),
+        ("router.hidden.bias", (h,), "f32", recurrent or (two and bias)),
+        ("router.hidden2.weight", (h, h), router_matrix, recurrent),
+        ("router.hidden2.bias", (h,), "f32", recurrent),
+        ("router.state.down.weight", (h, d), router_matrix, recurrent),
+        ("router.state.down.bias", (h,), "f32", recurrent),
+        ("router.state.scale", (h,), "f32", router["projection"]["chained"]),
+        ("router.norm.weight", (h,), "f32", recurrent),
+        ("router.input_scale", (d,), "f32", "eps" in router["input_norm"]),
+        ("router.table", (router["vocabulary"], k), "i32", router["strategy"] == "table"),
+        ("router.selection_bias", (choices,), "f32", has_selection_bias(spec)),
         ("router.expert_scale", (e,), "f32", router["expert_scale"]),
         ("experts.gate.weight", (e, i, m), matrix, glu),
         ("experts.up.weight", (e, i, m), matrix, True),
@@ -142,5 +176,6 @@ def weight_table(spec):
 def longest_reduction(spec):
     """Length of the longest sum of products in a forward."""
     spec = resolve(spec)
-    shapes = [shape for shape, _ in weight_table(spec).values() if len(shape) > 1]
+    table = weight_table(spec).values()
+    shapes = [shape for shape, dtype in table if len(shape) > 1 and dtype != "i32"]
     return max(shape[-1] for shape in shapes)

@@ -8,6 +8,7 @@
 #ifndef MOE_DRIVER_DRIVER_H
 #define MOE_DRIVER_DRIVER_H
 
+#include "moe/Import/Import.h"
 #include "moe/Pipelines/Pipelines.h"
 
 #include "llvm/ADT/ArrayRef.h"
@@ -29,6 +30,9 @@ struct CompileOptions {
   std::string cpu = "native";
   Phase compileTo = Phase::graph;
   std::string dumpDirectory; // empty: none
+  ImportOptions import;
+  bool layers = false; // print the table of layers instead
+  bool json = false;   // in JSON
 };
 
 /// Whether these arguments ask to compile, rather than to run passes.
@@ -39,6 +43,9 @@ llvm::StringRef helpText();
 
 /// Compiles; reports to stderr and returns the exit status.
 int compile(const CompileOptions &options);
+
+/// The table of the families of models that can be imported.
+std::string familyTable();
 
 /// The whole of moe-opt.
 int optMain(int argc, char **argv);

@@ -31,9 +31,49 @@ struct ImportResult {
   std::vector<Diagnostic> diagnostics;
 };
 
-/// Reads a spec from the text of a JSON file. Never throws, never recurses
-/// with the input, and builds nothing from a text over the limits.
-ImportResult importSpec(std::string_view text);
+/// What can be asked of a configuration of Hugging Face.
+struct ImportOptions {
+  std::optional<int64_t> layer; // left out: the first MoE layer
+  /// Plain weights for a package, whatever those in the file are.
+  bool dequantize = false;
+};
+
+/// Reads a spec from the text of a JSON file, in the native form or as a
+/// configuration of Hugging Face. Never throws, never recurses with the input,
+/// and builds nothing from a text over the limits.
+ImportResult importSpec(std::string_view text,
+                        const ImportOptions &options = {});
+
+/// What a layer has where a MoE layer has its experts. The routing of a `hash`
+/// layer is a table of token ids.
+enum class LayerKind { none, dense, moe, hash };
+
+struct Layer {
+  LayerKind kind = LayerKind::none;
+  std::optional<Spec> spec; // set iff moe or hash
+};
+
+struct LayersResult {
+  std::string family;
+  std::vector<Layer> layers; // none after an error
+  std::vector<Diagnostic> diagnostics;
+};
+
+/// Reads all layers of a configuration of Hugging Face.
+LayersResult importLayers(std::string_view text,
+                          const ImportOptions &options = {});
+
+/// The layers as a table, those with the same attributes in one row.
+std::string printLayers(const LayersResult &result);
+std::string printLayersJson(const LayersResult &result);
+
+/// A family of models and what its configurations name it.
+struct Family {
+  std::string name;
+  std::vector<std::string> modelTypes;
+  std::vector<std::string> architectures;
+};
+std::vector<Family> families();
 
 /// The native form of a spec with every default written out.
 std::string printSpec(const Spec &spec);

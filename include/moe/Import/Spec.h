@@ -17,6 +17,7 @@
 #include "moe/Import/Expression.h"
 #include "moe/Import/WeightSources.h"
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -26,7 +27,15 @@ namespace moe {
 
 enum class DType { f32, bf16, f16 };
 
-enum class Strategy { learned, hash, random, load_based, similarity };
+enum class Strategy {
+  learned,
+  hash,
+  random,
+  load_based,
+  similarity,
+  table,
+  sparsemixer
+};
 enum class Balancing {
   token_choice,
   expert_choice,
@@ -47,10 +56,12 @@ enum class ExpertForm { glu, mlp };
 enum class SharedGate { none, sigmoid, softmax2 };
 enum class Overflow { drop, pass_through };
 enum class Scope { global, local };
-enum class Priority { token_order, probability };
+enum class Priority { token_order, probability, choice_order };
+enum class ProjectionForm { feed_forward, recurrent };
 enum class ExpertsOn { ep, tp };
 enum class Exchange { all_to_all, point_to_point, hierarchical, ring };
 enum class Compression { none, blockwise_int8, fp8_e4m3, fp8_e5m2, mxfp4 };
+enum class WeightKind { none, fp8_e4m3, int8, int4, mxfp4, nvfp4 };
 enum class LoadBalanceForm { hf, switch_transformer };
 
 struct GroupsSpec {
@@ -61,14 +72,22 @@ struct GroupsSpec {
 };
 
 struct ProjectionSpec {
+  ProjectionForm form = ProjectionForm::feed_forward;
   int64_t layers = 1;
-  /// Width of the hidden layer of a two-layer router.
+  /// Width of the hidden layers, and of the state of a recurrent router.
   int64_t hidden = 0;
-  /// Activation of the hidden layer, a formula of `g`.
+  /// Activation of the hidden layers, a formula of `g`.
   Expression activation;
+  double eps = 1e-6;    // of the norm of a recurrent router
+  bool chained = false; // there is a state to go on from
   bool bias = false;
   /// Round logits to the activation type, as a router run in that type would.
   bool inputPrecision = false;
+};
+
+struct InputNormSpec {
+  std::optional<double> eps; // not set: no norm
+  double factor = 1.0;
 };
 
 struct RouterSpec {
@@ -80,6 +99,8 @@ struct RouterSpec {
   ScoreOn scoreOn = ScoreOn::all;
   Renormalize renormalize = Renormalize::none;
   double renormalizeEps = 0.0;
+  double renormalizeP = 1.0;
+  InputNormSpec inputNorm;
   ProjectionSpec projection;
   double scale = 1.0;
   bool expertScale = false;
@@ -87,6 +108,9 @@ struct RouterSpec {
   bool selectionBias = false;
   GroupsSpec groups; // count == 1: ungrouped
   double temperature = 1.0;
+  double threshold = 0.01; // of `sparsemixer`
+  int64_t vocabulary = 0;  // of `table`
+  int64_t alwaysOn = 0;    // experts that are not chosen but given to all
   Balancing balancing = Balancing::token_choice;
   double balanceRate = 0.001; // u of `dynamic`
   double balanceLambda = 1.0; // of `load_aware`
@@ -95,6 +119,19 @@ struct RouterSpec {
   NullKind nullKind = NullKind::identity;
   WeightOn weightOn = WeightOn::output;
   uint64_t seed = 0;
+  bool hasLogits() const {
+    return strategy != Strategy::hash && strategy != Strategy::random &&
+           strategy != Strategy::load_based;
+  }
+};
+
+/// How the projection matrices of an FFN are stored.
+struct QuantizationSpec {
+  WeightKind kind = WeightKind::none;
+  /// Outputs and inputs that share a scale, 0: all of them. Left out: [1, 0],
+  /// or what the kind says.
+  std::optional<std::array<int64_t, 2>> block;
+  bool zeroPoints = false;
 };
 
 struct ExpertsSpec {
@@ -103,11 +140,13 @@ struct ExpertsSpec {
   Expression activation; // of `g` and, for glu, `u`
   bool bias = false;
   int64_t latent = 0; // 0: none
+  QuantizationSpec quantization;
 };
 
 struct SharedSpec {
   int64_t intermediate = 0; // 0: none
   SharedGate gate = SharedGate::none;
+  QuantizationSpec quantization;
 };
 
 struct CapacitySpec {
@@ -130,6 +169,7 @@ struct LossesSpec {
 struct DTypeSpec {
   DType activation = DType::f32;
   DType weights = DType::f32;
+  DType router = DType::f32; // of the router's matrices
 };
 
 struct ParallelSpec {

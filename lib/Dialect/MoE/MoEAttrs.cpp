@@ -59,14 +59,14 @@ LogicalResult GroupsAttr::verify(function_ref<InFlightDiagnostic()> emitError,
 
 // [O5], [O6]
 static LogicalResult verifyGroups(function_ref<InFlightDiagnostic()> emitError,
-                                  GroupsAttr groups, int64_t numLogits,
+                                  GroupsAttr groups, int64_t numChoices,
                                   int64_t topK, bool isLearned,
                                   BalancingKind balancing,
                                   ScoreOnKind scoreOn) {
-  if (numLogits % groups.getCount() != 0)
+  if (numChoices % groups.getCount() != 0)
     return emitError() << "expected a number of groups that divides "
-                       << numLogits << ", found " << groups.getCount();
-  int64_t size = numLogits / groups.getCount();
+                       << numChoices << ", found " << groups.getCount();
+  int64_t size = numChoices / groups.getCount();
   if (size * groups.getKeep() < topK)
     return emitError() << "expected the kept groups to hold at least " << topK
                        << " experts, found " << size * groups.getKeep();
@@ -85,38 +85,55 @@ static LogicalResult verifyGroups(function_ref<InFlightDiagnostic()> emitError,
   return success();
 }
 
-LogicalResult RouterAttr::verify(function_ref<InFlightDiagnostic()> emitError,
-                                 int64_t experts, int64_t top_k,
-                                 int64_t null_experts, StrategyKind strategy,
-                                 BalancingKind balancing, ScoreKind score,
-                                 ScoreOnKind score_on,
-                                 RenormalizeKind renormalize, APFloat eps,
-                                 APFloat scale, APFloat lambda, APFloat factor,
-                                 uint64_t seed, GroupsAttr groups) {
+LogicalResult RouterAttr::verify(
+    function_ref<InFlightDiagnostic()> emitError, int64_t experts,
+    int64_t top_k, int64_t null_experts, StrategyKind strategy,
+    BalancingKind balancing, ScoreKind score, ScoreOnKind score_on,
+    RenormalizeKind renormalize, APFloat eps, APFloat p, APFloat scale,
+    APFloat threshold, int64_t always_on, APFloat lambda, APFloat factor,
+    uint64_t seed, GroupsAttr groups) {
   // [O3]
   if (failed(verifyRange(emitError, "experts", experts, 1)) ||
       failed(verifyRange(emitError, "null_experts", null_experts, 0,
                          kMaxSize - experts)) ||
-      failed(verifyRange(emitError, "top_k", top_k, 1, experts + null_experts)))
+      failed(verifyRange(emitError, "always_on", always_on, 0, experts - 1)))
+    return failure();
+  int64_t choices = experts + null_experts - always_on;
+  if (failed(verifyRange(emitError, "top_k", top_k, 1, choices)))
     return failure();
 
   // [O4]
   if (failed(verifyNumber(emitError, "eps", eps)) ||
+      failed(verifyNumber(emitError, "p", p, Sign::Positive)) ||
       failed(verifyNumber(emitError, "scale", scale)) ||
+      failed(
+          verifyNumber(emitError, "threshold", threshold, Sign::NotNegative)) ||
       failed(verifyNumber(emitError, "lambda", lambda)) ||
       failed(verifyNumber(emitError, "factor", factor, Sign::NotNegative)))
     return failure();
 
-  // [O7]: without logits there is nothing to score, bias or balance.
+  // [O7]: without scores there is nothing to weigh, bias or balance.
   bool isLearned =
       strategy == StrategyKind::learned || strategy == StrategyKind::similarity;
-  if (!isLearned &&
-      (balancing != BalancingKind::token_choice ||
-       score != ScoreKind::softmax || score_on != ScoreOnKind::all ||
-       renormalize != RenormalizeKind::none || null_experts != 0))
-    return emitError() << "expected default balancing, score, score_on, "
-                          "renormalize and null_experts with strategy = "
-                       << stringifyStrategyKind(strategy);
+  if (!isLearned && (balancing != BalancingKind::token_choice ||
+                     null_experts != 0 || always_on != 0))
+    return emitError()
+           << "expected default balancing, null_experts and always_on with "
+              "strategy = "
+           << stringifyStrategyKind(strategy);
+  if (!isLearned && strategy != StrategyKind::table &&
+      (score != ScoreKind::softmax || score_on != ScoreOnKind::all ||
+       renormalize != RenormalizeKind::none))
+    return emitError()
+           << "expected default score, score_on and renormalize with "
+              "strategy = "
+           << stringifyStrategyKind(strategy);
+
+  // [O23]
+  if (strategy == StrategyKind::sparsemixer && top_k != 2)
+    return emitError() << "expected top_k = 2 with strategy = sparsemixer, "
+                          "found "
+                       << top_k;
 
   // [O8]
   if (balancing == BalancingKind::expert_choice &&
@@ -129,9 +146,15 @@ LogicalResult RouterAttr::verify(function_ref<InFlightDiagnostic()> emitError,
            << "expected no null_experts with balancing = round_robin, found "
            << null_experts;
 
+  // [O24]
+  if (always_on != 0 &&
+      (balancing != BalancingKind::token_choice || null_experts != 0))
+    return emitError() << "expected balancing = token_choice and no "
+                          "null_experts with always_on";
+
   if (groups)
-    return verifyGroups(emitError, groups, experts + null_experts, top_k,
-                        isLearned, balancing, score_on);
+    return verifyGroups(emitError, groups, choices, top_k, isLearned, balancing,
+                        score_on);
   return success();
 }
 
@@ -146,6 +169,59 @@ LogicalResult CapacityAttr::verify(function_ref<InFlightDiagnostic()> emitError,
     return emitError() << "expected one of 'tokens' and 'factor', found "
                        << (tokens != 0 ? "both" : "neither");
   return success();
+}
+
+int64_t FormatAttr::getValuesPerByte() const {
+  switch (getKind()) {
+  case WeightFormatKind::int4:
+  case WeightFormatKind::mxfp4:
+  case WeightFormatKind::nvfp4:
+    return 2;
+  default:
+    return 1;
+  }
+}
+
+bool FormatAttr::hasSmallScales() const {
+  return getKind() == WeightFormatKind::mxfp4 ||
+         getKind() == WeightFormatKind::nvfp4;
+}
+
+int64_t FormatAttr::getInputUnit() const {
+  return hasSmallScales() ? getInputs() : getValuesPerByte();
+}
+
+// [O3], [O61]
+LogicalResult FormatAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                                 WeightFormatKind kind, int64_t outputs,
+                                 int64_t inputs) {
+  if (failed(verifyRange(emitError, "outputs", outputs, 0)) ||
+      failed(verifyRange(emitError, "inputs", inputs, 0)))
+    return failure();
+  auto onlyInputs = [&](int64_t only) -> LogicalResult {
+    if (outputs == 1 && inputs == only)
+      return success();
+    return emitError() << "expected outputs = 1 and inputs = " << only
+                       << " with " << stringifyWeightFormatKind(kind)
+                       << ", found " << outputs << " and " << inputs;
+  };
+  switch (kind) {
+  case WeightFormatKind::none:
+    return emitError() << "expected a kind other than none";
+  case WeightFormatKind::fp8_e4m3:
+  case WeightFormatKind::int8:
+    return success();
+  case WeightFormatKind::int4:
+    if (inputs % 2 == 0)
+      return success();
+    return emitError()
+           << "expected an even number of 'inputs' with int4, found " << inputs;
+  case WeightFormatKind::mxfp4:
+    return onlyInputs(32);
+  case WeightFormatKind::nvfp4:
+    return onlyInputs(16);
+  }
+  llvm_unreachable("every kind is one of the above");
 }
 
 // [O10]

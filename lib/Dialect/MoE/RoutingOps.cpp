@@ -40,6 +40,14 @@ LogicalResult RouterOp::verify() {
   return success();
 }
 
+LogicalResult AddScaledOp::verify() {
+  Dims dims(*this);
+  return success(succeeded(dims.check("x", getX(), {"T", "H"})) &&
+                 succeeded(dims.check("y", getY(), {"T", "H"})) &&
+                 succeeded(dims.check("scale", getScale(), {"H"})) &&
+                 succeeded(dims.check("z", getZ(), {"T", "H"})));
+}
+
 /// [O13]: an operand is there where the strategy reads it, and nowhere else.
 static LogicalResult verifyPresence(SelectOp op, StringRef name, Value value,
                                     bool isNeeded, bool isAllowed) {
@@ -55,27 +63,30 @@ static LogicalResult verifyPresence(SelectOp op, StringRef name, Value value,
 
 LogicalResult SelectOp::verify() {
   RouterAttr router = getRouter();
-  bool isLearned = router.isLearned();
+  bool isLearned = router.isLearned(), hasLogits = router.hasLogits();
   Dims dims(*this);
   dims.set("E", router.getExperts());
   dims.set("N", router.getNumLogits());
+  dims.set("N-S", router.getNumChoices());
   dims.set("K", router.getNumSlots());
-  if (failed(dims.check("input", getInput(), {"T", isLearned ? "N" : "D"})))
+  if (failed(dims.check("input", getInput(), {"T", hasLogits ? "N" : "D"})))
     return failure();
 
   // [O12]
   Type element = getInput().getType().getElementType();
-  if (isLearned && !element.isF32())
+  if (hasLogits && !element.isF32())
     return emitOpError() << "expected logits of f32, found " << element;
 
   // [O13]
-  bool isHash = router.getStrategy() == StrategyKind::hash;
+  bool isTable = router.getStrategy() == StrategyKind::table;
+  bool readsIds = isTable || router.getStrategy() == StrategyKind::hash;
   bool readsLoads = router.getStrategy() == StrategyKind::load_based ||
                     router.getBalancing() == BalancingKind::load_aware;
   if (failed(verifyPresence(*this, "bias", getBias(), false, isLearned)) ||
       failed(
-          verifyPresence(*this, "scale", getExpertScale(), false, isLearned)) ||
-      failed(verifyPresence(*this, "ids", getTokenIds(), isHash, isHash)) ||
+          verifyPresence(*this, "scale", getExpertScale(), false, hasLogits)) ||
+      failed(verifyPresence(*this, "ids", getTokenIds(), readsIds, readsIds)) ||
+      failed(verifyPresence(*this, "table", getTable(), isTable, isTable)) ||
       failed(
           verifyPresence(*this, "loads", getLoads(), readsLoads, readsLoads)))
     return failure();
@@ -87,9 +98,11 @@ LogicalResult SelectOp::verify() {
                          << " region 'score' with score = "
                          << stringifyScoreKind(router.getScore());
 
-  return success(succeeded(dims.check("bias", getBias(), {"N"})) &&
+  StringRef choices = router.getAlwaysOn() ? "N-S" : "N";
+  return success(succeeded(dims.check("bias", getBias(), {choices})) &&
                  succeeded(dims.check("scale", getExpertScale(), {"E"})) &&
                  succeeded(dims.check("ids", getTokenIds(), {"T"})) &&
+                 succeeded(dims.check("table", getTable(), {"V", "K"})) &&
                  succeeded(dims.check("loads", getLoads(), {"N"})) &&
                  succeeded(dims.check("indices", getIndices(), {"T", "K"})) &&
                  succeeded(dims.check("weights", getWeights(), {"T", "K"})));
@@ -102,8 +115,13 @@ LogicalResult SelectOp::verifyRegions() {
 }
 
 LogicalResult CheckFiniteOp::verify() {
+  // [O25]
+  if (getIndices() && getIndices().getType().getRank() == 2 &&
+      getIndices().getType().getDimSize(1) == 0)
+    return emitOpError() << "expected 'indices' of at least 1 column, found 0";
   Dims dims(*this);
   return success(succeeded(dims.check("values", getValues(), {"T", "N"})) &&
+                 succeeded(dims.check("indices", getIndices(), {"T", "K"})) &&
                  succeeded(dims.check("status", getStatus(), {})));
 }
 

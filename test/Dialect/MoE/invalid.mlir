@@ -281,7 +281,7 @@ func.func @op(%s: tensor<2x5xf32>) {
 // [O2]: two blocks.
 func.func @region(%x: tensor<?x8xf32>) {
   // expected-error @below {{expected region 'score' of one block, found 2}}
-  "moe.select"(%x) <{operandSegmentSizes = array<i32: 1, 0, 0, 0, 0>,
+  "moe.select"(%x) <{operandSegmentSizes = array<i32: 1, 0, 0, 0, 0, 0>,
       router = #moe.router<experts = 8, top_k = 1, score = function>}> ({
   ^bb0(%v: f32):
     moe.yield %v
@@ -534,8 +534,168 @@ func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 
 // -----
 
 // [O7]
-// expected-error @below {{expected default balancing, score, score_on, renormalize and null_experts with strategy = hash}}
+// expected-error @below {{expected default score, score_on and renormalize with strategy = hash}}
 func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 2, strategy = hash, renormalize = add>}
+
+// -----
+
+// [O7]
+// expected-error @below {{expected default score, score_on and renormalize with strategy = sparsemixer}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 2, strategy = sparsemixer, score = function>}
+
+// -----
+
+// [O7]
+// expected-error @below {{expected default balancing, null_experts and always_on with strategy = table}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 2, strategy = table, balancing = dynamic>}
+
+// -----
+
+// [O7]
+// expected-error @below {{expected default balancing, null_experts and always_on with strategy = random}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 2, strategy = random, null_experts = 1>}
+
+// -----
+
+// [O7]
+// expected-error @below {{expected default balancing, null_experts and always_on with strategy = sparsemixer}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 2, strategy = sparsemixer, always_on = 1>}
+
+// -----
+
+// [O23]
+// expected-error @below {{expected top_k = 2 with strategy = sparsemixer, found 3}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 3, strategy = sparsemixer>}
+
+// -----
+
+// [O24]
+// expected-error @below {{expected balancing = token_choice and no null_experts with always_on}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 2, always_on = 1, balancing = dynamic>}
+
+// -----
+
+// [O24]
+// expected-error @below {{expected balancing = token_choice and no null_experts with always_on}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 2, always_on = 1, null_experts = 1>}
+
+// -----
+
+// [O3]
+// expected-error @below {{expected 'always_on' from 0 to 3, found 4}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 1, always_on = 4>}
+
+// -----
+
+// [O3]
+// expected-error @below {{expected 'top_k' from 1 to 2, found 3}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 3, always_on = 2>}
+
+// -----
+
+// [O4]
+// expected-error @below {{expected 'p' to be a finite number above 0, found 0}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 2, p = 0.0>}
+
+// -----
+
+// [O4]
+// expected-error @below {{expected 'threshold' to be a finite number from 0, found -1}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 2, threshold = -1.0>}
+
+// -----
+
+// [O5]
+// expected-error @below {{expected a number of groups that divides 3, found 2}}
+func.func private @attribute() attributes {a = #moe.router<experts = 4, top_k = 2, always_on = 1, groups = <count = 2, keep = 2, reduce = max>>}
+
+// -----
+
+// [O13]
+func.func @op(%l: tensor<?x4xf32>, %i: tensor<?xi64>) {
+  // expected-error @below {{expected 'table' with strategy = table and balancing = token_choice}}
+  %0:2 = moe.select %l ids %i <experts = 4, top_k = 2, strategy = table>
+      : (tensor<?x4xf32>, tensor<?xi64>) -> (tensor<?x2xi32>, tensor<?x2xf32>)
+  return
+}
+
+// -----
+
+// [O13]
+func.func @op(%l: tensor<?x4xf32>, %t: tensor<9x2xi32>) {
+  // expected-error @below {{expected no 'table' with strategy = learned and balancing = token_choice}}
+  %0:2 = moe.select %l table %t <experts = 4, top_k = 2>
+      : (tensor<?x4xf32>, tensor<9x2xi32>) -> (tensor<?x2xi32>, tensor<?x2xf32>)
+  return
+}
+
+// -----
+
+// [O1]
+func.func @op(%l: tensor<?x4xf32>, %i: tensor<?xi64>, %t: tensor<9x3xi32>) {
+  // expected-error @below {{expected 'table' of shape [V, K] with K = 2, found 'tensor<9x3xi32>'}}
+  %0:2 = moe.select %l ids %i table %t <experts = 4, top_k = 2, strategy = table>
+      : (tensor<?x4xf32>, tensor<?xi64>, tensor<9x3xi32>) -> (tensor<?x2xi32>, tensor<?x2xf32>)
+  return
+}
+
+// -----
+
+// [O1]
+func.func @op(%l: tensor<?x4xf32>, %b: tensor<4xf32>) {
+  // expected-error @below {{expected 'bias' of shape [N-S] with N-S = 3, found 'tensor<4xf32>'}}
+  %0:2 = moe.select %l bias %b <experts = 4, top_k = 2, always_on = 1>
+      : (tensor<?x4xf32>, tensor<4xf32>) -> (tensor<?x3xi32>, tensor<?x3xf32>)
+  return
+}
+
+// -----
+
+// [O1]
+func.func @op(%x: tensor<?x4xf32>, %s: tensor<5xf32>) {
+  // expected-note @above {{'x' has H = 4}}
+  // expected-error @below {{expected 'scale' of shape [H] with H = 4, found 'tensor<5xf32>'}}
+  %0 = moe.add_scaled %x, %x, %s
+      : (tensor<?x4xf32>, tensor<?x4xf32>, tensor<5xf32>) -> tensor<?x4xf32>
+  return
+}
+
+// -----
+
+// [O25]
+func.func @op(%l: tensor<?x4xf32>, %i: tensor<?x0xi32>) {
+  // expected-error @below {{expected 'indices' of at least 1 column, found 0}}
+  %0 = moe.check_finite %l indices %i : (tensor<?x4xf32>, tensor<?x0xi32>) -> tensor<i32>
+  return
+}
+
+// -----
+
+// [O41]
+func.func @op(%x: tensor<?x8xf32>, %s: tensor<8xf32>) {
+  // expected-error @below {{expected 'eps' to be a finite number above 0, found 0}}
+  %0 = moe.rms_norm %x scale %s {eps = 0.0 : f64} : (tensor<?x8xf32>, tensor<8xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// [O4]
+func.func @op(%x: tensor<?x8xf32>, %s: tensor<8xf32>) {
+  // expected-error @below {{expected 'factor' to be a finite number, found +Inf}}
+  %0 = moe.rms_norm %x scale %s {eps = 1.0 : f64, factor = 0x7FF0000000000000 : f64} : (tensor<?x8xf32>, tensor<8xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// [O1]
+func.func @op(%x: tensor<?x8xf32>, %s: tensor<4xf32>) {
+  // expected-note @above {{'x' has M = 8}}
+  // expected-error @below {{expected 'scale' of shape [M] with M = 8, found 'tensor<4xf32>'}}
+  %0 = moe.rms_norm %x scale %s {eps = 1.0 : f64} : (tensor<?x8xf32>, tensor<4xf32>) -> tensor<?x8xf32>
+  return
+}
 
 // -----
 

@@ -25,10 +25,19 @@ func.func @router(%x: tensor<?x8xbf16>, %weight: tensor<4x8xbf16>,
   return
 }
 
+// CHECK-LABEL: func @add_scaled
+func.func @add_scaled(%x: tensor<?x8xf32>, %y: tensor<?x8xf32>, %scale: tensor<8xf32>) {
+  // CHECK: moe.add_scaled %{{.*}}, %{{.*}}, %{{.*}} : (tensor<?x8xf32>, tensor<?x8xf32>, tensor<8xf32>) -> tensor<?x8xf32>
+  %z = moe.add_scaled %x, %y, %scale
+      : (tensor<?x8xf32>, tensor<?x8xf32>, tensor<8xf32>) -> tensor<?x8xf32>
+  return
+}
+
 // CHECK-LABEL: func @select
 func.func @select(%logits: tensor<?x4xf32>, %bias: tensor<4xf32>,
                   %scale: tensor<4xf32>, %loads: tensor<4xi64>,
-                  %ids: tensor<?xi64>, %x: tensor<?x8xf16>) {
+                  %ids: tensor<?xi64>, %table: tensor<9x2xi32>,
+                  %x: tensor<?x8xf16>) {
   // CHECK: moe.select %{{.*}} <experts = 4, top_k = 2> : (tensor<?x4xf32>)
   %0:2 = moe.select %logits <experts = 4, top_k = 2>
       : (tensor<?x4xf32>) -> (tensor<?x2xi32>, tensor<?x2xf32>)
@@ -70,6 +79,20 @@ func.func @select(%logits: tensor<?x4xf32>, %bias: tensor<4xf32>,
                                         score_on = selected>
       : (tensor<?x4xf32>) -> (tensor<?x2xi32>, tensor<?x2xf32>)
 
+  // The table says which expert; the logits say with which weight.
+  // CHECK: moe.select %{{.*}} scale %{{.*}} ids %{{.*}} table %{{.*}} <experts = 4, top_k = 2, strategy = table, renormalize = add, p = 2.0>
+  %7:2 = moe.select %logits scale %scale ids %ids table %table
+      <experts = 4, top_k = 2, strategy = table, renormalize = add, p = 2.0>
+      : (tensor<?x4xf32>, tensor<4xf32>, tensor<?xi64>, tensor<9x2xi32>)
+      -> (tensor<?x2xi32>, tensor<?x2xf32>)
+  // CHECK: moe.select %{{.*}} <experts = 4, top_k = 2, strategy = sparsemixer, threshold = 0.125>
+  %8:2 = moe.select %logits <experts = 4, top_k = 2, strategy = sparsemixer, threshold = 0.125>
+      : (tensor<?x4xf32>) -> (tensor<?x2xi32>, tensor<?x2xf32>)
+  // Two of three to choose, and the fourth besides.
+  // CHECK: moe.select %{{.*}} bias %{{.*}} <experts = 4, top_k = 2, always_on = 1> : (tensor<?x4xf32>, tensor<3xf32>) -> (tensor<?x3xi32>, tensor<?x3xf32>)
+  %9:2 = moe.select %logits bias %scale3 <experts = 4, top_k = 2, always_on = 1>
+      : (tensor<?x4xf32>, tensor<3xf32>) -> (tensor<?x3xi32>, tensor<?x3xf32>)
+
   // Strategies that do not learn read how many rows x has.
   // CHECK: moe.select %{{.*}} ids %{{.*}} <experts = 4, top_k = 1, strategy = hash, seed = 18446744073709551615>
   %4:2 = moe.select %x ids %ids <experts = 4, top_k = 1, strategy = hash,
@@ -106,18 +129,23 @@ func.func private @numbers() attributes {
 // CHECK-SAME: #moe.groups<count = 8, keep = 4, reduce = max, fill = zero>
 // CHECK-SAME: #moe.capacity<factor = 1.25, priority = probability>
 // CHECK-SAME: #moe.quant<kind = fp8_e4m3, block = 64>
+// CHECK-SAME: #moe.capacity<tokens = 8, priority = choice_order>
 func.func private @attributes() attributes {
   a = #moe.router<experts = 256, top_k = 8, score = function, renormalize = add,
                   eps = 1.0e-20, scale = 2.5, groups = <count = 8, keep = 4>>,
   b = #moe.groups<count = 8, keep = 4, reduce = max, fill = zero>,
   c = #moe.capacity<factor = 1.25, priority = probability>,
-  d = #moe.quant<kind = fp8_e4m3, block = 64>}
+  d = #moe.quant<kind = fp8_e4m3, block = 64>,
+  e = #moe.capacity<tokens = 8, priority = choice_order>}
 
 // CHECK-LABEL: func @check_finite
-func.func @check_finite(%logits: tensor<?x4xf32>) -> tensor<i32> {
+func.func @check_finite(%logits: tensor<?x4xf32>, %indices: tensor<?x2xi32>) {
   // CHECK: moe.check_finite %{{.*}} : (tensor<?x4xf32>) -> tensor<i32>
-  %status = moe.check_finite %logits : (tensor<?x4xf32>) -> tensor<i32>
-  return %status : tensor<i32>
+  %finite = moe.check_finite %logits : (tensor<?x4xf32>) -> tensor<i32>
+  // CHECK: moe.check_finite %{{.*}} indices %{{.*}} : (tensor<?x4xf32>, tensor<?x2xi32>) -> tensor<i32>
+  %status = moe.check_finite %logits indices %indices
+      : (tensor<?x4xf32>, tensor<?x2xi32>) -> tensor<i32>
+  return
 }
 
 // CHECK-LABEL: func @group
@@ -217,6 +245,17 @@ func.func @combine(%ys: tensor<?x8xf32>, %positions: tensor<?x2xi32>,
       {experts = 4 : i64, identity_nulls, pass_through}
       : (tensor<?x8xf32>, tensor<?x2xi32>, tensor<?x2xi32>, tensor<?x2xf32>,
          tensor<?x8xbf16>) -> tensor<?x8xbf16>
+  return
+}
+
+// CHECK-LABEL: func @rms_norm
+func.func @rms_norm(%x: tensor<?x8xf32>, %scale: tensor<8xf32>, %b: tensor<3x8xbf16>) {
+  // CHECK: moe.rms_norm %{{.*}} scale %{{.*}} {eps = 9.9999999999999995E-7 : f64}
+  %normal = moe.rms_norm %x scale %scale {eps = 1.0e-06 : f64}
+      : (tensor<?x8xf32>, tensor<8xf32>) -> tensor<?x8xf32>
+  // CHECK: moe.rms_norm %{{.*}} {eps = 5.000000e-01 : f64, factor = 2.500000e-01 : f64} : (tensor<3x8xbf16>, tensor<8xf32>) -> tensor<3x8xf32>
+  %narrow = moe.rms_norm %b scale %scale {eps = 0.5 : f64, factor = 0.25 : f64}
+      : (tensor<3x8xbf16>, tensor<8xf32>) -> tensor<3x8xf32>
   return
 }
 

@@ -33,10 +33,10 @@ static const BadInput inputs[] = {
        "found no key 'router.top_k', expected an integer from 1 to "
        "2147483647"}}},
     {"HuggingFace",
-     R"({"model_type": "mixtral", "hidden_size": 64})",
-     {{Kind::error, 1, 2,
-       "found a Hugging Face configuration, expected a spec in the native "
-       "form"}}},
+     R"({"model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 2, "intermediate_size": 96})",
+     {{Kind::error, 1, 1,
+       "found no key 'hidden_size', which a configuration of family 'mixtral' "
+       "needs"}}},
     {"UnknownKey",
      rest(R"("hiden": 32)"),
      {{Kind::error, 4, 2, "unknown key 'hiden'; did you mean 'hidden'?"}}},
@@ -52,10 +52,10 @@ static const BadInput inputs[] = {
      {{Kind::error, 3, 18,
        "unknown key 'layer' in 'router.projection'; did you mean 'layers'?"}}},
     {"UnknownKeyNearNothing",
-     rest(R"("shared": {"quantum": 1})"),
+     rest(R"("shared": {"entanglement": 1})"),
      {{Kind::error, 4, 13,
-       "unknown key 'quantum' in 'shared', expected 'intermediate' or "
-       "'gate'"}}},
+       "unknown key 'entanglement' in 'shared', expected 'intermediate', "
+       "'gate' or 'quantization'"}}},
     {"KeyOfAnotherObject",
      rest(R"("softcap": 30)"),
      {{Kind::error, 4, 2, "unknown key 'softcap', expected it in 'router'"}}},
@@ -155,7 +155,8 @@ static const BadInput inputs[] = {
      router(R"("strategy": "lerned")"),
      {{Kind::error, 3, 15,
        "router.strategy: unknown value 'lerned', expected 'learned', 'hash', "
-       "'random', 'load_based' or 'similarity'; did you mean 'learned'?"}}},
+       "'random', 'load_based', 'similarity', 'table' or 'sparsemixer'; did "
+       "you mean 'learned'?"}}},
     {"UnknownType",
      rest(R"("dtype": {"weights": "float32"})"),
      {{Kind::error, 4, 23,
@@ -195,6 +196,26 @@ static const BadInput inputs[] = {
      rest(R"("weights": {"layer": -1})"),
      {{Kind::error, 4, 23,
        "weights.layer: found -1, expected an integer from 0 to 2147483647"}}},
+    {"QuantizationWithoutKind",
+     experts(R"("quantization": {"block": [1, 128]})"),
+     {{Kind::error, 4, 3,
+       "found no key 'experts.quantization.kind', expected 'none', 'fp8_e4m3', "
+       "'int8', 'int4', 'mxfp4' or 'nvfp4'"}}},
+    {"BlockOfOne",
+     experts(R"("quantization": {"kind": "int8", "block": [128]})"),
+     {{Kind::error, 4, 45,
+       "experts.quantization.block: found a list, expected a list of two "
+       "integers from 0 to 2147483647"}}},
+    {"BlockOfText",
+     experts(R"("quantization": {"kind": "int8", "block": 128})"),
+     {{Kind::error, 4, 45,
+       "experts.quantization.block: found 128, expected a list of two integers "
+       "from 0 to 2147483647"}}},
+    {"NegativeBlock",
+     experts(R"("quantization": {"kind": "int8", "block": [128, -1]})"),
+     {{Kind::error, 4, 51,
+       "experts.quantization.block: found -1, expected an integer from 0 to "
+       "2147483647"}}},
 };
 
 MOE_BAD_INPUTS(BadKeys, inputs);

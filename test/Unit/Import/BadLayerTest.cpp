@@ -10,7 +10,7 @@
 using namespace moe;
 using namespace moe::test;
 
-// [S10] to [S18] of docs/Spec.md, without [S15]
+// [S10] to [S18] of docs/Spec.md, without [S15], and [S51] to [S54]
 static const BadInput inputs[] = {
     // [S10]
     {"TwoCapacities",
@@ -76,24 +76,25 @@ static const BadInput inputs[] = {
      "\"strategy\": \"hash\"},\n \"experts\": {\"intermediate\": 96},\n "
      "\"losses\": {\"load_balance\": 0.01}}",
      {{Kind::error, 4, 13,
-       "losses.load_balance needs router.strategy to be 'learned' or "
-       "'similarity', found 'hash'"},
+       "losses.load_balance needs router.strategy to be 'learned', "
+       "'similarity', "
+       "'table' or 'sparsemixer', found 'hash'"},
       {Kind::note, 2, 39, "router.strategy is given here"}}},
     {"LossesWithRandom",
      "{\"hidden\": 64,\n \"router\": {\"experts\": 8, \"top_k\": 2, "
      "\"strategy\": \"random\"},\n \"experts\": {\"intermediate\": 96},\n "
      "\"losses\": {\"importance\": 0.01}}",
      {{Kind::error, 4, 13,
-       "losses.importance needs router.strategy to be 'learned' or "
-       "'similarity', found 'random'"},
+       "losses.importance needs router.strategy to be 'learned', 'similarity', "
+       "'table' or 'sparsemixer', found 'random'"},
       {Kind::note, 2, 39, "router.strategy is given here"}}},
     {"RouterZWithHash",
      "{\"hidden\": 64,\n \"router\": {\"experts\": 8, \"top_k\": 2, "
      "\"strategy\": \"hash\"},\n \"experts\": {\"intermediate\": 96},\n "
      "\"losses\": {\"router_z\": 0.01}}",
      {{Kind::error, 4, 13,
-       "losses.router_z needs router.strategy to be 'learned' or 'similarity', "
-       "found 'hash'"},
+       "losses.router_z needs router.strategy to be 'learned', 'similarity', "
+       "'table' or 'sparsemixer', found 'hash'"},
       {Kind::note, 2, 39, "router.strategy is given here"}}},
     // [S13]
     {"GateWithoutShared",
@@ -204,6 +205,69 @@ static const BadInput inputs[] = {
      {{Kind::error, 2, 36,
        "router.top_k: found 2147483647 times 4294967294 experts, expected "
        "fewer than 2^62 pairs for a token"}}},
+    // [S51]
+    {"Mxfp4WeightBlock",
+     experts(R"("quantization": {"kind": "mxfp4", "block": [1, 64]})"),
+     {{Kind::error, 4, 20,
+       "experts.quantization.kind 'mxfp4' needs experts.quantization.block to "
+       "be [1, 32], found [1, 64]"},
+      {Kind::note, 4, 37, "experts.quantization.block is given here"}}},
+    {"Nvfp4WeightBlock",
+     rest(
+         R"("shared": {"intermediate": 32, "quantization": {"kind": "nvfp4", "block": [0, 0]}})"),
+     {{Kind::error, 4, 50,
+       "shared.quantization.kind 'nvfp4' needs shared.quantization.block to be "
+       "[1, 16], found [0, 0]"},
+      {Kind::note, 4, 67, "shared.quantization.block is given here"}}},
+    {"OddInt4Block",
+     experts(R"("quantization": {"kind": "int4", "block": [1, 7]})"),
+     {{Kind::error, 4, 20,
+       "experts.quantization.kind 'int4' needs experts.quantization.block to "
+       "be even along the inputs, found [1, 7]"},
+      {Kind::note, 4, 36, "experts.quantization.block is given here"}}},
+    // [S52]
+    {"ZeroPointsOfInt8",
+     experts(R"("quantization": {"kind": "int8", "zero_points": true})"),
+     {{Kind::error, 4, 36,
+       "experts.quantization.zero_points needs experts.quantization.kind to be "
+       "'int4', found 'int8'"},
+      {Kind::note, 4, 20, "experts.quantization.kind is given here"}}},
+    // [S53]
+    {"OddInt4",
+     "{\"hidden\": 64,\n \"router\": {\"experts\": 8, \"top_k\": 2},\n "
+     "\"experts\": {\"intermediate\": 97, \"quantization\": {\"kind\": "
+     "\"int4\"}}}",
+     {{Kind::error, 3, 51,
+       "experts.quantization.kind 'int4' needs experts.intermediate to be a "
+       "multiple of 2, found 97"},
+      {Kind::note, 3, 14, "experts.intermediate is given here"}}},
+    {"RaggedMxfp4",
+     "{\"hidden\": 72,\n \"router\": {\"experts\": 8, \"top_k\": 2},\n "
+     "\"experts\": {\"intermediate\": 96, \"quantization\": {\"kind\": "
+     "\"mxfp4\"}}}",
+     {{Kind::error, 3, 51,
+       "experts.quantization.kind 'mxfp4' needs hidden to be a multiple of 32, "
+       "found 72"},
+      {Kind::note, 1, 2, "hidden is given here"}}},
+    {"RaggedLatentNvfp4",
+     experts(R"("latent": 40, "quantization": {"kind": "nvfp4"})"),
+     {{Kind::error, 4, 34,
+       "experts.quantization.kind 'nvfp4' needs experts.latent to be a "
+       "multiple of 16, found 40"},
+      {Kind::note, 4, 3, "experts.latent is given here"}}},
+    {"RaggedShared",
+     rest(
+         R"("shared": {"intermediate": 24, "quantization": {"kind": "nvfp4"}})"),
+     {{Kind::error, 4, 50,
+       "shared.quantization.kind 'nvfp4' needs shared.intermediate to be a "
+       "multiple of 16, found 24"},
+      {Kind::note, 4, 13, "shared.intermediate is given here"}}},
+    // [S54]
+    {"QuantizationWithoutShared",
+     rest(R"("shared": {"quantization": {"kind": "fp8_e4m3"}})"),
+     {{Kind::error, 4, 30,
+       "shared.quantization.kind 'fp8_e4m3' needs shared.intermediate to be "
+       "above 0, found 0 (the default)"}}},
 };
 
 MOE_BAD_INPUTS(BadLayer, inputs);

@@ -67,7 +67,10 @@ TEST(Import, DefaultsThatFollowOtherKeys) {
   Spec spec = read(rest("\"dtype\": {\"activation\": \"bf16\"}, "
                         "\"parallel\": {\"grid\": {\"ep\": 4}}"));
   EXPECT_EQ(spec.dtype.weights, DType::bf16);
+  EXPECT_EQ(spec.dtype.router, DType::bf16);
   EXPECT_EQ(spec.parallel.expertsPerDevice, 2);
+  spec = read(rest(R"("dtype": {"weights": "f16"})"));
+  EXPECT_EQ(spec.dtype.router, DType::f16);
   spec = read(rest("\"parallel\": {\"grid\": {\"ep\": 3, \"tp\": 8}, "
                    "\"experts_on\": \"tp\"}"));
   EXPECT_EQ(spec.parallel.expertsPerDevice, 1);
@@ -78,6 +81,38 @@ TEST(Import, DefaultsThatFollowOtherKeys) {
   EXPECT_EQ(spec.router.renormalizeEps, 0.0);
   spec = read(router("\"renormalize\": true"));
   EXPECT_EQ(spec.router.renormalize, Renormalize::add);
+}
+
+TEST(Import, RouterVariants) {
+  Spec spec = read(router("\"projection\": {\"form\": \"recurrent\", "
+                          "\"eps\": 1e-5, \"chained\": true}"));
+  EXPECT_EQ(spec.router.projection.form, ProjectionForm::recurrent);
+  EXPECT_EQ(spec.router.projection.activation.text, "gelu");
+  EXPECT_EQ(spec.router.projection.eps, 1e-5);
+  EXPECT_TRUE(spec.router.projection.chained);
+  expectFixedPoint(spec);
+  spec = read(router("\"strategy\": \"table\", \"vocabulary\": 100, "
+                     "\"renormalize\": {\"p\": 2}"));
+  EXPECT_EQ(spec.router.strategy, Strategy::table);
+  EXPECT_EQ(spec.router.vocabulary, 100);
+  EXPECT_EQ(spec.router.renormalizeP, 2.0);
+  EXPECT_FALSE(spec.router.inputNorm.eps);
+  expectFixedPoint(spec);
+  spec = read(router("\"strategy\": \"sparsemixer\", \"threshold\": 0.5, "
+                     "\"input_norm\": {\"eps\": 1e-6, \"factor\": 0.125}"));
+  EXPECT_EQ(spec.router.strategy, Strategy::sparsemixer);
+  EXPECT_EQ(spec.router.threshold, 0.5);
+  EXPECT_EQ(spec.router.inputNorm.eps, 1e-6);
+  EXPECT_EQ(spec.router.inputNorm.factor, 0.125);
+  expectFixedPoint(spec);
+  spec = read(specWith(
+      "\"always_on\": 2, \"groups\": {\"count\": 3, \"keep\": 1}", "", ""));
+  EXPECT_EQ(spec.router.alwaysOn, 2);
+  expectFixedPoint(spec);
+  spec = read(rest("\"capacity\": {\"tokens\": 4, "
+                   "\"priority\": \"choice_order\"}"));
+  EXPECT_EQ(spec.capacity.priority, Priority::choice_order);
+  expectFixedPoint(spec);
 }
 
 TEST(Import, EveryValueArrives) {
@@ -104,7 +139,8 @@ TEST(Import, EveryValueArrives) {
                  "priority": "probability"},
     "losses": {"load_balance": 0.01, "load_balance_form": "switch",
                "importance": 0.1, "router_z": 0.001},
-    "dtype": {"activation": "f16", "weights": "bf16", "accumulate": "f32"},
+    "dtype": {"activation": "f16", "weights": "bf16", "router": "f32",
+              "accumulate": "f32"},
     "parallel": {"grid": {"dp": 2, "ep": 4, "tp": 2}, "experts_on": "tp",
                  "exchange": "ring", "sequence_parallel": true,
                  "experts_per_device": 6},
@@ -154,6 +190,7 @@ TEST(Import, EveryValueArrives) {
   EXPECT_EQ(spec.losses.routerZ, 0.001);
   EXPECT_EQ(spec.dtype.activation, DType::f16);
   EXPECT_EQ(spec.dtype.weights, DType::bf16);
+  EXPECT_EQ(spec.dtype.router, DType::f32);
   EXPECT_EQ(spec.parallel.dp, 2);
   EXPECT_EQ(spec.parallel.ep, 4);
   EXPECT_EQ(spec.parallel.tp, 2);

@@ -40,6 +40,10 @@ static void complete(json &spec) {
   if (router.contains("null_experts") &&
       !router["null_experts"].contains("count"))
     router["null_experts"]["count"] = 1;
+  for (const char *group : {"experts", "shared"})
+    if (spec.contains(group) && spec[group].contains("quantization") &&
+        !spec[group]["quantization"].contains("kind"))
+      spec[group]["quantization"]["kind"] = "none";
 }
 
 TEST(Random, AcceptedSpecsAreWhatTheyPrint) {
@@ -50,7 +54,8 @@ TEST(Random, AcceptedSpecsAreWhatTheyPrint) {
                      true,       false,     "relu", "sigmoid",
                      "x * 0.5",  "g",       "a_b",  "g*(1 + exp(-g))",
                      "{l}.\"\n", "softmax", "gelu", "softplus(x) / max(x, 1)",
-                     "\u00e9",   "-x",      "tanh"};
+                     "\u00e9",   "-x",      "tanh", {1, 32},
+                     {0, 0},     {128, 128}};
 
   // What each key takes on its own, and all names it knows.
   std::vector<std::pair<std::string, json>> values;

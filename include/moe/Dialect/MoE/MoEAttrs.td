@@ -49,7 +49,8 @@ def MoE_RouterAttr : MoE_Attr<"Router", "router"> {
   let summary = "how experts are chosen and weighed";
   let description = [{
     Every choice of section 3 of docs/Spec.md that is not a tensor. `experts`
-    counts those with weights; `null_experts` follow them in the logits.
+    counts those with weights; `null_experts` follow them in the logits. The last
+    `always_on` of the experts are given to every token.
 
     ```mlir
     #moe.router<experts = 256, top_k = 8, score = function, renormalize = add,
@@ -66,7 +67,10 @@ def MoE_RouterAttr : MoE_Attr<"Router", "router"> {
     MoE_Default<"ScoreOnKind", "ScoreOnKind::all">:$score_on,
     MoE_Default<"RenormalizeKind", "RenormalizeKind::none">:$renormalize,
     MoE_F64<"0.0">:$eps,
+    MoE_F64<"1.0">:$p,
     MoE_F64<"1.0">:$scale,
+    MoE_F64<"0.01">:$threshold,
+    MoE_Default<"int64_t", "0">:$always_on,
     MoE_F64<"1.0">:$lambda,
     MoE_F64<"1.0">:$factor,
     MoE_Default<"uint64_t", "0">:$seed,
@@ -74,17 +78,24 @@ def MoE_RouterAttr : MoE_Attr<"Router", "router"> {
   let extraClassDeclaration = [{
     /// Columns of the logits.
     int64_t getNumLogits() const { return getExperts() + getNullExperts(); }
+    /// Those of them that are chosen among.
+    int64_t getNumChoices() const { return getNumLogits() - getAlwaysOn(); }
     /// Slots of a token.
     int64_t getNumSlots() const {
-      return isExpertChoice() ? getExperts() : getTopK();
+      return isExpertChoice() ? getExperts() : getTopK() + getAlwaysOn();
     }
     bool isExpertChoice() const {
       return getBalancing() == BalancingKind::expert_choice;
     }
-    /// Whether the choice looks at logits at all.
+    /// Whether the largest scores are chosen.
     bool isLearned() const {
       return getStrategy() == StrategyKind::learned ||
              getStrategy() == StrategyKind::similarity;
+    }
+    /// Whether there are logits at all.
+    bool hasLogits() const {
+      return isLearned() || getStrategy() == StrategyKind::table ||
+             getStrategy() == StrategyKind::sparsemixer;
     }
   }];
 }
@@ -93,8 +104,8 @@ def MoE_CapacityAttr : MoE_Attr<"Capacity", "capacity"> {
   let summary = "places per expert";
   let description = [{
     Either a number of `tokens`, or `factor`: `ceil(factor * T * k / E)`. Those
-    who keep a place are the first in `token_order`, or those of the largest
-    weight. Spec 4.
+    who keep a place are the first in `token_order`, those of the largest weight,
+    or the first in `choice_order`: first choices before second ones. Spec 4.
 
     ```mlir
     #moe.capacity<factor = 1.25, priority = probability>
@@ -116,6 +127,30 @@ def MoE_QuantAttr : MoE_Attr<"Quant", "quant"> {
     ```
   }];
   let parameters = (ins "QuantKind":$kind, "int64_t":$block);
+}
+
+def MoE_FormatAttr : MoE_Attr<"Format", "format"> {
+  let summary = "a format of weights";
+  let description = [{
+    What the data of a weight are, and how many `outputs` and `inputs` share a
+    scale; 0 is all of them. Spec 5.1.
+
+    ```mlir
+    #moe.format<kind = fp8_e4m3, outputs = 128, inputs = 128>
+    ```
+  }];
+  let parameters = (ins
+    "WeightFormatKind":$kind,
+    MoE_Default<"int64_t", "1">:$outputs,
+    MoE_Default<"int64_t", "0">:$inputs);
+  let extraClassDeclaration = [{
+    /// Values that share a byte.
+    int64_t getValuesPerByte() const;
+    /// Whether scales are floats of 8 bits themselves.
+    bool hasSmallScales() const;
+    /// What the number of inputs is a multiple of.
+    int64_t getInputUnit() const;
+  }];
 }
 
 #endif // MOE_DIALECT_MOE_ATTRS

@@ -36,7 +36,8 @@ class MoE_Enum<string name, string summary, list<string> cases>
 }
 
 def MoE_StrategyEnum : MoE_Enum<"StrategyKind", "how experts are chosen",
-    ["learned", "hash", "random", "load_based", "similarity"]>;
+    ["learned", "hash", "random", "load_based", "similarity", "table",
+     "sparsemixer"]>;
 def MoE_BalancingEnum : MoE_Enum<"BalancingKind", "how load is balanced",
     ["token_choice", "expert_choice", "dynamic", "round_robin", "load_aware"]>;
 def MoE_ScoreEnum : MoE_Enum<"ScoreKind", "how logits become scores",
@@ -52,12 +53,14 @@ def MoE_GroupFillEnum : MoE_Enum<"GroupFillKind", "value of masked experts",
 def MoE_NullEnum : MoE_Enum<"NullExpertKind", "what a null expert returns",
     ["identity", "skip"]>;
 def MoE_PriorityEnum : MoE_Enum<"PriorityKind", "who keeps a place",
-    ["token_order", "probability"]>;
+    ["token_order", "probability", "choice_order"]>;
 def MoE_GateEnum : MoE_Enum<"GateKind", "how a shared expert is mixed in",
     ["none", "sigmoid", "softmax2"]>;
 def MoE_LossEnum : MoE_Enum<"LossKind", "auxiliary losses",
     ["load_balance_hf", "load_balance_switch", "importance", "router_z"]>;
 def MoE_QuantEnum : MoE_Enum<"QuantKind", "blockwise formats",
     ["int8", "fp8_e4m3", "fp8_e5m2", "mxfp4"]>;
+def MoE_WeightEnum : MoE_Enum<"WeightFormatKind", "formats of weights",
+    ["none", "fp8_e4m3", "int8", "int4", "mxfp4", "nvfp4"]>;
 
 #endif // MOE_DIALECT_MOE_BASE

@@ -66,15 +66,34 @@ def MoE_RouterOp : MoE_Op<"router"> {
   }];
 }
 
+def MoE_AddScaledOp : MoE_Op<"add_scaled"> {
+  let summary = "rows plus other rows times a factor per column";
+  let description = [{
+    `x[t, h] + y[t, h] * scale[h]`: how a router that is `recurrent` takes in the
+    state of the layer before. Spec 3.1.
+
+    ```mlir
+    %z = moe.add_scaled %x, %y, %scale
+        : (tensor<?x8xf32>, tensor<?x8xf32>, tensor<8xf32>) -> tensor<?x8xf32>
+    ```
+  }];
+  let arguments = (ins MoE_F32:$x, MoE_F32:$y, MoE_F32:$scale);
+  let results = (outs MoE_F32:$z);
+  let assemblyFormat = [{
+    $x `,` $y `,` $scale attr-dict `:` functional-type(operands, results)
+  }];
+}
+
 def MoE_SelectOp : MoE_Op<"select", [AttrSizedOperandSegments, IsolatedFromAbove]> {
   let summary = "experts and weights of each token";
   let description = [{
     Chooses `K` experts for each token and weighs them, as `router` says. Spec
-    3.2 to 3.7. `input` is the logits for strategies that learn; others read
+    3.2 to 3.8. `input` is the logits for strategies that learn; others read
     only its number of rows. `bias` moves the choice and not the weight, `scale`
-    is a factor per expert, `ids` are what `hash` hashes and `loads` the slots
-    each expert was given so far. The region is the score of a logit, where the
-    router has `score = function`. A token with a logit that is not finite gets
+    is a factor per expert, `ids` are what `hash` hashes and rows of `table`,
+    and `loads` the slots each expert was given so far. The region is the score
+    of a logit, where the router has `score = function`. A token with a logit
+    that is not finite, or whose id or row of the table is out of range, gets
     indices -1 and weights 0.
 
     ```
@@ -101,12 +120,13 @@ def MoE_SelectOp : MoE_Op<"select", [AttrSizedOperandSegments, IsolatedFromAbove
   let arguments = (ins
       RankedTensorOf<[F32, BF16, F16]>:$input, Optional<MoE_F32>:$bias,
       Optional<MoE_F32>:$expert_scale, Optional<MoE_I64>:$token_ids,
-      Optional<MoE_I64>:$loads, MoE_RouterAttr:$router);
+      Optional<MoE_I32>:$table, Optional<MoE_I64>:$loads,
+      MoE_RouterAttr:$router);
   let regions = (region AnyRegion:$score);
   let results = (outs MoE_I32:$indices, MoE_F32:$weights);
   let assemblyFormat = [{
     $input (`bias` $bias^)? (`scale` $expert_scale^)? (`ids` $token_ids^)?
-    (`loads` $loads^)? $router attr-dict `:` functional-type(operands, results)
+    (`table` $table^)? (`loads` $loads^)? $router attr-dict `:` functional-type(operands, results)
     ($score^)?
   }];
   let hasRegionVerifier = 1;
@@ -116,15 +136,19 @@ def MoE_CheckFiniteOp : MoE_Op<"check_finite"> {
   let summary = "which row first holds a value that is not finite";
   let description = [{
     0 if every value is finite, else 1 + the first row that holds one which is
-    not.
+    not. With `indices`, where every value is finite, -1 - the first row whose
+    first index is -1.
 
     ```mlir
-    %status = moe.check_finite %logits : (tensor<?x4xf32>) -> tensor<i32>
+    %status = moe.check_finite %logits indices %indices
+        : (tensor<?x4xf32>, tensor<?x2xi32>) -> tensor<i32>
     ```
   }];
-  let arguments = (ins MoE_F32:$values);
+  let arguments = (ins MoE_F32:$values, Optional<MoE_I32>:$indices);
   let results = (outs MoE_I32:$status);
-  let assemblyFormat = "$values attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $values (`indices` $indices^)? attr-dict `:` functional-type(operands, results)
+  }];
 }
 
 def MoE_GroupOp : MoE_Op<"group"> {
@@ -194,6 +218,39 @@ def MoE_DispatchOp : MoE_Op<"dispatch"> {
     $x `,` $rows (`weights` $weights^)? attr-dict `:` functional-type(operands, results)
   }];
   let hasCanonicalizeMethod = 1;
+}
+
+def MoE_DecodeOp : MoE_Op<"decode", [AttrSizedOperandSegments]> {
+  let summary = "the values of a weight that is stored in few bits";
+  let description = [{
+    Each value of `data` times the scale of its block, less the block's zero
+    before that where `zeros` are given, and times the matrix's `global` scale.
+    Spec 5.1. No memory is set aside for the result where only products read it:
+    they decode what they read.
+
+    ```
+      data [O, M]    scales [O/2, M/2]    values [O, M]
+      1 2 | 3 4      0.5 | 2              0.5  1   | 6   8
+      5 6 | 7 8                           2.5  3   | 14  16
+      ---------      -------              -----------------
+      1 1 | 2 2      1   | 0.25           1    1   | 0.5 0.5
+      1 1 | 2 2                           1    1   | 0.5 0.5
+    ```
+
+    ```mlir
+    %w = moe.decode %data, %scales zeros %zeros <kind = int4, inputs = 32>
+        : (tensor<4x16x32xi8>, tensor<4x16x2xf32>, tensor<4x16x2xi8>)
+        -> tensor<4x16x64xf32>
+    ```
+  }];
+  let arguments = (ins RankedTensorOf<[I8]>:$data,
+      RankedTensorOf<[F32, I8]>:$scales, Optional<RankedTensorOf<[I8]>>:$zeros,
+      Optional<MoE_F32>:$global_scale, MoE_FormatAttr:$format);
+  let results = (outs MoE_F32:$values);
+  let assemblyFormat = [{
+    $data `,` $scales (`zeros` $zeros^)? (`global` $global_scale^)? $format
+    attr-dict `:` functional-type(operands, results)
+  }];
 }
 
 def MoE_GroupedMatmulOp : MoE_Op<"grouped_matmul",
@@ -304,6 +361,25 @@ def MoE_CombineOp : MoE_Op<"combine"> {
     functional-type(operands, results)
   }];
   let hasCanonicalizeMethod = 1;
+}
+
+def MoE_RMSNormOp : MoE_Op<"rms_norm"> {
+  let summary = "rows over their root mean square";
+  let description = [{
+    Each row `v` becomes `v * factor / sqrt(mean(v * v) + eps)`, times `scale`.
+    The mean is in f64. Spec 3.1 and 5.
+
+    ```mlir
+    %normal = moe.rms_norm %x scale %scale {eps = 1.0e-06 : f64}
+        : (tensor<?x8xf32>, tensor<8xf32>) -> tensor<?x8xf32>
+    ```
+  }];
+  let arguments = (ins MoE_Data:$x, MoE_F32:$scale, F64Attr:$eps,
+      DefaultValuedAttr<F64Attr, "1.0">:$factor);
+  let results = (outs MoE_F32:$y);
+  let assemblyFormat = [{
+    $x `scale` $scale attr-dict `:` functional-type(operands, results)
+  }];
 }
 
 def MoE_MixOp : MoE_Op<"mix", [AttrSizedOperandSegments]> {

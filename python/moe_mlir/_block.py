@@ -1,0 +1,217 @@
+"""A compiled layer in the place of a module's forward."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+
+import numpy as np
+
+from ._errors import Error, Status
+from ._layer import Layer
+from ._sources import Found, Weight, read
+from ._tensors import element_type, is_torch
+
+
+class Companion(NamedTuple):
+    """A child module that sees the block's input and nothing else, such as its router."""
+
+    module: Any
+    flat: bool  #: whether it is given [tokens, hidden]
+
+
+class Shape(NamedTuple):
+    """What a block returns, as one call of it showed."""
+
+    flat: bool  #: whether the result is [tokens, hidden] whatever the input's shape
+    extras: Optional[
+        List[Tuple[Companion, Optional[int]]]
+    ]  #: of a tuple: whose output, which entry
+    companions: List[Companion]
+
+
+class Replacement:
+    """What stands as `forward` in a module: the compiled layer, or else the module's own forward.
+
+    The compiled layer computes what it can with the same result. It leaves to the module's own
+    forward: training, calls that autograd follows, autocast, tracing, inputs on other devices or
+    of another type than at the time of replacement, tokens whose logits are not finite, and calls
+    while somebody listens, by a hook, to a part that the compiled layer does not run.
+    """
+
+    def __init__(self, module: Any, layer: Layer, weights: List[Tuple[Weight, Found]], lookup):
+        self.module, self.layer, self.lookup = module, layer, lookup
+        self.weights = weights
+        self.own = vars(module).get("forward")  # that of an instance, as other tools set it
+        self.original: Callable = module.forward
+        self.dtype = next(
+            a["dtype"]
+            for a in layer.package.manifest["functions"][0]["arguments"]
+            if a["name"] == "x"
+        )
+        self.shape = Shape(False, None, [])
+        self.shared_bytes = self.copied_bytes = 0
+        self.of_torch = is_torch(lookup(weights[0][1].names[0]))
+        self._lock = threading.Lock()
+        names = dict.fromkeys(name for _, found in weights for name in found.names)
+        self._places = [lookup.place(name) for name in names]
+        self._inner = [m for m in _modules(module) if m is not module]
+        self.bind()
+
+    def bind(self) -> None:
+        """Takes the weights as they are in the module now."""
+        copied = 0
+        for weight, found in self.weights:
+            value = read(weight, found, self.lookup)
+            self.layer.set_weight(weight.name, value)
+            copied += value.nbytes
+        self.shared_bytes, self.copied_bytes = 0, copied
+        self._bound = self._stamps()
+
+    def _tensors(self) -> List[Any]:
+        return [getattr(module, leaf) for module, leaf in self._places]
+
+    def _stamps(self) -> List[Tuple[int, int]]:
+        return [_stamp(tensor) for tensor in self._tensors()]
+
+    def compute(self, flat: Any) -> Any:
+        """The compiled layer's result for [tokens, hidden]."""
+        with self._lock:
+            if self._stamps() != self._bound:
+                self.bind()
+            return self.layer(flat)
+
+    def __call__(self, x: Any, *rest: Any, **options: Any) -> Any:
+        if rest or options or not self._can_run(x):
+            return self.original(x, *rest, **options)
+        listening = [m for m in self._inner if _is_heard(m)]
+        known = {id(c.module): c for c in self.shape.companions}
+        if any(id(m) not in known for m in listening):
+            return self.original(x)
+        flat = x.reshape(-1, x.shape[-1])
+        try:
+            y = self.compute(flat)
+        except Error as error:
+            if error.status != Status.NOT_FINITE:
+                raise
+            return self.original(x)
+        wanted = {id(c.module): c for c, _ in self.shape.extras or []}
+        wanted.update((id(m), known[id(m)]) for m in listening)
+        seen = {i: c.module(flat if c.flat else x) for i, c in wanted.items()}
+        y = y if self.shape.flat else y.reshape(x.shape)
+        if self.shape.extras is None:
+            return y
+        return (y, *(_entry(seen[id(c.module)], i) for c, i in self.shape.extras))
+
+    def _can_run(self, x: Any) -> bool:
+        if getattr(self.module, "training", False) or element_type(x) != self.dtype:
+            return False
+        if not is_torch(x):
+            return isinstance(x, np.ndarray)
+        import torch
+
+        if type(x) not in (torch.Tensor, torch.nn.Parameter) or x.device.type != "cpu":
+            return False
+        if torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
+            return False
+        if not torch.is_grad_enabled():
+            return True
+        return not (x.requires_grad or any(t.requires_grad for t in self._tensors()))
+
+    def look(self, x: Any) -> Tuple[Any, Any]:
+        """Calls the block once to see what it returns; its result and the compiled layer's."""
+        calls: Dict[int, Tuple[Any, tuple, Any]] = {}
+
+        def record(module, arguments, options, output):
+            calls[id(module)] = (module, (*arguments, *options.values()), output)
+
+        children = [module for _, module in getattr(self.module, "named_children", list)()]
+        hooks = [m.register_forward_hook(record, with_kwargs=True) for m in children]
+        try:
+            result = self.original(x)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        self.shape = _shape_of(result, x, calls)
+        first = result[0] if isinstance(result, tuple) else result
+        flat = x.reshape(-1, x.shape[-1])
+        return first.reshape(flat.shape), self.compute(flat)
+
+    def install(self) -> None:
+        self.module.forward = self
+
+    def remove(self) -> None:
+        if self.own is None:
+            del self.module.forward
+        else:
+            self.module.forward = self.own
+
+    def __reduce__(self):
+        # A copy of the module, by pickle or deepcopy, has its own forward.
+        return getattr, (self.module, "forward")
+
+
+def _shape_of(result: Any, x: Any, calls: Dict[int, Tuple[Any, tuple, Any]]) -> Shape:
+    flat = x.reshape(-1, x.shape[-1])
+    companions, outputs = [], []
+    for module, arguments, output in calls.values():
+        if len(arguments) == 1 and getattr(arguments[0], "shape", None) in (x.shape, flat.shape):
+            if bool((arguments[0].reshape(flat.shape) == flat).all()):
+                companions.append(Companion(module, arguments[0].shape == flat.shape))
+                outputs.append(output)
+    extras = None
+    if isinstance(result, tuple):
+        extras = [_origin(entry, companions, outputs) for entry in result[1:]]
+        result = result[0]
+    if tuple(result.shape) not in (tuple(x.shape), tuple(flat.shape)):
+        raise ValueError(f"returns shape {list(result.shape)} for {list(x.shape)}")
+    return Shape(tuple(result.shape) != tuple(x.shape), extras, companions)
+
+
+def _origin(entry: Any, companions: List[Companion], outputs: List[Any]):
+    for companion, output in zip(companions, outputs):
+        if output is entry:
+            return companion, None
+        if isinstance(output, tuple):
+            for i, value in enumerate(output):
+                if value is entry:
+                    return companion, i
+    raise ValueError("returns a further value that is none of its router's")
+
+
+def _entry(output: Any, index: Optional[int]) -> Any:
+    return output if index is None else output[index]
+
+
+def _modules(module: Any) -> List[Any]:
+    return [m for _, m in module.named_modules()]
+
+
+def _is_heard(module: Any) -> bool:
+    """Whether a hook on the module wants its calls now."""
+    if getattr(module, "_forward_pre_hooks", None):
+        return True
+    hooks = getattr(module, "_forward_hooks", None)
+    return bool(hooks) and any(_is_active(hook) for hook in hooks.values())
+
+
+def _is_active(hook: Callable) -> bool:
+    # transformers leaves its recorders in place and switches them by what is collected.
+    name = "transformers.utils.output_capturing"
+    if getattr(hook, "__module__", None) != name:
+        return True
+    collected = sys.modules[name]._active_collector.get()
+    if collected is None:
+        return False
+    variables = getattr(hook, "__code__", None) and hook.__code__.co_freevars or ()
+    if "key" not in variables:
+        return True
+    return hook.__closure__[variables.index("key")].cell_contents in collected
+
+
+def _stamp(tensor: Any) -> Tuple[int, int]:
+    """Changes when the tensor's memory or, as far as the library knows, its values do."""
+    if is_torch(tensor):
+        return tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version
+    return tensor.ctypes.data, 0
