@@ -176,3 +176,12 @@ func.func @huge(%x: tensor<?x1xf32> {moe.sizes = ["T"]}, %w: tensor<1x2147483647
       : (tensor<?x2147483647xf32>, tensor<1x1x2147483647xf32>, tensor<2xi32>) -> tensor<?x1xf32>
   return %y : tensor<?x1xf32>
 }
+
+// -----
+
+func.func @state_of_other_tokens(%x: tensor<?x4xf32> {moe.sizes = ["T"]}, %y: tensor<?x4xf32> {moe.sizes = ["n"]}, %s: tensor<4xf32>)
+    -> (tensor<?x4xf32> {moe.sizes = ["T"]}) {
+  // expected-error @below {{cannot be lowered: expected T rows, found n}}
+  %z = moe.add_scaled %x, %y, %s : (tensor<?x4xf32>, tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  return %z : tensor<?x4xf32>
+}
