@@ -361,10 +361,9 @@ Value Forward::buildExperts(bool last) {
                         b.getI64IntegerAttr(router.experts), unit(onInput),
                         unit(identity), unit(passThrough));
   if (spec.experts.latentNorm)
-    y = RMSNormOp::create(b, y.getType(), y,
-                          parameter("latent.norm.weight", {width}),
-                          b.getF64FloatAttr(*spec.experts.latentNorm),
-                          b.getF64FloatAttr(1.0));
+    y = RMSNormOp::create(
+        b, y.getType(), y, parameter("latent.norm.weight", {width}),
+        b.getF64FloatAttr(*spec.experts.latentNorm), b.getF64FloatAttr(1.0));
   if (spec.experts.latent)
     y = project(y, "latent.up.weight", spec.hidden);
   return y;

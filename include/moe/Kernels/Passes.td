@@ -61,6 +61,18 @@ def LowerToLoopsPass : Pass<"moe-lower-to-loops", "::mlir::ModuleOp"> {
     "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
 }
 
+def ApproximateMathPass : Pass<"moe-approximate-math"> {
+  let summary = "Compute exp and the like in arithmetic";
+  let description = [{
+    `exp`, `tanh` and `erf` of f32 become polynomials, within six units in the
+    last place. Unlike calls of a library they are computed for as many values
+    at once as a vector has.
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
+    "::mlir::vector::VectorDialect"];
+}
+
 def OutlineParallelPass : Pass<"moe-outline-parallel", "::mlir::ModuleOp"> {
   let summary = "Call the runtime's thread pool for parallel loops";
   let description = [{
