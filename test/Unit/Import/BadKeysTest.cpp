@@ -52,10 +52,10 @@ static const BadInput inputs[] = {
      {{Kind::error, 3, 18,
        "unknown key 'layer' in 'router.projection'; did you mean 'layers'?"}}},
     {"UnknownKeyNearNothing",
-     rest(R"("shared": {"entanglement": 1})"),
-     {{Kind::error, 4, 13,
-       "unknown key 'entanglement' in 'shared', expected 'intermediate', "
-       "'gate' or 'quantization'"}}},
+     rest(R"("parallel": {"grid": {"quantum": 1}})"),
+     {{Kind::error, 4, 24,
+       "unknown key 'quantum' in 'parallel.grid', expected 'dp', 'ep' or "
+       "'tp'"}}},
     {"KeyOfAnotherObject",
      rest(R"("softcap": 30)"),
      {{Kind::error, 4, 2, "unknown key 'softcap', expected it in 'router'"}}},
