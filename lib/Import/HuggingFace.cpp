@@ -150,7 +150,7 @@ std::optional<Spec> Importer::readLayer(int64_t layer,
   addDType(native, filler.names);
   Spec spec;
   reporter.setNames(&filler.names);
-  bool good = readSpec(native, config.text, spec, reporter);
+  bool good = readSpec(native, config.text, spec, reporter, /*ofFamily=*/true);
   reporter.setNames(nullptr);
   if (!good)
     return std::nullopt;

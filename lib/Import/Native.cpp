@@ -12,6 +12,8 @@
 #include "Sources.h"
 #include "Validate.h"
 
+#include "moe/Import/Import.h"
+
 #include <algorithm>
 
 using namespace moe;
@@ -323,9 +325,11 @@ void moe::readNative(const Value &document, std::string_view text, Spec &spec,
 }
 
 bool moe::readSpec(const Value &document, std::string_view text, Spec &spec,
-                   Reporter &reporter) {
+                   Reporter &reporter, bool ofFamily) {
   Locations locations;
   readNative(document, text, spec, locations, reporter);
+  if (ofFamily)
+    dropTensorsOfOtherLayers(spec);
   // What keys say together means nothing while one of them is wrong.
   if (!reporter.failed())
     validate(spec, locations, reporter);

@@ -26,24 +26,24 @@ struct KnownWeight {
 };
 } // namespace
 
-static bool isScored(const Spec &spec) {
-  return spec.router.strategy == Strategy::learned ||
-         spec.router.strategy == Strategy::similarity;
+static bool always(const Spec &) { return true; }
+static bool isRecurrent(const Spec &spec) {
+  return spec.router.projection.form == ProjectionForm::recurrent;
 }
+static bool hasLogits(const Spec &spec) { return spec.router.hasLogits(); }
 static bool hasRouterBias(const Spec &spec) {
-  return isScored(spec) && spec.router.projection.bias;
+  return hasLogits(spec) && spec.router.projection.bias;
 }
 static bool hasHidden(const Spec &spec) {
-  return isScored(spec) && spec.router.projection.layers == 2;
+  return isRecurrent(spec) ||
+         (hasLogits(spec) && spec.router.projection.layers == 2);
 }
 static bool hasHiddenBias(const Spec &spec) {
-  return hasHidden(spec) && spec.router.projection.bias;
+  return isRecurrent(spec) || (hasHidden(spec) && hasRouterBias(spec));
 }
-static bool hasSelectionBias(const Spec &spec) {
-  return spec.router.selectionBias;
+static bool isChained(const Spec &spec) {
+  return isRecurrent(spec) && spec.router.projection.chained;
 }
-static bool hasExpertScale(const Spec &spec) { return spec.router.expertScale; }
-static bool always(const Spec &) { return true; }
 static bool isGlu(const Spec &spec) {
   return spec.experts.form == ExpertForm::glu;
 }
@@ -58,20 +58,30 @@ static bool hasShared(const Spec &spec) {
 static bool hasSharedGlu(const Spec &spec) {
   return hasShared(spec) && isGlu(spec);
 }
-static bool hasSharedGate(const Spec &spec) {
-  return spec.shared.gate != SharedGate::none;
-}
-static bool hasSharedGateBias(const Spec &spec) {
-  return spec.shared.gate == SharedGate::softmax2;
-}
 
 static constexpr KnownWeight knownWeights[] = {
-    {"router.weight", isScored, "router.strategy"},
+    {"router.weight", hasLogits, "router.strategy"},
     {"router.bias", hasRouterBias, "router.projection.bias"},
     {"router.hidden.weight", hasHidden, "router.projection.layers"},
     {"router.hidden.bias", hasHiddenBias, "router.projection.bias"},
-    {"router.selection_bias", hasSelectionBias, "router.selection_bias"},
-    {"router.expert_scale", hasExpertScale, "router.expert_scale"},
+    {"router.hidden2.weight", isRecurrent, "router.projection.form"},
+    {"router.hidden2.bias", isRecurrent, "router.projection.form"},
+    {"router.state.down.weight", isRecurrent, "router.projection.form"},
+    {"router.state.down.bias", isRecurrent, "router.projection.form"},
+    {"router.state.scale", isChained, "router.projection.chained"},
+    {"router.norm.weight", isRecurrent, "router.projection.form"},
+    {"router.input_scale",
+     [](const Spec &spec) { return spec.router.inputNorm.eps.has_value(); },
+     "router.input_norm"},
+    {"router.table",
+     [](const Spec &spec) { return spec.router.strategy == Strategy::table; },
+     "router.strategy"},
+    {"router.selection_bias",
+     [](const Spec &spec) { return spec.router.selectionBias; },
+     "router.selection_bias"},
+    {"router.expert_scale",
+     [](const Spec &spec) { return spec.router.expertScale; },
+     "router.expert_scale"},
     {"experts.gate.weight", isGlu, "experts.form"},
     {"experts.up.weight", always, ""},
     {"experts.down.weight", always, ""},
@@ -83,8 +93,12 @@ static constexpr KnownWeight knownWeights[] = {
     {"shared.gate_proj.weight", hasSharedGlu, "shared.intermediate"},
     {"shared.up.weight", hasShared, "shared.intermediate"},
     {"shared.down.weight", hasShared, "shared.intermediate"},
-    {"shared.gate.weight", hasSharedGate, "shared.gate"},
-    {"shared.gate.bias", hasSharedGateBias, "shared.gate"},
+    {"shared.gate.weight",
+     [](const Spec &spec) { return spec.shared.gate != SharedGate::none; },
+     "shared.gate"},
+    {"shared.gate.bias",
+     [](const Spec &spec) { return spec.shared.gate == SharedGate::softmax2; },
+     "shared.gate"},
 };
 
 static const KnownWeight *findWeight(std::string_view name) {
@@ -92,6 +106,39 @@ static const KnownWeight *findWeight(std::string_view name) {
       std::begin(knownWeights), std::end(knownWeights),
       [&](const KnownWeight &known) { return known.name == name; });
   return place == std::end(knownWeights) ? nullptr : place;
+}
+
+/// What stands beside the weights of a quantised FFN.
+static std::vector<std::string_view>
+companionsOf(const QuantizationSpec &quantization) {
+  std::vector<std::string_view> companions;
+  if (quantization.kind != WeightKind::none)
+    companions.push_back(".scales");
+  if (quantization.zeroPoints)
+    companions.push_back(".zeros");
+  if (quantization.kind == WeightKind::nvfp4)
+    companions.push_back(".global_scale");
+  return companions;
+}
+
+/// The names of all weights of the layer.
+static std::vector<std::string> weightNames(const Spec &spec) {
+  std::vector<std::string> names;
+  for (const KnownWeight &known : knownWeights) {
+    if (!known.inLayer(spec))
+      continue;
+    std::string name(known.name);
+    names.push_back(name);
+    bool ofExperts = name.rfind("experts.", 0) == 0;
+    size_t suffix = name.rfind(".weight");
+    if ((!ofExperts && name.rfind("shared.", 0) != 0) ||
+        name == "shared.gate.weight" || suffix == std::string::npos)
+      continue;
+    for (std::string_view companion : companionsOf(
+             ofExperts ? spec.experts.quantization : spec.shared.quantization))
+      names.push_back(name.substr(0, suffix).append(companion));
+  }
+  return names;
 }
 
 /// What the names take in a manifest, which has each with every prefix.
@@ -107,20 +154,17 @@ static size_t bytesOfNames(const WeightsSpec &weights) {
 
 void moe::validateWeightTensors(const Spec &spec, const Locations &locations,
                                 Reporter &reporter) {
-  std::vector<std::string_view> names;
-  for (const KnownWeight &known : knownWeights)
-    if (known.inLayer(spec))
-      names.push_back(known.name);
+  std::vector<std::string> names = weightNames(spec);
+  std::vector<std::string_view> views(names.begin(), names.end());
   for (const WeightSources &sources : spec.weights.tensors) {
-    const KnownWeight *known = findWeight(sources.weight);
-    if (known && known->inLayer(spec))
+    if (std::find(names.begin(), names.end(), sources.weight) != names.end())
       continue;
     std::string message =
         "weights.tensors: this layer has no weight " + inQuotes(sources.weight);
-    if (known)
+    if (const KnownWeight *known = findWeight(sources.weight))
       message += ", which " + inQuotes(known->because) + " decides";
     else
-      message += didYouMean(sources.weight, names);
+      message += didYouMean(sources.weight, views);
     reporter.error(locations.of("weights.tensors." + sources.weight), message);
   }
   constexpr size_t most = size_t(512) << 10;
@@ -132,12 +176,11 @@ void moe::validateWeightTensors(const Spec &spec, const Locations &locations,
 }
 
 void moe::dropTensorsOfOtherLayers(Spec &spec) {
+  std::vector<std::string> names = weightNames(spec);
   std::vector<WeightSources> &tensors = spec.weights.tensors;
-  tensors.erase(std::remove_if(tensors.begin(), tensors.end(),
-                               [&](const WeightSources &sources) {
-                                 const KnownWeight *known =
-                                     findWeight(sources.weight);
-                                 return known && !known->inLayer(spec);
-                               }),
+  auto isAnothers = [&](const WeightSources &sources) {
+    return std::find(names.begin(), names.end(), sources.weight) == names.end();
+  };
+  tensors.erase(std::remove_if(tensors.begin(), tensors.end(), isAnothers),
                 tensors.end());
 }
