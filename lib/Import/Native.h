@@ -39,11 +39,6 @@ private:
 void readNative(const json::Value &document, std::string_view text, Spec &spec,
                 Locations &locations, Reporter &reporter);
 
-/// Reads and checks a whole spec. Whether it is good. What is made of a
-/// family's file may have sources of weights that only other layers have.
-bool readSpec(const json::Value &document, std::string_view text, Spec &spec,
-              Reporter &reporter, bool ofFamily = false);
-
 } // namespace moe
 
 #endif // MOE_LIB_IMPORT_NATIVE_H
