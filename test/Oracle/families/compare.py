@@ -24,6 +24,7 @@ class Report:
     """What one comparison found; `own_error` is None without a module."""
 
     name: str
+    family: str = ""  # as moe-opt calls it
     tokens: int = 0
     error: float = 0.0
     own_error: float | None = None
@@ -64,7 +65,9 @@ def _check(made, folder, package, report):
     import moe_mlir
 
     config, layer = str(folder / "config.json"), f"--layer={made.layer}"
-    check_layers(made, json.loads(run_tool(tool("moe-opt"), config, "--layers", "--json")))
+    layers = json.loads(run_tool(tool("moe-opt"), config, "--layers", "--json"))
+    report.family = layers["family"]
+    check_layers(made, layers)
     spec = json.loads(run_tool(tool("moe-opt"), config, layer, "--emit=spec"))
     run_tool(tool("moe-opt"), config, layer, "--emit=package", "-o", str(package))
     compiled = moe_mlir.load(package)

@@ -1,6 +1,6 @@
 """Writes the golden files.
 
-    python3 generate.py [NAME...] [--out DIR]
+python3 generate.py [NAME...] [--out DIR]
 """
 
 import argparse
@@ -74,9 +74,7 @@ def block_width(family):
 
 
 def experts_of(block):
-    return next(
-        getattr(m, n) for m in block.modules() for n in ("num_experts",) if hasattr(m, n)
-    )
+    return next(getattr(m, n) for m in block.modules() for n in ("num_experts",) if hasattr(m, n))
 
 
 def moe_layers(family, modules):

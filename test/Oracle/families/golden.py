@@ -1,9 +1,9 @@
 """Golden files: a family's config, the tensors of one layer, and what they must give.
 
-    NAME/config.json         as the hub has it
-    NAME/model.safetensors   the tensors of one MoE layer under hub names; or shards and an index
-    NAME/case.json           the family, where the expected values are from, which layer
-    NAME/case.safetensors    CASE.x, CASE.indices, CASE.weights, CASE.y and more, see `Case`
+NAME/config.json         as the hub has it
+NAME/model.safetensors   the tensors of one MoE layer under hub names; or shards and an index
+NAME/case.json           the family, where the expected values are from, which layer
+NAME/case.safetensors    CASE.x, CASE.indices, CASE.weights, CASE.y and more, see `Case`
 """
 
 import json

@@ -53,7 +53,9 @@ def make(model, rng):
         for name, shape in zip(model.names, shapes(hidden, width)):
             add(tensors, values, f"experts.{e}.{name}", rng, shape, model.encode)
     if model.shared_width:
-        names = W123 if model.names == W123 and model.shared_name == "shared_experts" else PROJECTIONS
+        names = (
+            W123 if model.names == W123 and model.shared_name == "shared_experts" else PROJECTIONS
+        )
         for name, shape in zip(names, shapes(hidden, model.shared_width)):
             add(tensors, values, f"{model.shared_name}.{name}", rng, shape, model.shared or plain)
     return tensors, values
@@ -123,7 +125,13 @@ def compressed(form, **weights):
     }
 
 
-QWEN = dict(num_experts=8, num_experts_per_tok=3, norm_topk_prob=True, decoder_sparse_step=1, mlp_only_layers=[0])
+QWEN = dict(
+    num_experts=8,
+    num_experts_per_tok=3,
+    norm_topk_prob=True,
+    decoder_sparse_step=1,
+    mlp_only_layers=[0],
+)
 KIMI_K2 = dict(
     n_shared_experts=1,
     moe_layer_freq=1,
@@ -149,7 +157,15 @@ def qwen(name, layout, encode, quantization, sizes=(64, 32, 8), **more):
     config = remote.config("qwen3_moe", "Qwen3MoeForCausalLM", **QWEN)
     config |= {"hidden_size": hidden, "moe_intermediate_size": width, "num_experts": count}
     return Quantised(
-        name, config, quantization, remote.MLP, layout, encode, run_softmax(PROJECTIONS), sizes, **more
+        name,
+        config,
+        quantization,
+        remote.MLP,
+        layout,
+        encode,
+        run_softmax(PROJECTIONS),
+        sizes,
+        **more,
     )
 
 
@@ -175,7 +191,15 @@ def deepseek(name, model_type, layout, encode, shared, quantization, sizes, note
 
 
 MODELS = [
-    deepseek("deepseek_v3_fp8", "deepseek_v3", "fp8, blocks of 128 by 128", q.fp8_blocks, q.fp8_blocks, FP8_BLOCKS, (144, 136, 4)),
+    deepseek(
+        "deepseek_v3_fp8",
+        "deepseek_v3",
+        "fp8, blocks of 128 by 128",
+        q.fp8_blocks,
+        q.fp8_blocks,
+        FP8_BLOCKS,
+        (144, 136, 4),
+    ),
     qwen(
         "qwen3_moe_fp8_tensor",
         "fp8, one scale a matrix",
@@ -186,32 +210,65 @@ MODELS = [
         "qwen3_moe_fp8_channel",
         "fp8, one scale a row",
         q.fp8_channels,
-        compressed("float-quantized", num_bits=8, type="float", strategy="channel", symmetric=True, dynamic=False),
+        compressed(
+            "float-quantized",
+            num_bits=8,
+            type="float",
+            strategy="channel",
+            symmetric=True,
+            dynamic=False,
+        ),
     ),
     qwen(
         "qwen3_moe_int8",
         "int8, one scale a row",
         q.int8_channels,
-        compressed("int-quantized", num_bits=8, type="int", strategy="channel", symmetric=True, dynamic=False),
+        compressed(
+            "int-quantized",
+            num_bits=8,
+            type="int",
+            strategy="channel",
+            symmetric=True,
+            dynamic=False,
+        ),
     ),
     qwen(
         "qwen3_moe_nvfp4",
         "nvfp4",
         q.nvfp4,
-        {"quant_method": "modelopt", "quant_algo": "NVFP4", "group_size": 16, "ignore": ["lm_head", "*mlp.gate*"]},
+        {
+            "quant_method": "modelopt",
+            "quant_algo": "NVFP4",
+            "group_size": 16,
+            "ignore": ["lm_head", "*mlp.gate*"],
+        },
         notes="files of modelopt have a scale of their own for each expert's matrices",
     ),
     qwen(
         "qwen3_moe_gptq",
         "gptq int4",
         q.gptq,
-        {"quant_method": "gptq", "bits": 4, "group_size": 32, "desc_act": False, "sym": False, "checkpoint_format": "gptq"},
+        {
+            "quant_method": "gptq",
+            "bits": 4,
+            "group_size": 32,
+            "desc_act": False,
+            "sym": False,
+            "checkpoint_format": "gptq",
+        },
     ),
     qwen(
         "qwen3_moe_awq",
         "awq int4",
         q.awq,
-        {"quant_method": "awq", "bits": 4, "group_size": 32, "zero_point": True, "version": "gemm", "modules_to_not_convert": ["gate"]},
+        {
+            "quant_method": "awq",
+            "bits": 4,
+            "group_size": 32,
+            "zero_point": True,
+            "version": "gemm",
+            "modules_to_not_convert": ["gate"],
+        },
     ),
     deepseek(
         "kimi_k2_int4",
@@ -219,7 +276,14 @@ MODELS = [
         "compressed-tensors int4",
         q.int4_packed,
         None,
-        compressed("pack-quantized", num_bits=4, type="int", strategy="group", group_size=32, symmetric=True)
+        compressed(
+            "pack-quantized",
+            num_bits=4,
+            type="int",
+            strategy="group",
+            group_size=32,
+            symmetric=True,
+        )
         | {"ignore": ["lm_head", "re:.*self_attn.*", "re:.*shared_experts.*", "re:.*mlp.gate$"]},
         (64, 32, 8),
         notes="shared experts are plain",
