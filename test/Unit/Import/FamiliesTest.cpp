@@ -17,6 +17,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <ostream>
 #include <set>
 
 using namespace moe;
@@ -101,7 +102,7 @@ private:
   }
 
   void checkWeights(const Value &weights) {
-    onlyKeys(weights, "weights", {"prefix", "tensors", "quantized"});
+    onlyKeys(weights, "weights", {"prefix", "tensors", "ignore", "quantized"});
     checkHoles(weights, "weights");
     if (const Value *tensors = weights.find("tensors"))
       for (const json::Member &member : tensors->members)
@@ -166,6 +167,12 @@ private:
 };
 
 } // namespace
+
+namespace moe {
+static void PrintTo(const FamilyFile &file, std::ostream *out) {
+  *out << file.name;
+}
+} // namespace moe
 
 class FamilyTest : public testing::TestWithParam<FamilyFile> {};
 
