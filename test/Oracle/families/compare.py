@@ -69,6 +69,8 @@ def _check(made, folder, package, report):
     report.family = layers["family"]
     check_layers(made, layers)
     spec = json.loads(run_tool(tool("moe-opt"), config, layer, "--emit=spec"))
+    for other in made.also:
+        check_same(folder / f"config-{other}.json", layer, layers, spec)
     run_tool(tool("moe-opt"), config, layer, "--emit=package", "-o", str(package))
     compiled = moe_mlir.load(package)
     compiled.load_weights(golden.weight_file(folder))
@@ -86,6 +88,16 @@ def _check(made, folder, package, report):
         raise Mismatch("too few tokens were routed alike for a comparison")
     if not report.error <= bound:
         raise Mismatch(f"relative error of y is {report.error:.2e}, above {bound:.2e}")
+
+
+def check_same(config, layer, layers, spec):
+    """Another config of the same model: the same layers and the same spec."""
+    if json.loads(run_tool(tool("moe-opt"), str(config), "--layers", "--json")) != layers:
+        raise Mismatch(f"{config.name} has other layers than config.json")
+    other = json.loads(run_tool(tool("moe-opt"), str(config), layer, "--emit=spec"))
+    for section in spec:
+        if other.get(section) != spec[section]:
+            raise Mismatch(f"{config.name} gives another '{section}' than config.json")
 
 
 def check_layers(made, table):

@@ -14,6 +14,7 @@ import transformers
 
 import build
 import golden
+import hub
 import quantised
 import record
 import remote
@@ -65,6 +66,7 @@ def generate_from(family, seed):
         notes=family.notes,
         ties=ties,
         shards=family.shards,
+        also={"hub": hub.config_of(family.name, config)} if family.name in hub.KEYS else {},
     )
 
 

@@ -32,32 +32,30 @@ class Quantised:
     names: tuple = PROJECTIONS
     bias: str = ""
     shared: callable = None
-    shared_name: str = "shared_experts"
+    shared_names: tuple = PROJECTIONS
     shared_width: int = 0
     notes: str = ""
     layer: int = 1
     moe_layers: tuple = (1, 2)
+    make: callable = lambda model, rng: make(model, rng)
 
 
 def make(model, rng):
     """(tensors as stored, values) without the prefix."""
     hidden, width, count = model.sizes
-    router, dtype = matrix(rng, count, hidden)
-    router[4 % count] = router[1]
+    router, dtype = matrix(rng, max(count, 2), hidden)
+    router[4 % len(router)] = router[1]
     tensors, values = {"gate.weight": (golden.to_bf16(router), dtype)}, {"gate.weight": router}
     if model.bias:
-        value = remote.bias(rng, count)[0]
-        value[4 % count] = value[1]
+        value = remote.bias(rng, len(router))[0]
+        value[4 % len(router)] = value[1]
         tensors[model.bias], values[model.bias] = (value, "F32"), value
     for e in range(count):
         for name, shape in zip(model.names, shapes(hidden, width)):
             add(tensors, values, f"experts.{e}.{name}", rng, shape, model.encode)
     if model.shared_width:
-        names = (
-            W123 if model.names == W123 and model.shared_name == "shared_experts" else PROJECTIONS
-        )
-        for name, shape in zip(names, shapes(hidden, model.shared_width)):
-            add(tensors, values, f"{model.shared_name}.{name}", rng, shape, model.shared or plain)
+        for name, shape in zip(model.shared_names, shapes(hidden, model.shared_width)):
+            add(tensors, values, f"shared_experts.{name}", rng, shape, model.shared or plain)
     return tensors, values
 
 
@@ -314,7 +312,130 @@ MODELS = [
         bias="gate.bias",
         shared=lambda w: q.fp8_blocks(w, suffix="scale", powers=True),
         shared_width=32,
+        shared_names=W123,
         moe_layers=(0, 1, 2),
+    ),
+]
+
+
+# --- gpt-oss: experts are stacked, gate and up rows take turns, and there are biases ---
+
+
+def make_gpt_oss(model, rng):
+    hidden, width, count = model.sizes
+    router = matrix(rng, count, hidden)[0]
+    router[4] = router[1]
+    router_bias = golden.round_bf16(rng.normal(0, 0.2, count))
+    router_bias[4] = router_bias[1]
+    values = {"router.weight": router, "router.bias": router_bias}
+    for name, rows in ("gate_up_proj", 2 * width), ("down_proj", hidden):
+        values[f"{name}_bias"] = golden.round_bf16(rng.normal(0, 0.2, (count, rows)))
+    tensors = {n: (golden.to_bf16(v), "BF16") for n, v in values.items()}
+    for name, rows, columns in ("gate_up_proj", 2 * width, hidden), ("down_proj", hidden, width):
+        w = rng.normal(0, 1.5 / np.sqrt(columns), (count, rows, columns))
+        encoded = [q.mxfp4_blocks(part * np.exp(rng.normal(0, 0.7, (rows, 1)))) for part in w]
+        values[name] = np.stack([value for _, value in encoded])
+        for suffix in ("blocks", "scales"):
+            stacked = np.stack([stored[suffix][0] for stored, _ in encoded])
+            tensors[f"{name}_{suffix}"] = (stacked, "U8")
+    move = lambda name: name if name.startswith("router") else f"experts.{name}"
+    return {move(name): tensor for name, tensor in tensors.items()}, values
+
+
+def run_gpt_oss(t, x):
+    logits = x @ t["router.weight"].T + t["router.bias"]
+    indices = s.largest(logits, 3)
+    weights = s.softmax(s.pick(logits, indices))
+
+    def expert(e, v):
+        both = v @ t["gate_up_proj"][e].T + t["gate_up_proj_bias"][e]
+        gate, up = np.minimum(both[:, 0::2], 1.5), np.clip(both[:, 1::2], -1.5, 1.5)
+        hidden = gate * s.sigmoid(1.702 * gate) * (up + 1)
+        return hidden @ t["down_proj"][e].T + t["down_proj_bias"][e]
+
+    return indices, weights, s.mixture(x, indices, weights, expert)
+
+
+KIMI_K3 = next(m for m in remote.MODELS if m.name == "kimi_k3")
+
+
+def make_kimi_k3(model, rng):
+    """Experts are of 32 of the 64 dimensions."""
+    hidden, width, count = model.sizes
+    tensors, values = make(dataclasses.replace(model, sizes=(hidden, width, 0)), rng)
+    router = matrix(rng, count, hidden)[0]
+    router[4] = router[1]
+    bias = remote.bias(rng, count)[0]
+    bias[4] = bias[1]
+    values |= {"gate.weight": router, model.bias: bias}
+    tensors |= {"gate.weight": (golden.to_bf16(router), "BF16"), model.bias: (bias, "F32")}
+    for name, shape in ("down", (32, hidden)), ("up", (hidden, 32)):
+        add(tensors, values, f"routed_expert_{name}_proj", rng, shape, plain)
+    norm = golden.round_bf16(rng.uniform(0.5, 1.5, 32))
+    values["routed_expert_norm.weight"] = norm
+    tensors["routed_expert_norm.weight"] = (golden.to_bf16(norm), "BF16")
+    for e in range(count):
+        for name, shape in zip(W123, shapes(32, width)):
+            add(tensors, values, f"experts.{e}.{name}", rng, shape, model.encode)
+    return tensors, values
+
+
+MODELS += [
+    Quantised(
+        "gpt_oss_mxfp4",
+        remote.config(
+            "gpt_oss",
+            "GptOssForCausalLM",
+            hidden_size=64,
+            intermediate_size=32,
+            num_local_experts=8,
+            num_experts_per_tok=3,
+            experts_per_token=3,
+            swiglu_limit=1.5,
+        ),
+        {
+            "quant_method": "mxfp4",
+            "modules_to_not_convert": [
+                "model.layers.*.self_attn",
+                "model.layers.*.mlp.router",
+                "model.embed_tokens",
+                "lm_head",
+            ],
+        },
+        remote.MLP,
+        "mxfp4 blocks, gate and up interleaved",
+        None,
+        run_gpt_oss,
+        moe_layers=(0, 1, 2),
+        make=make_gpt_oss,
+    ),
+    Quantised(
+        "kimi_k3_mxfp4",
+        KIMI_K3.config
+        | {
+            "text_config": KIMI_K3.config["text_config"]
+            | {"hidden_size": 64, "moe_intermediate_size": 32, "routed_expert_hidden_size": 32}
+        },
+        compressed(
+            "mxfp4-pack-quantized", num_bits=4, type="float", strategy="group", group_size=32
+        )
+        | {
+            "ignore": [
+                "lm_head",
+                "re:.*self_attn.*",
+                "re:.*shared_experts.*",
+                "re:.*routed_expert.*",
+                "re:.*gate$",
+            ]
+        },
+        KIMI_K3.prefix,
+        "mxfp4, packed; shared experts plain",
+        q.mxfp4,
+        remote.run_kimi_k3,
+        names=W123,
+        bias="gate.e_score_correction_bias",
+        shared_width=64,
+        make=make_kimi_k3,
     ),
 ]
 
@@ -322,7 +443,7 @@ MODELS = [
 def generate(model, seed=0):
     for attempt in range(seed, seed + 50):
         rng = np.random.default_rng(attempt)
-        tensors, values = make(model, rng)
+        tensors, values = model.make(model, rng)
         prefix = model.prefix.format(l=model.layer)
         try:
             cases = remote.cases(lambda x: model.run(values, x), model.sizes[0], rng)
