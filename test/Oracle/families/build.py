@@ -79,7 +79,7 @@ def values(family, name, shape, rng):
 def repeat_router_rows(family, block):
     """Experts 1 and 4 score alike for every token: which of them is taken is a tie."""
     tensors = dict(block.named_parameters()) | dict(block.named_buffers())
-    for name in family.tied:
+    for name in [name for name in family.tied if name in tensors]:
         rows = tensors[name] if tensors[name].dim() == 2 else tensors[name].view(-1, 1)
         rows = rows.view(-1, 1) if rows.shape[0] == 1 else rows
         rows[4] = rows[1]

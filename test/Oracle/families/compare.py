@@ -101,7 +101,7 @@ def check_same(config, layer, layers, spec):
 
 
 def check_layers(made, table):
-    found = sorted(l for g in table["groups"] if g["kind"] != "dense" for l in g["layers"])
+    found = sorted(l for g in table["groups"] if g["kind"] in ("moe", "hash") for l in g["layers"])
     if found != made.moe_layers:
         raise Mismatch(f"MoE layers are {found}, not {made.moe_layers}")
 

@@ -15,6 +15,7 @@ import transformers
 import build
 import golden
 import hub
+import options
 import quantised
 import record
 import remote
@@ -34,6 +35,7 @@ def inputs(family, hidden, seed):
 
 def generate(family, seed=0):
     """A golden of the family; other seeds are tried while rounding could decide a choice."""
+    family = options.of(family).with_options(seed)
     for attempt in range(seed, seed + 50):
         try:
             return generate_from(family, attempt)
@@ -66,7 +68,7 @@ def generate_from(family, seed):
         notes=family.notes,
         ties=ties,
         shards=family.shards,
-        also={"hub": hub.config_of(family.name, config)} if family.name in hub.KEYS else {},
+        also={"hub": hub.config_of(family.name, config)} if hub.applies(family) else {},
     )
 
 

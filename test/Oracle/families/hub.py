@@ -58,6 +58,11 @@ KEYS = {
 }
 
 
+def applies(family):
+    """Keys are known for the family's own config, not for those with other options."""
+    return family.name in KEYS and not family.changed
+
+
 def config_of(name, config):
     gone, added = KEYS[name]
     if "text_config" in config:
