@@ -147,14 +147,16 @@ def _replacements(model: Any) -> Iterator[Replacement]:
 
 def _make(located: Located, cache: Path) -> Replacement:
     package = _cache.package(located.spec, cache)
+    nulls = package.manifest["spec"]["router"]["null_experts"]["count"]
     wanted = []
     for entry in package.manifest["weights"]:
-        weight = Weight(entry["name"], entry["dtype"], entry["shape"], located.experts)
+        name, shape = entry["name"], entry["shape"]
+        weight = Weight(name, entry["dtype"], shape, located.experts, nulls)
         if weight.name not in located.sources:
             raise SourceError(f"the spec does not say where {weight.name} is")
         source = located.sources[weight.name]
         wanted.append((weight, find(weight, source, located.prefix, located.lookup)))
-    return Replacement(located.module, package.layer(), wanted, located.lookup)
+    return Replacement(located, package.layer(), wanted)
 
 
 def _check(forward: Replacement) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ._errors import Error, Status
 from ._layer import Layer
+from ._locate import Located, also_has
 from ._sources import Found, Weight, read
 from ._tensors import element_type, is_torch
 
@@ -29,6 +30,7 @@ class Shape(NamedTuple):
         List[Tuple[Companion, Optional[int]]]
     ]  #: of a tuple: whose output, which entry
     companions: List[Companion]
+    tail: Optional[Any] = None  #: the child module that makes the result of the layer's
 
 
 class Replacement:
@@ -40,9 +42,15 @@ class Replacement:
     while somebody listens, by a hook, to a part that the compiled layer does not run.
     """
 
-    def __init__(self, module: Any, layer: Layer, weights: List[Tuple[Weight, Found]], lookup):
-        self.module, self.layer, self.lookup = module, layer, lookup
-        self.weights = weights
+    def __init__(
+        self,
+        located: Located,
+        layer: Layer,
+        weights: List[Tuple[Weight, Found]],
+    ):
+        self.module, self.lookup, self.unused = located.module, located.lookup, located.unused
+        self.layer, self.weights = layer, weights
+        module, lookup = self.module, self.lookup
         self.own = vars(module).get("forward")  # that of an instance, as other tools set it
         self.original: Callable = module.forward
         self.dtype = next(
@@ -61,12 +69,15 @@ class Replacement:
 
     def bind(self) -> None:
         """Takes the weights as they are in the module now."""
-        copied = 0
+        self.shared_bytes = self.copied_bytes = 0
         for weight, found in self.weights:
-            value = read(weight, found, self.lookup)
-            self.layer.set_weight(weight.name, value)
-            copied += value.nbytes
-        self.shared_bytes, self.copied_bytes = 0, copied
+            value, of_model = read(weight, found, self.lookup)
+            if of_model:
+                self.layer.borrow_weight(weight.name, value)
+                self.shared_bytes += value.nbytes
+            else:
+                self.layer.set_weight(weight.name, value)
+                self.copied_bytes += value.nbytes
         self._bound = self._stamps()
 
     def _tensors(self) -> List[Any]:
@@ -100,6 +111,7 @@ class Replacement:
         wanted.update((id(m), known[id(m)]) for m in listening)
         seen = {i: c.module(flat if c.flat else x) for i, c in wanted.items()}
         y = y if self.shape.flat else y.reshape(x.shape)
+        y = self.shape.tail(y) if self.shape.tail else y
         if self.shape.extras is None:
             return y
         return (y, *(_entry(seen[id(c.module)], i) for c, i in self.shape.extras))
@@ -133,10 +145,11 @@ class Replacement:
         finally:
             for hook in hooks:
                 hook.remove()
-        self.shape = _shape_of(result, x, calls)
+        self.shape = _shape_of(result, x, calls, self.unused)
         first = result[0] if isinstance(result, tuple) else result
         flat = x.reshape(-1, x.shape[-1])
-        return first.reshape(flat.shape), self.compute(flat)
+        y = self.compute(flat)
+        return first.reshape(flat.shape), self.shape.tail(y) if self.shape.tail else y
 
     def install(self) -> None:
         self.module.forward = self
@@ -152,7 +165,7 @@ class Replacement:
         return getattr, (self.module, "forward")
 
 
-def _shape_of(result: Any, x: Any, calls: Dict[int, Tuple[Any, tuple, Any]]) -> Shape:
+def _shape_of(result: Any, x: Any, calls: Dict[int, Tuple[Any, tuple, Any]], unused) -> Shape:
     flat = x.reshape(-1, x.shape[-1])
     companions, outputs = [], []
     for module, arguments, output in calls.values():
@@ -166,7 +179,14 @@ def _shape_of(result: Any, x: Any, calls: Dict[int, Tuple[Any, tuple, Any]]) -> 
         result = result[0]
     if tuple(result.shape) not in (tuple(x.shape), tuple(flat.shape)):
         raise ValueError(f"returns shape {list(result.shape)} for {list(x.shape)}")
-    return Shape(tuple(result.shape) != tuple(x.shape), extras, companions)
+    tail = None
+    if unused:
+        tail = next(
+            (m for m, arguments, y in calls.values() if y is result and len(arguments) == 1), None
+        )
+        if tail is None or len([*tail.named_parameters(), *tail.named_buffers()]) != len(unused):
+            raise ValueError(also_has(unused))
+    return Shape(tuple(result.shape) != tuple(x.shape), extras, companions, tail)
 
 
 def _origin(entry: Any, companions: List[Companion], outputs: List[Any]):

@@ -12,7 +12,16 @@ import numpy as np
 
 from . import _library
 from ._library import DLTensor
-from ._tensors import Tensor, as_tensor, copy_out, empty, like_input, type_name
+from ._tensors import (
+    Tensor,
+    as_tensor,
+    copy_out,
+    empty,
+    is_compact,
+    is_torch,
+    like_input,
+    type_name,
+)
 
 if TYPE_CHECKING:
     from ._package import Package
@@ -54,12 +63,15 @@ class Layer:
         self._destroy = weakref.finalize(self, _destroy, self._runtime, handle, package)
         self._functions = {f["name"]: f for f in package.manifest["functions"]}
         self._weights = {w["name"]: w for w in package.manifest["weights"]}
+        self._borrowed: Dict[str, Tensor] = {}
 
     def share(self) -> "Layer":
         """A further layer with the same weights and fresh state."""
         handle = ctypes.c_void_p()
         self._runtime.moe_layer_share(self._handle, ctypes.byref(handle))
-        return Layer(self.package, handle)
+        other = Layer(self.package, handle)
+        other._borrowed = self._borrowed
+        return other
 
     # --- Weights ---
 
@@ -68,6 +80,18 @@ class Layer:
         dtype = self._weights.get(name, {}).get("dtype", "f32")
         tensor = as_tensor(value, dtype)
         self._runtime.moe_layer_set_weight(self._handle, name.encode(), ctypes.byref(tensor.dl))
+
+    def borrow_weight(self, name: str, value: Any) -> None:
+        """Uses the array's own memory for one weight, as it is then and as it is changed later.
+
+        The array is compact and of the weight's type, and is kept alive as long as the layer.
+        """
+        if (isinstance(value, np.ndarray) or is_torch(value)) and not is_compact(value):
+            raise ValueError(f"{name}: expected a compact array, so that its memory can be used")
+        dtype = self._weights.get(name, {}).get("dtype", "f32")
+        tensor = as_tensor(value, dtype)
+        self._runtime.moe_layer_borrow_weight(self._handle, name.encode(), ctypes.byref(tensor.dl))
+        self._borrowed[name] = tensor
 
     def load_weights(
         self,

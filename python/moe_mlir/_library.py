@@ -65,6 +65,7 @@ _CHECKED = {
     "moe_layer_share": [_handle, c_void_pp],
     "moe_layer_load_weights": [_handle, _text, Progress, ctypes.c_void_p],
     "moe_layer_set_weight": [_handle, _text, _tensor],
+    "moe_layer_borrow_weight": [_handle, _text, _tensor],
     "moe_layer_randomize": [_handle, ctypes.c_uint64, ctypes.c_int],
     "moe_layer_save_weights": [_handle, _text],
     "moe_layer_run": [_handle, _text, _tensors, _tensors],

@@ -83,6 +83,13 @@ class InterleavedExperts(Experts):
         return both[0::2], both[1::2], self.down_proj[e].T
 
 
+class RowsByTurns(Experts):
+    """Gate and up rows by turns, `[out, in]`."""
+
+    def matrices(self, e):
+        return self.gate_up_proj[e][0::2], self.gate_up_proj[e][1::2], self.down_proj[e]
+
+
 class SeparateExperts(Experts):
     """A module for each expert."""
 
@@ -105,6 +112,18 @@ class TupleBlock(Block):
         flat = x.reshape(-1, x.shape[-1])
         _, weights, chosen = self.gate(flat)
         return self.experts(flat, chosen, weights), weights
+
+
+class Norm(Module):
+    def forward(self, x):
+        return x / np.sqrt((x * x).mean(-1, keepdims=True)) * self.weight
+
+
+class NormedBlock(Block):
+    """Ends in a norm of its own."""
+
+    def forward(self, x):
+        return self.norm(Block.forward(self, x))
 
 
 class DenseLayer(Module):
