@@ -4,8 +4,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-// All or nothing: what fails leaves the layer as it was. And shards, which stay
-// in their folder.
+// All or nothing: what fails leaves the layer as it was. And shards, whose
+// names stay in their folder.
 //
 //===----------------------------------------------------------------------===//
 
@@ -102,7 +102,7 @@ TEST_F(WeightsTest, CancelLeavesTheLayerUnchanged) {
 
 TEST_F(WeightsTest, MissingFile) {
   expectRefused(MOE_NOT_FOUND, folder / "none.safetensors", "No such file");
-  expectRefused(MOE_IO, folder.path.string(), "not a regular file");
+  expectRefused(MOE_IO, "/dev/null", "not a regular file");
 }
 
 TEST_F(WeightsTest, MissingTensor) {
@@ -136,19 +136,26 @@ TEST_F(WeightsTest, Shards) {
   EXPECT_EQ(7, scale());
 }
 
-TEST_F(WeightsTest, LinksWithinTheFolderAreFine) {
-  writeAll("m/real.safetensors");
-  fs::create_symlink("real.safetensors", folder / "m/link.safetensors");
-  EXPECT_MOE_OK(load(writeIndex({{"layer.scale.weight", "link.safetensors"},
-                                 {"layer.bias", "link.safetensors"},
-                                 {"layer.table", "link.safetensors"}})));
+TEST_F(WeightsTest, LinksMayLeadAnywhere) {
+  // As a cache of the hub has them.
+  writeAll("blobs/0123abc");
+  fs::create_directories(folder / "snapshots/main");
+  fs::create_symlink("../../blobs/0123abc",
+                     folder / "snapshots/main/link.safetensors");
+  std::string index = writeIndex({{"layer.scale.weight", "link.safetensors"},
+                                  {"layer.bias", "link.safetensors"},
+                                  {"layer.table", "link.safetensors"}});
+  fs::rename(index, folder / "blobs/4567def");
+  fs::create_symlink("../../blobs/4567def",
+                     folder / "snapshots/main/model.safetensors.index.json");
+  ASSERT_MOE_OK(load(folder / "snapshots/main/model.safetensors.index.json"));
+  EXPECT_EQ(7, scale());
 }
 
 TEST_F(WeightsTest, ShardsOutsideTheFolder) {
   std::string outside = writeAll("outside.safetensors");
   writeAll("mm/outside.safetensors");
   writeAll("m/inside.safetensors");
-  fs::create_symlink("../outside.safetensors", folder / "m/link.safetensors");
   fs::create_directory_symlink("..", folder / "m/up");
   fs::create_directory_symlink("../mm", folder / "m/near");
   auto refuse = [&](const std::string &shard, const char *message) {
@@ -163,9 +170,34 @@ TEST_F(WeightsTest, ShardsOutsideTheFolder) {
   refuse(outside, "is not inside the folder");
   refuse("", "is not inside the folder");
   refuse(std::string("inside.safetensors\0x", 20), "is not inside the folder");
-  refuse("link.safetensors", "is a link to a file outside the folder");
-  refuse("up/outside.safetensors", "is a link to a file outside the folder");
-  refuse("near/outside.safetensors", "is a link to a file outside the folder");
+  refuse("up/outside.safetensors",
+         "is in a folder that is a link to one outside");
+  refuse("near/outside.safetensors",
+         "is in a folder that is a link to one outside");
+}
+
+TEST_F(WeightsTest, Folders) {
+  auto refuse = [&](const std::string &name, const std::string &message) {
+    expectRefused(MOE_NOT_FOUND, folder / name,
+                  name +
+                      ": error: expected model.safetensors.index.json, "
+                      "model.safetensors or one other .safetensors file, "
+                      "found " +
+                      message);
+  };
+  fs::create_directories(folder / "m");
+  refuse("m", "none");
+  writeAll("m/b.safetensors");
+  EXPECT_MOE_OK(load(folder / "m"));
+  setWeights(layer.get());
+  writeAll("m/a.safetensors");
+  refuse("m", "a.safetensors and b.safetensors");
+  writeAll("m/model.safetensors");
+  EXPECT_MOE_OK(load(folder / "m"));
+  setWeights(layer.get());
+  writeIndex({{"layer.scale.weight", "gone.safetensors"}});
+  expectRefused(MOE_NOT_FOUND, folder / "m",
+                "gone.safetensors: error: No such");
 }
 
 TEST_F(WeightsTest, MalformedIndex) {
