@@ -13,7 +13,8 @@ static constexpr size_t maxBytes = 512;
 static constexpr size_t maxAlternatives = 64;
 
 /// Where the text's first group begins and ends, its parentheses included.
-static std::optional<std::pair<size_t, size_t>> findGroup(std::string_view text) {
+static std::optional<std::pair<size_t, size_t>>
+findGroup(std::string_view text) {
   size_t begin = std::string_view::npos, depth = 0;
   for (size_t at = 0; at < text.size(); ++at) {
     if (text[at] == '\\') {

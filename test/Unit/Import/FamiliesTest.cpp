@@ -101,7 +101,7 @@ private:
   }
 
   void checkWeights(const Value &weights) {
-    onlyKeys(weights, "weights", {"prefix", "tensors", "quantized"});
+    onlyKeys(weights, "weights", {"prefix", "tensors", "ignore", "quantized"});
     checkHoles(weights, "weights");
     if (const Value *tensors = weights.find("tensors"))
       for (const json::Member &member : tensors->members)
