@@ -105,6 +105,24 @@ class Block(Module):
         return self.experts(flat, chosen, weights).reshape(x.shape)
 
 
+class TableRouter(Module):
+    """Weights of the scores, for experts that the token's number decides."""
+
+    def forward(self, x, ids):
+        logits = x @ self.weight.T
+        scores = np.exp(logits - logits.max(-1, keepdims=True))
+        scores /= scores.sum(-1, keepdims=True)
+        chosen = self.table[ids.reshape(-1)]
+        return np.take_along_axis(scores, chosen, -1), chosen
+
+
+class TableBlock(Block):
+    def forward(self, x, input_ids=None):
+        flat = x.reshape(-1, x.shape[-1])
+        weights, chosen = self.gate(flat, input_ids)
+        return self.experts(flat, chosen, weights).reshape(x.shape)
+
+
 class TupleBlock(Block):
     """Gives its router's scores, too, and the tokens in one row."""
 

@@ -167,6 +167,26 @@ class Replacement(unittest.TestCase):
             with self.assertRaisesRegex(_sources.SourceError, message):
                 read(up, [4, 2, 3], source)
 
+    def test_token_ids(self):
+        generator = np.random.default_rng(4)
+        block = stub.block(generator, stub.TableBlock)
+        table = np.argsort(generator.random((9, stub.E)), axis=-1)[:, :2]
+        block.gate = stub.TableRouter(weight=block.gate.weight, table=table)
+        model = stub.Module(mlp=block)
+        router = {**stub.SPEC["router"], "strategy": "table", "vocabulary": 9}
+        sources = {**stub.SPEC["weights"]["tensors"], "router.table": "gate.table"}
+        weights = {"prefix": "mlp.", "tensors": sources}
+        x, ids = input_of((2, 3, stub.D)), np.array([[1, 2, 3], [8, 2, 0]])
+        expected = block(x, input_ids=ids)
+        self.accelerate(model, spec(router=router, weights=weights), strict=True)
+        got = block(x, input_ids=ids)
+        self.assertTrue((got != expected).any())
+        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+        with self.assertRaises(AttributeError):  # as its own forward has it
+            block(x)
+        got = block(x, ids)
+        np.testing.assert_array_equal(got, expected)
+
     def test_packages_are_shared(self):
         before = set(os.listdir(self.cache.name))
         self.accelerate(stub.model(blocks=3), spec(hidden=stub.D, name="shared"), strict=True)
