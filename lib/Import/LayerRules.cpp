@@ -27,8 +27,8 @@ public:
   LayerRules(Filler &filler) : filler(filler) {}
 
   std::optional<LayerKinds> read(const Value &layers) {
-    // A file of 1 MiB could name more, but no model has them.
-    constexpr int64_t maxLayers = 65536;
+    // Far more than models have, and few enough to read each.
+    constexpr int64_t maxLayers = 1024;
     count = readCount(*layers.find("count"), maxLayers);
     LayerKinds result;
     result.extra = integer(layers, "extra", 0, 0, maxLayers);

@@ -291,12 +291,16 @@ private:
         key->set(spec, value->string);
         if (spec.router.score == Score::function)
           readScore(*value, text, spec.router.scoreFunction, reporter);
-      } else if (key->path == "experts.activation") {
-        bool glu = spec.experts.form == ExpertForm::glu;
-        readActivation(*value, text, glu, spec.experts.activation, reporter);
-      } else {
+      } else if (key->path == "router.projection.activation") {
         readActivation(*value, text, /*glu=*/false,
                        spec.router.projection.activation, reporter);
+      } else {
+        bool glu = spec.experts.form == ExpertForm::glu;
+        readActivation(*value, text, glu,
+                       key->path == "shared.activation"
+                           ? spec.shared.activation
+                           : spec.experts.activation,
+                       reporter);
       }
     }
   }

@@ -64,16 +64,37 @@ static bool always(const Spec &) { return true; }
 static bool isGlu(const Spec &spec) {
   return spec.experts.form == ExpertForm::glu;
 }
+static bool isJoined(const Spec &spec) {
+  return spec.experts.gateUp != GateUp::separate;
+}
+static bool isApart(const Spec &spec) { return !isJoined(spec); }
+static bool hasGate(const Spec &spec) { return isGlu(spec) && isApart(spec); }
 static bool hasBias(const Spec &spec) { return spec.experts.bias; }
 static bool hasGateBias(const Spec &spec) {
-  return hasBias(spec) && isGlu(spec);
+  return hasBias(spec) && hasGate(spec);
 }
+static bool hasUpBias(const Spec &spec) {
+  return hasBias(spec) && isApart(spec);
+}
+static bool hasJoinedBias(const Spec &spec) {
+  return hasBias(spec) && isJoined(spec);
+}
+static bool hasOutputBias(const Spec &spec) { return spec.experts.outputBias; }
 static bool hasLatent(const Spec &spec) { return spec.experts.latent != 0; }
+static bool hasLatentNorm(const Spec &spec) {
+  return spec.experts.latentNorm.has_value();
+}
 static bool hasShared(const Spec &spec) {
   return spec.shared.intermediate != 0;
 }
-static bool hasSharedGlu(const Spec &spec) {
-  return hasShared(spec) && isGlu(spec);
+static bool hasSharedJoined(const Spec &spec) {
+  return hasShared(spec) && spec.shared.gateUp != GateUp::separate;
+}
+static bool hasSharedUp(const Spec &spec) {
+  return hasShared(spec) && !hasSharedJoined(spec);
+}
+static bool hasSharedGateProj(const Spec &spec) {
+  return hasSharedUp(spec) && isGlu(spec);
 }
 static bool hasSharedGate(const Spec &spec) {
   return spec.shared.gate != SharedGate::none;
@@ -97,16 +118,21 @@ static constexpr KnownWeight knownWeights[] = {
     {"router.table", isTable, "router.strategy"},
     {"router.selection_bias", hasSelectionBias, "router.selection_bias"},
     {"router.expert_scale", hasExpertScale, "router.expert_scale"},
-    {"experts.gate.weight", isGlu, "experts.form"},
-    {"experts.up.weight", always, ""},
+    {"experts.gate.weight", hasGate, "experts.form"},
+    {"experts.up.weight", isApart, "experts.gate_up"},
+    {"experts.gate_up.weight", isJoined, "experts.gate_up"},
     {"experts.down.weight", always, ""},
     {"experts.gate.bias", hasGateBias, "experts.bias"},
-    {"experts.up.bias", hasBias, "experts.bias"},
+    {"experts.up.bias", hasUpBias, "experts.bias"},
+    {"experts.gate_up.bias", hasJoinedBias, "experts.bias"},
     {"experts.down.bias", hasBias, "experts.bias"},
+    {"experts.output_bias", hasOutputBias, "experts.output_bias"},
     {"latent.down.weight", hasLatent, "experts.latent"},
     {"latent.up.weight", hasLatent, "experts.latent"},
-    {"shared.gate_proj.weight", hasSharedGlu, "shared.intermediate"},
-    {"shared.up.weight", hasShared, "shared.intermediate"},
+    {"latent.norm.weight", hasLatentNorm, "experts.latent_norm"},
+    {"shared.gate_proj.weight", hasSharedGateProj, "shared.intermediate"},
+    {"shared.up.weight", hasSharedUp, "shared.intermediate"},
+    {"shared.gate_up.weight", hasSharedJoined, "shared.gate_up"},
     {"shared.down.weight", hasShared, "shared.intermediate"},
     {"shared.gate.weight", hasSharedGate, "shared.gate"},
     {"shared.gate.bias", hasSharedGateBias, "shared.gate"},

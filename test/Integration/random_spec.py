@@ -9,6 +9,11 @@ combination that docs/Spec.md allows. Comments name the constraint they keep.
 import json
 import random
 import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "Oracle")]
+
+from weight_formats import UNITS
 
 POSITIVE_SCORES = ["softmax", "sigmoid", "sqrt_softplus", "exp(0.25 * x)", "1 / (1 + abs(x))"]
 OTHER_SCORES = ["identity", "tanh(x) + 0.125 * x", "max(x, -1) * 2", "erf(x) - 0.5"]
@@ -94,6 +99,8 @@ def random_spec(seed):
         spec["weights"] = {"layer": 3, "prefix": "model.layers.{l}.mlp."}
     if router.get("load_balancing") == "dynamic" and dice.chance(0.8):  # [S14]
         spec["functions"] = ["forward", "step"]
+    _variants(dice, spec)
+    _quantization(Dice(f"quantization {seed}"), spec)
     return spec
 
 
@@ -279,6 +286,49 @@ def _dtypes(dice, spec):
             spec["dtype"]["weights"] = dice.pick("bf16", "f16", "f32")
         if dice.chance(0.2):
             spec["dtype"]["router"] = dice.pick("bf16", "f16", "f32")
+
+
+def _variants(dice, spec):
+    """What few layers have of an expert's surroundings and storage."""
+    experts, shared = spec["experts"], spec.get("shared")
+    glu = experts.get("form") != "mlp"
+    if dice.chance(0.1):
+        experts["output_bias"] = True
+    if glu and dice.chance(0.25):  # [S32]
+        experts["gate_up"] = dice.pick("concatenated", "interleaved", "interleaved", "separate")
+    if experts.get("latent") and dice.chance(0.4):  # [S31]
+        experts["latent_norm"] = dice.pick(1e-6, 1e-5, 0.125)
+    if not shared:
+        return
+    if dice.chance(0.3):
+        formulas = FORMULAS + GLU_FORMULAS * 2 if glu else FORMULAS
+        shared["activation"] = dice.pick("silu", "gelu", "relu2", *formulas)
+    if dice.chance(0.3):
+        shared["scale"] = dice.pick(0.5, 2.5, -1)
+    if glu and dice.chance(0.3):
+        shared["gate_up"] = dice.pick("concatenated", "interleaved")
+
+
+def _quantization(dice, spec):
+    """[S51] to [S54]; sizes are rounded up to what a kind needs."""
+    for section, others in (("experts", ("latent",)), ("shared", ())):
+        part = spec.get(section, {})
+        if "intermediate" not in part or not dice.chance(0.3):
+            continue
+        kind = dice.pick("fp8_e4m3", "int8", "int4", "int4", "mxfp4", "nvfp4")
+        part["quantization"] = {"kind": kind}
+        part.pop("gate_up", None)  # [S33]
+        if kind in ("fp8_e4m3", "int8", "int4"):
+            outputs, inputs = (dice.pick(0, 1, 2, 7, 16, 128) for _ in range(2))
+            if kind == "int4":
+                inputs += inputs % 2
+                part["quantization"]["zero_points"] = dice.chance(0.5)
+            if dice.chance(0.8):
+                part["quantization"]["block"] = [outputs, inputs]
+        unit = UNITS.get(kind, 1)
+        for owner, key in ((spec, "hidden"), *((part, key) for key in ("intermediate", *others))):
+            if key in owner:
+                owner[key] += -owner[key] % unit
 
 
 def main():

@@ -10,6 +10,7 @@ import floats
 import formulas
 import oracle
 import routing
+import weight_formats
 
 try:
     import torch
@@ -48,8 +49,60 @@ def run_logits(values, extra=None, state=None, **router):
 
 class Docs(unittest.TestCase):
     def test_examples(self):
-        for module in (floats, formulas, oracle, routing):
+        for module in (floats, formulas, oracle, routing, weight_formats):
             self.assertEqual(doctest.testmod(module).failed, 0)
+
+
+class WeightFormats(unittest.TestCase):
+    def decode(self, kind, data, scales, block=None, **others):
+        block = block or weight_formats.default_block(kind)
+        quantization = {"kind": kind, "block": block}
+        return weight_formats.decode(quantization, np.array(data), np.array(scales), **others)
+
+    def test_by_hand(self):
+        # 1.0 and -1.125 in e4m3; the largest and the smallest
+        got = self.decode("fp8_e4m3", [[0x38, 0xB9], [0x7E, 0x01]], [[2.0], [1.0]])
+        np.testing.assert_array_equal(got, [[2.0, -2.25], [448.0, 2.0**-9]])
+        got = self.decode("int8", [[-128, 127, 3]], [[0.5, 2.0]], [0, 2])
+        np.testing.assert_array_equal(got, [[-64.0, 63.5, 6.0]])
+        got = self.decode("int4", [[0xF0, 0x8A]], [[1.0, 0.5]], [1, 2])
+        np.testing.assert_array_equal(got, [[-8.0, 7.0, 1.0, 0.0]])
+        zeros = np.array([[1, 200]])
+        got = self.decode("int4", [[0xF0, 0x8A]], [[1.0, 0.5]], [1, 2], zeros=zeros)
+        np.testing.assert_array_equal(got, [[-1.0, 14.0, -95.0, -96.0]])
+        got = self.decode("mxfp4", [[0xF1] * 16 + [0x52] * 16], [[128, 126]])
+        np.testing.assert_array_equal(got[0, [0, 1, 32, 33]], [1.0, -12.0, 0.5, 1.5])
+        got = self.decode("nvfp4", [[[0x24] * 8]], [[[0x40]]], global_scale=np.array([0.25]))
+        np.testing.assert_array_equal(got[0, 0, :2], [1.0, 0.5])
+
+    def test_tables(self):
+        self.assertTrue(np.isnan(weight_formats.E4M3[[127, 255]]).all())
+        self.assertEqual(np.isnan(weight_formats.E4M3).sum(), 2)
+        np.testing.assert_array_equal(weight_formats.E2M1[:8], [0, 0.5, 1, 1.5, 2, 3, 4, 6])
+        self.assertEqual(weight_formats.E8M0[0], 2.0**-127)
+        if torch:
+            codes = torch.arange(256, dtype=torch.uint8)
+            expected = codes.view(torch.float8_e4m3fn).double().numpy()
+            np.testing.assert_array_equal(weight_formats.E4M3, expected)
+
+    def test_a_layer_of_few_bits(self):
+        quantization = {"kind": "int8", "block": [0, 0]}
+        plain = make_spec(experts=1, top_k=1)
+        coded = make_spec(experts=1, top_k=1, experts_section={"quantization": quantization})
+        weights, rng = random_weights(plain), np.random.default_rng(3)
+        encoded = {"router.weight": weights["router.weight"]}
+        for name in ("gate", "up", "down"):
+            data = rng.integers(-128, 128, weights[f"experts.{name}.weight"].shape)
+            weights[f"experts.{name}.weight"] = data * 0.25
+            encoded[f"experts.{name}.weight"] = data
+            encoded[f"experts.{name}.scales"] = np.full((1, 1, 1), 0.25)
+        self.assertEqual(
+            {name: value.shape for name, value in encoded.items()},
+            {name: shape for name, (shape, _) in oracle.weight_table(coded).items()},
+        )
+        x = rng.uniform(-1, 1, (4, 3))
+        expected = oracle.forward(plain, weights, x).y
+        np.testing.assert_array_equal(oracle.forward(coded, encoded, x).y, expected)
 
 
 class Formulas(unittest.TestCase):
@@ -436,6 +489,60 @@ class Experts(unittest.TestCase):
         weights["latent.down.weight"] = np.array([[4.0]])
         weights["latent.up.weight"] = np.array([[-1.0]])
         self.assertEqual(self.y(spec, weights, x), -12)
+
+    def test_latent_norm(self):
+        spec, weights, x = self.scalar(experts_section={"latent": 2, "latent_norm": 0.5})
+        weights["latent.down.weight"] = np.array([[1.0], [0.0]])
+        weights["latent.up.weight"] = np.array([[1.0, -1.0]])
+        weights["experts.up.weight"] = np.array([[[3.0, 0.0]]])
+        weights["experts.down.weight"] = np.array([[[2.0], [1.0]]])
+        weights["latent.norm.weight"] = np.array([4.0, 5.0])
+        # (3, 1.5) over sqrt((9 + 2.25)/2 + 0.5)
+        self.assertAlmostEqual(self.y(spec, weights, x), (12 - 7.5) / math.sqrt(6.125))
+
+    def test_output_bias(self):
+        spec, weights, x = self.scalar(
+            experts_section={"output_bias": True}, capacity={"tokens": 1}
+        )
+        weights["experts.output_bias"] = np.array([0.25])
+        y = oracle.forward(spec, weights, np.repeat(x, 2, axis=0)).y
+        np.testing.assert_array_equal(y, [[3.25], [0.25]])
+
+    def test_gate_up(self):
+        """Rows of one weight are those of two."""
+        sections = {"experts_section": {"bias": True}, "shared": {"intermediate": 5}}
+        spec = make_spec(4, 2, 3, 7, **sections)
+        weights = random_weights(spec)
+        x = np.random.default_rng(1).uniform(-1, 1, (9, 3))
+        expected = oracle.forward(spec, weights, x).y
+        for form, join in [
+            ("concatenated", lambda a, b, axis: np.concatenate([a, b], axis)),
+            ("interleaved", lambda a, b, axis: np.stack([a, b], axis + 1)),
+        ]:
+            joined = dict(weights)
+            for whole, gate, up, axis in [
+                ("experts.gate_up.weight", "experts.gate.weight", "experts.up.weight", 1),
+                ("experts.gate_up.bias", "experts.gate.bias", "experts.up.bias", 1),
+                ("shared.gate_up.weight", "shared.gate_proj.weight", "shared.up.weight", 0),
+            ]:
+                both = join(joined.pop(gate), joined.pop(up), axis)
+                shape = list(weights[up].shape)
+                shape[axis] *= 2
+                joined[whole] = both.reshape(shape)
+            spec["experts"]["gate_up"] = spec["shared"]["gate_up"] = form
+            self.assertEqual(set(joined), set(oracle.weight_table(spec)))
+            np.testing.assert_array_equal(oracle.forward(spec, joined, x).y, expected)
+
+    def test_shared_alone(self):
+        """Its own activation, and a factor on top of any gate."""
+        for gate, expected in [("none", 3 - 50), ("sigmoid", 3 - 25), ("softmax2", 1.5 - 25)]:
+            shared = {"intermediate": 1, "activation": "g", "scale": -20, "gate": gate}
+            spec, weights, x = self.scalar(shared=shared)
+            weights["shared.up.weight"] = np.array([[5.0]])
+            weights["shared.down.weight"] = np.array([[1.0]])
+            for name in ("shared.gate.weight", "shared.gate.bias"):
+                weights[name] = weights.get(name, np.zeros(1)) * 0
+            self.assertEqual(self.y(spec, weights, x), expected)
 
     def test_shared(self):
         for gate, expected in [("none", 3 + 2.5), ("sigmoid", 3 + 1.25), ("softmax2", 2.75)]:

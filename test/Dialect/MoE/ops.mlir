@@ -261,15 +261,20 @@ func.func @rms_norm(%x: tensor<?x8xf32>, %scale: tensor<8xf32>, %b: tensor<3x8xb
 
 // CHECK-LABEL: func @mix
 func.func @mix(%routed: tensor<?x8xf32>, %shared: tensor<?x8xf32>,
-               %logits: tensor<?x1xf32>, %two: tensor<?x2xf32>) {
+               %logits: tensor<?x1xf32>, %two: tensor<?x2xf32>,
+               %bias: tensor<8xf32>) {
   // CHECK: moe.mix %{{.*}} none : (tensor<?x8xf32>) -> tensor<?x8xf16>
   %rounded = moe.mix %routed none : (tensor<?x8xf32>) -> tensor<?x8xf16>
   // CHECK: moe.mix %{{.*}}, %{{.*}} none
   %sum = moe.mix %routed, %shared none
       : (tensor<?x8xf32>, tensor<?x8xf32>) -> tensor<?x8xbf16>
-  // CHECK: moe.mix %{{.*}}, %{{.*}} logits %{{.*}} sigmoid
-  %y = moe.mix %routed, %shared logits %logits sigmoid
-      : (tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x1xf32>) -> tensor<?x8xbf16>
+  // CHECK: moe.mix %{{.*}}, %{{.*}} bias %{{.*}} logits %{{.*}} sigmoid {shared_scale = 5.000000e-01 : f64}
+  %y = moe.mix %routed, %shared bias %bias logits %logits sigmoid {shared_scale = 5.0e-01 : f64}
+      : (tensor<?x8xf32>, tensor<?x8xf32>, tensor<8xf32>, tensor<?x1xf32>)
+      -> tensor<?x8xbf16>
+  // CHECK: moe.mix %{{.*}} bias %{{.*}} none : (tensor<?x8xf32>, tensor<8xf32>) -> tensor<?x8xf32>
+  %moved = moe.mix %routed bias %bias none
+      : (tensor<?x8xf32>, tensor<8xf32>) -> tensor<?x8xf32>
   // CHECK: moe.mix %{{.*}}, %{{.*}} logits %{{.*}} softmax2
   %soft = moe.mix %routed, %shared logits %two softmax2
       : (tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x2xf32>) -> tensor<?x8xf32>
@@ -365,5 +370,32 @@ func.func @empty(%logits: tensor<0x4xf32>, %v: tensor<0xf32>) {
   // CHECK: moe.quantize
   %1:3 = moe.quantize %v <kind = int8, block = 64>
       : (tensor<0xf32>) -> (tensor<0xi8>, tensor<0xf32>, tensor<i32>)
+  return
+}
+
+// CHECK-LABEL: func @decode
+func.func @decode(%d: tensor<2x5x8xi8>, %s: tensor<2x3x3xf32>, %one: tensor<1x1xf32>,
+                  %z: tensor<2x3x3xi8>, %x: tensor<5x32xi8>, %e: tensor<5x2xi8>,
+                  %f: tensor<5x4xi8>, %g: tensor<f32>, %h: tensor<5x8xi8>,
+                  %any: tensor<?x?xi8>, %anys: tensor<?x?xf32>) {
+  // CHECK: moe.decode %{{.*}}, %{{.*}} <kind = fp8_e4m3, outputs = 2, inputs = 3>
+  %0 = moe.decode %d, %s <kind = fp8_e4m3, outputs = 2, inputs = 3>
+      : (tensor<2x5x8xi8>, tensor<2x3x3xf32>) -> tensor<2x5x8xf32>
+  // One scale for the whole matrix.
+  // CHECK: moe.decode %{{.*}}, %{{.*}} <kind = int8, outputs = 0>
+  %1 = moe.decode %h, %one <kind = int8, outputs = 0>
+      : (tensor<5x8xi8>, tensor<1x1xf32>) -> tensor<5x8xf32>
+  // CHECK: moe.decode %{{.*}}, %{{.*}} zeros %{{.*}} <kind = int4, outputs = 2, inputs = 6>
+  %2 = moe.decode %d, %s zeros %z <kind = int4, outputs = 2, inputs = 6>
+      : (tensor<2x5x8xi8>, tensor<2x3x3xf32>, tensor<2x3x3xi8>) -> tensor<2x5x16xf32>
+  // CHECK: moe.decode %{{.*}}, %{{.*}} <kind = mxfp4, inputs = 32>
+  %3 = moe.decode %x, %e <kind = mxfp4, inputs = 32>
+      : (tensor<5x32xi8>, tensor<5x2xi8>) -> tensor<5x64xf32>
+  // CHECK: moe.decode %{{.*}}, %{{.*}} global %{{.*}} <kind = nvfp4, inputs = 16>
+  %4 = moe.decode %x, %f global %g <kind = nvfp4, inputs = 16>
+      : (tensor<5x32xi8>, tensor<5x4xi8>, tensor<f32>) -> tensor<5x64xf32>
+  // CHECK: moe.decode %{{.*}} : (tensor<?x?xi8>, tensor<?x?xf32>) -> tensor<?x?xf32>
+  %5 = moe.decode %any, %anys <kind = int8>
+      : (tensor<?x?xi8>, tensor<?x?xf32>) -> tensor<?x?xf32>
   return
 }

@@ -14,6 +14,7 @@ import transformers
 
 import build
 import golden
+import quantised
 import record
 import remote
 import sigmoid
@@ -91,7 +92,9 @@ def moe_layers(family, modules):
 def makers():
     """name -> what gives its golden from a seed."""
     made = {name: functools.partial(generate, family) for name, family in FAMILIES.items()}
-    return made | {m.name: functools.partial(remote.generate, m) for m in remote.MODELS}
+    for module in (remote, quantised):
+        made |= {m.name: functools.partial(module.generate, m) for m in module.MODELS}
+    return made
 
 
 def main():

@@ -29,7 +29,6 @@ STORED = {
     "y": "F32",
     "own_y": "BF16",
     "own_indices": "I32",
-    "own_weights": "F32",
     "token_ids": "I64",
     "router_state": "BF16",
     "router_state_next": "F32",
@@ -51,7 +50,6 @@ class Case:
     y: np.ndarray
     own_y: np.ndarray | None = None
     own_indices: np.ndarray | None = None
-    own_weights: np.ndarray | None = None
     token_ids: np.ndarray | None = None
     router_state: np.ndarray | None = None
     router_state_next: np.ndarray | None = None

@@ -420,11 +420,6 @@ def _generate(model, seed):
     rng = np.random.default_rng(seed)
     tensors = model.tensors(rng)
     values = {name: value for name, (value, _) in tensors.items()}
-    cases = {}
-    for name, x in inputs(D, rng):
-        indices, weights, y = model.run(values, x)
-        order = np.argsort(indices, axis=1)
-        cases[name] = golden.Case(x=x, indices=s.pick(indices, order), weights=s.pick(weights, order), y=y)
     prefix = model.prefix.format(l=model.layer)
     return golden.Golden(
         family=model.name,
@@ -433,10 +428,20 @@ def _generate(model, seed):
         moe_layers=model.moe_layers,
         config=model.config,
         tensors={prefix + name: stored(value) for name, value in tensors.items()},
-        cases=cases,
+        cases=cases(lambda x: model.run(values, x), D, rng),
         experts=E,
         notes=model.notes,
     )
+
+
+def cases(run, hidden, rng):
+    made = {}
+    for name, x in inputs(hidden, rng):
+        indices, weights, y = run(x)
+        order = np.argsort(indices, axis=1)
+        sorted_weights = s.pick(weights, order)
+        made[name] = golden.Case(x=x, indices=s.pick(indices, order), weights=sorted_weights, y=y)
+    return made
 
 
 def stored(tensor):

@@ -77,7 +77,7 @@ FAMILIES = [
     Family("axk1", "AXK1ForCausalLM", run=outside.before_last_norm, config=tiny(**FIRST, **DEEPSEEK, **MLA, **GROUPS), **BIAS),
     Family("mimo_v2_flash", "MiMoV2FlashForCausalLM", tiny(**NO_SHARED, **ONE_GROUP), **BIAS),
     Family("bailing_hybrid", "BailingHybridForCausalLM", tiny(**FIRST, **KIMI, num_expert_group=4, topk_group=2), **BIAS),
-    Family("deepseek_v2", "DeepseekV2ForCausalLM", tiny(**FIRST, **DEEPSEEK, **MLA, topk_method="group_limited_greedy", **GROUPS)),
+    Family("deepseek_v2", "DeepseekV2ForCausalLM", tiny(**FIRST, **(DEEPSEEK | {"norm_topk_prob": False}), **MLA, topk_method="group_limited_greedy", **GROUPS)),
     Family(
         "minimax_m2",
         "MiniMaxM2ForCausalLM",

@@ -1,5 +1,7 @@
 """Families with stacked weights, other experts than gated ones, or a router of their own."""
 
+import re
+
 import numpy as np
 import torch
 
@@ -63,6 +65,11 @@ def transposed(config, tensors):
         if ".mlp.experts." in name
     }
     return config, tensors | turned
+
+
+def without_identities(config, tensors):
+    number = lambda name: int((re.findall(r"experts\.(\d+)", name) or [0])[0])
+    return config, {n: tensors[n] for n in tensors if number(n) < config["n_routed_experts"]}
 
 
 DEEPSEEK_V4 = tiny(
@@ -291,6 +298,8 @@ FAMILIES = [
         ),
         keep=r"layers\.{l}\.mlp\.",
         tied=("router.classifier.weight", "router.e_score_correction_bias"),
+        adapt=without_identities,
+        notes="5.23 has gate and up projections for identity experts, too; the hub's files do not",
         scales={"e_score_correction_bias": 0.05},
     ),
     Family(

@@ -17,6 +17,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <ostream>
 #include <set>
 
 using namespace moe;
@@ -166,6 +167,12 @@ private:
 };
 
 } // namespace
+
+namespace moe {
+static void PrintTo(const FamilyFile &file, std::ostream *out) {
+  *out << file.name;
+}
+} // namespace moe
 
 class FamilyTest : public testing::TestWithParam<FamilyFile> {};
 

@@ -71,6 +71,9 @@ TEST(Import, DefaultsThatFollowOtherKeys) {
   EXPECT_EQ(spec.parallel.expertsPerDevice, 2);
   spec = read(rest(R"("dtype": {"weights": "f16"})"));
   EXPECT_EQ(spec.dtype.router, DType::f16);
+  spec = read(rest(R"("shared": {"intermediate": 8})"));
+  EXPECT_EQ(spec.shared.activation.text, "silu");
+  EXPECT_FALSE(spec.shared.activation.empty());
   spec = read(rest("\"parallel\": {\"grid\": {\"ep\": 3, \"tp\": 8}, "
                    "\"experts_on\": \"tp\"}"));
   EXPECT_EQ(spec.parallel.expertsPerDevice, 1);
@@ -112,6 +115,17 @@ TEST(Import, RouterVariants) {
   spec = read(rest("\"capacity\": {\"tokens\": 4, "
                    "\"priority\": \"choice_order\"}"));
   EXPECT_EQ(spec.capacity.priority, Priority::choice_order);
+}
+
+TEST(Import, GateAndUpInOneWeight) {
+  Spec spec = read(
+      R"({"hidden": 64, "router": {"experts": 8, "top_k": 2},
+          "experts": {"intermediate": 96, "gate_up": "interleaved"},
+          "shared": {"intermediate": 8, "gate_up": "concatenated",
+                     "activation": "swigluoai"}})");
+  EXPECT_EQ(spec.experts.gateUp, GateUp::interleaved);
+  EXPECT_EQ(spec.shared.gateUp, GateUp::concatenated);
+  EXPECT_EQ(spec.shared.activation.text, "swigluoai");
   expectFixedPoint(spec);
 }
 
@@ -133,8 +147,10 @@ TEST(Import, EveryValueArrives) {
       "seed": 9223372036854775807
     },
     "experts": {"intermediate": 256, "form": "mlp", "activation": "relu2",
-                "bias": true, "latent": 16},
-    "shared": {"intermediate": 64, "gate": "softmax2"},
+                "bias": true, "output_bias": true, "latent": 16,
+                "latent_norm": 1e-6},
+    "shared": {"intermediate": 64, "activation": "-g", "gate": "softmax2",
+               "scale": -0.5},
     "capacity": {"factor": 1.25, "overflow": "drop", "scope": "local",
                  "priority": "probability"},
     "losses": {"load_balance": 0.01, "load_balance_form": "switch",
@@ -179,6 +195,10 @@ TEST(Import, EveryValueArrives) {
   EXPECT_EQ(spec.experts.activation.text, "relu2");
   EXPECT_TRUE(spec.experts.bias);
   EXPECT_EQ(spec.experts.latent, 16);
+  EXPECT_TRUE(spec.experts.outputBias);
+  EXPECT_EQ(spec.experts.latentNorm, 1e-6);
+  EXPECT_EQ(spec.shared.activation.text, "-g");
+  EXPECT_EQ(spec.shared.scale, -0.5);
   EXPECT_EQ(spec.shared.intermediate, 64);
   EXPECT_EQ(spec.shared.gate, SharedGate::softmax2);
   EXPECT_EQ(spec.capacity.factor, 1.25);
