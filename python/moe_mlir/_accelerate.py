@@ -182,7 +182,7 @@ def _check(forward: Replacement) -> float:
 def _look(forward: Replacement):
     spec = forward.layer.package.manifest["spec"]
     values = np.random.default_rng(0).standard_normal((2, 4, spec["hidden"]), np.float32)
-    ids = np.arange(8).reshape(2, 4) % spec["router"].get("vocabulary", 8)
+    ids = np.arange(8).reshape(2, 4) % (spec["router"].get("vocabulary") or 8)
     if not forward.of_torch:
         return forward.look(values.astype(numpy_type(forward.dtype)), ids)
     import torch

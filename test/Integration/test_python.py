@@ -163,6 +163,22 @@ class Layers(unittest.TestCase):
             with self.assertRaises(ZeroDivisionError):
                 cancelled.load_weights(path, lambda *step: 1 / 0)
 
+    def test_borrowed_weights(self):
+        layer, values = self.package.layer(), self.layer.weights
+        for name, value in values.items():
+            layer.borrow_weight(name, value)
+        np.testing.assert_array_equal(layer(self.x), self.layer(self.x))
+        other = layer.share()
+        values["experts.down.weight"] *= 2
+        expected = 2 * self.layer(self.x)
+        np.testing.assert_array_equal(layer(self.x), expected)
+        del layer, values
+        gc.collect()
+        np.testing.assert_array_equal(other(self.x), expected)
+        turned = np.asfortranarray(other.get("router.weight"))
+        with self.assertRaisesRegex(ValueError, "router.weight: expected a compact array"):
+            other.borrow_weight("router.weight", turned)
+
     def test_errors(self):
         fresh, x = self.package.layer(), self.x
         self.assertEqual(self.status_of(fresh, x), Status.WEIGHT_MISSING)

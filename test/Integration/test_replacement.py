@@ -72,6 +72,30 @@ class Replacement(unittest.TestCase):
         self.assertLess(report.blocks[0].error, 1e-5)
         self.assertIn("2 of 2 blocks replaced", str(report))
 
+    def test_config(self):
+        config = {
+            "model_type": "qwen3_moe",
+            "hidden_size": stub.D,
+            "num_hidden_layers": 3,
+            "mlp_only_layers": [0],
+            "num_experts": stub.E,
+            "num_experts_per_tok": 2,
+            "moe_intermediate_size": stub.I,
+            "norm_topk_prob": False,
+            "quantization_config": {"quant_method": "of the file that it was loaded from"},
+        }
+        model = stub.model()
+        model.config = config
+        report = self.check_like(model, spec=None)
+        self.assertEqual([block.layer for block in report.blocks], [1, 2])
+        model.config = {**config, "num_experts_per_tok": 9}
+        message = self.failure(model, None)
+        self.assertRegex(message, r"^the model \(Model\) cannot be replaced: config.json:1:\d+: ")
+        self.assertIn("num_experts_per_tok", message)
+        model.config = {**config, "mlp_only_layers": [0, 1, 2]}
+        message = self.failure(model, None)
+        self.assertIn("the model (Model) cannot be replaced: ", message)
+
     def test_shared_memory(self):
         model, x = stub.model(blocks=1), input_of()
         block = dict(model.named_modules())["model.layers.1.mlp"]
