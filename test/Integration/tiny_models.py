@@ -70,7 +70,9 @@ FAMILIES = {
     ),
     "deepseek_v2": (
         "DeepseekV2",
-        dict(DEEPSEEK, **LATENT_ATTENTION, topk_method="group_limited_greedy"),
+        dict(
+            DEEPSEEK, **LATENT_ATTENTION, topk_method="group_limited_greedy", norm_topk_prob=False
+        ),
     ),
     "deepseek_v3": ("DeepseekV3", dict(DEEPSEEK, **LATENT_ATTENTION)),
     "deepseek_v4": (
