@@ -43,6 +43,17 @@ KEYS = {
     "llama4": (["moe_layers"], {"moe_layers": None}),
     "longcat_flash": (["num_hidden_layers"], {"zero_expert_type": "identity"}),
     "mimo_v2_flash": (["mlp_layer_types"], {"moe_layer_freq": [0, 1, 1], "n_shared_experts": None}),
+    "minimax": (
+        [],
+        {
+            "architectures": ["MiniMaxText01ForCausalLM"],
+            "model_type": "minimax_text_01",
+            "layernorm_mlp_alpha": 3.5,
+            "layernorm_mlp_beta": 1.0,
+            "postnorm": True,
+            "shared_intermediate_size": 0,
+        },
+    ),
     "minimax_m3_vl": (
         ["mlp_layer_types"],
         {"moe_layer_freq": [0, 1, 1], "hidden_act": "swigluoai", "n_shared_experts": 1},

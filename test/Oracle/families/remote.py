@@ -23,6 +23,7 @@ class Remote:
     layer: int = 1
     moe_layers: list = field(default_factory=lambda: [1, 2])
     notes: str = ""
+    types: tuple = ()  # other values of model_type that mean the same
 
 
 def matrix(rng, *shape):
@@ -264,6 +265,7 @@ MODELS = [
         MLP,
         tensors_of(router, EXPERT_BIAS, experts, shared),
         run_grouped("gate.expert_bias", (4, 2)),
+        types=("bailing_moe_linear", "bailing_moe_linear_v2", "bailing_moe_v2_5"),
     ),
     Remote(
         "sarvam_moe",
@@ -365,6 +367,7 @@ MODELS = [
         "model.layers.{l}.moe_block.",
         tensors_of(router, lambda r: experts(r, ("linear", "linear_v", "linear_1"))),
         run_grok(("linear", "linear_v", "linear_1"), True),
+        types=("grok_1", "grok"),
         moe_layers=[0, 1, 2],
     ),
     Remote(
@@ -462,6 +465,7 @@ def _generate(model, seed):
         cases=cases(lambda x: model.run(values, x), D, rng),
         experts=E,
         notes=model.notes,
+        also={kind: model.config | {"model_type": kind} for kind in model.types},
     )
 
 

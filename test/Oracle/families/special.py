@@ -67,6 +67,18 @@ def transposed(config, tensors):
     return config, tensors | turned
 
 
+def within_vision(config, tensors):
+    """The text part of a model that sees."""
+    whole = {
+        "architectures": ["Gemma4ForConditionalGeneration"],
+        "dtype": config["dtype"],
+        "model_type": "gemma4",
+        "text_config": config,
+    }
+    rename = lambda name: name.replace("model.layers.", "model.language_model.layers.")
+    return whole, {rename(name): t for name, t in tensors.items()}
+
+
 def without_identities(config, tensors):
     number = lambda name: int((re.findall(r"experts\.(\d+)", name) or [0])[0])
     return config, {n: tensors[n] for n in tensors if number(n) < config["n_routed_experts"]}
@@ -181,6 +193,24 @@ FAMILIES = [
         keep=r"layers\.{l}\.(router|experts)\.",
         tied=("router.proj.weight",),
         run=outside.router_and_experts,
+    ),
+    Family(
+        "gemma4_vision",
+        "Gemma4ForCausalLM",
+        tiny(
+            enable_moe_block=True,
+            num_experts=8,
+            top_k_experts=3,
+            moe_intermediate_size=20,
+            hidden_size_per_layer_input=0,
+            global_head_dim=16,
+            layer_types=["sliding_attention", "full_attention", "full_attention"],
+        ),
+        block="model.layers.{l}",
+        keep=r"layers\.{l}\.(router|experts)\.",
+        tied=("router.proj.weight",),
+        run=outside.router_and_experts,
+        adapt=within_vision,
     ),
     Family(
         "nemotron_h",

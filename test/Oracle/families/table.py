@@ -1,5 +1,7 @@
 """The page docs/Families.md: what was compared with what, and how it came out."""
 
+import re
+
 import compare
 import golden
 
@@ -35,7 +37,8 @@ def page(reports, seeds):
     notes = [f"- **{name}**: {made.notes}.\n" for name, made in goldens.items() if made.notes]
     text += NOTES + "".join(notes)
     known = families()
-    seen = {kind for made in goldens.values() for kind in model_types(made.config)}
+    configs = [c for made in goldens.values() for c in (made.config, *made.also.values())]
+    seen = {kind for config in configs for kind in model_types(config)}
     rest = {family: sorted(set(types) - seen) for family, types in known.items()}
     lines = [f"- {family}: {', '.join(types)}\n" for family, types in rest.items() if types]
     return text + UNTESTED + "".join(lines)
@@ -75,7 +78,7 @@ def families():
     known = {}
     for line in compare.run_tool(compare.tool("moe-opt"), "--families").splitlines():
         family, *names = line.split()
-        known[family] = [n for n in names if not ("For" in n and n[0].isupper())]
+        known[family] = [n for n in names if not re.search("For[A-Z]|CausalLM$", n)]
     return known
 
 
