@@ -37,6 +37,7 @@ DEEPSEEK = dict(
     norm_topk_prob=True,
     routed_scaling_factor=2.5,
 )
+INDEXER = dict(index_n_heads=2, index_head_dim=8, index_topk=16)
 MAMBA = dict(mamba_n_heads=8, mamba_d_head=8, mamba_d_state=8, mamba_n_groups=1, mamba_chunk_size=8)
 
 #: model_type -> (class before "ForCausalLM", what its config has besides COMMON)
@@ -44,6 +45,10 @@ FAMILIES = {
     "afmoe": (
         "Afmoe",
         dict(QWEN, num_shared_experts=1, num_dense_layers=1, global_attn_every_n_layers=2),
+    ),
+    "aria_text": (
+        "AriaText",
+        dict(intermediate_size=24, moe_num_experts=8, moe_topk=2, moe_num_shared_experts=2),
     ),
     "axk1": ("AXK1", dict(DEEPSEEK, **LATENT_ATTENTION)),
     "cohere2_moe": (
@@ -75,6 +80,7 @@ FAMILIES = {
         ),
     ),
     "deepseek_v3": ("DeepseekV3", dict(DEEPSEEK, **LATENT_ATTENTION)),
+    "deepseek_v32": ("DeepseekV32", dict(DEEPSEEK, **LATENT_ATTENTION, **INDEXER)),
     "deepseek_v4": (
         "DeepseekV4",
         dict(
@@ -104,8 +110,10 @@ FAMILIES = {
     ),
     "glm4_moe": ("Glm4Moe", dict(DEEPSEEK)),
     "glm4_moe_lite": ("Glm4MoeLite", dict(DEEPSEEK, **LATENT_ATTENTION)),
+    "glm_moe_dsa": ("GlmMoeDsa", dict(DEEPSEEK, **LATENT_ATTENTION, **INDEXER)),
     "gpt_oss": ("GptOss", dict(MIXTRAL)),
     "granitemoe": ("GraniteMoe", dict(MIXTRAL)),
+    "granitemoe_swa": ("GraniteMoeSWA", dict(MIXTRAL)),
     "granitemoehybrid": (
         "GraniteMoeHybrid",
         dict(MIXTRAL, **MAMBA, shared_intermediate_size=16, layer_types=["mamba", "attention"]),
@@ -160,6 +168,7 @@ FAMILIES = {
     "mimo_v2_flash": ("MiMoV2Flash", dict(DEEPSEEK, moe_layer_freq=[0, 1], n_shared_experts=None)),
     "minimax": ("MiniMax", dict(MIXTRAL, block_size=16)),
     "minimax_m2": ("MiniMaxM2", dict(MIXTRAL)),
+    "minimax_m3_vl_text": ("MiniMaxM3VL", dict(MIXTRAL)),
     "mixtral": ("Mixtral", dict(MIXTRAL)),
     "nemotron_h": (
         "NemotronH",
@@ -204,6 +213,7 @@ FAMILIES = {
         ),
     ),
     "solar_open": ("SolarOpen", dict(DEEPSEEK)),
+    "zaya": ("Zaya", dict(intermediate_size=24, num_experts=8)),
 }
 
 #: What configs of other names do not take.
