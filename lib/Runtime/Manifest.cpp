@@ -10,6 +10,7 @@
 
 #include "ManifestReader.h"
 
+#include <algorithm>
 #include <unordered_set>
 
 namespace moe::runtime {
@@ -92,8 +93,12 @@ static void readWeights(const JsonNode &list, Manifest &manifest) {
       weight.perExpert = node["per_expert"].boolean();
     if (weight.perExpert && weight.shape.empty())
       node["per_expert"].failBecause("a scalar has no experts");
-    if (node.has("sources"))
+    if (node.has("sources")) {
       weight.alternatives = readSources(node["sources"]);
+      // Files may have so many times more, of which sizes are computed.
+      if (!multiply(std::max<int64_t>(weight.byteSize, 1), 16 * maxParts))
+        node["shape"].failBecause("the sizes of its sources overflow");
+    }
     manifest.weights.push_back(std::move(weight));
   }
 }

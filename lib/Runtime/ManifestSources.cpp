@@ -15,7 +15,6 @@
 namespace moe::runtime {
 
 static constexpr size_t maxAlternatives = 4160, maxSources = 64;
-static constexpr int64_t maxParts = 1024;
 
 std::string filledIn(std::string name, int64_t layer, int64_t expert) {
   auto fill = [&](const char *hole, int64_t number) {

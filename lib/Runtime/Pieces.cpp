@@ -51,6 +51,7 @@ public:
       std::optional<Stored> tensor = checkpoint.find(weight.fileName);
       if (!tensor)
         failMissing({weight.fileName}, 0);
+      leftovers.use(weight.fileName);
       pieces.plain.push_back(
           matchTensor(*tensor, Source(), targetOf(weight, false), false));
       return pieces;

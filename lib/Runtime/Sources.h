@@ -18,6 +18,9 @@
 
 namespace moe::runtime {
 
+/// A tensor of a file has at most so many parts.
+constexpr int64_t maxParts = 1024;
+
 enum class Packing : uint8_t { none, gptq, awq, compressed, blocks };
 enum class Coding : uint8_t { fp8_e4m3, int8, int4, mxfp4, nvfp4 };
 

@@ -54,7 +54,8 @@ static void borrowWeight(moe_layer &layer, const std::string &name,
                          const DLTensor &value) {
   Given given = checkGiven(layer, name, value);
   std::lock_guard<std::shared_mutex> lock(layer.weights->mutex);
-  if (given.data != given.slot.data()) // else it is that memory already
+  // A view of the layer's own memory is that memory already.
+  if (!given.slot.version || given.data != given.slot.data())
     given.slot.borrow(given.data);
 }
 

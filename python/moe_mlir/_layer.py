@@ -12,16 +12,7 @@ import numpy as np
 
 from . import _library
 from ._library import DLTensor
-from ._tensors import (
-    Tensor,
-    as_tensor,
-    copy_out,
-    empty,
-    is_compact,
-    is_torch,
-    like_input,
-    type_name,
-)
+from ._tensors import Tensor, as_tensor, copy_out, empty, like_input, type_name
 
 if TYPE_CHECKING:
     from ._package import Package
@@ -63,15 +54,16 @@ class Layer:
         self._destroy = weakref.finalize(self, _destroy, self._runtime, handle, package)
         self._functions = {f["name"]: f for f in package.manifest["functions"]}
         self._weights = {w["name"]: w for w in package.manifest["weights"]}
+        #: Arrays whose memory the weights are, of all layers that share them.
         self._borrowed: Dict[str, Tensor] = {}
 
     def share(self) -> "Layer":
         """A further layer with the same weights and fresh state."""
         handle = ctypes.c_void_p()
         self._runtime.moe_layer_share(self._handle, ctypes.byref(handle))
-        other = Layer(self.package, handle)
-        other._borrowed = self._borrowed
-        return other
+        shared = Layer(self.package, handle)
+        shared._borrowed = self._borrowed
+        return shared
 
     # --- Weights ---
 
@@ -80,16 +72,16 @@ class Layer:
         dtype = self._weights.get(name, {}).get("dtype", "f32")
         tensor = as_tensor(value, dtype)
         self._runtime.moe_layer_set_weight(self._handle, name.encode(), ctypes.byref(tensor.dl))
+        self._borrowed.pop(name, None)
 
     def borrow_weight(self, name: str, value: Any) -> None:
-        """Uses the array's own memory for one weight, as it is then and as it is changed later.
+        """Uses the memory of an array for one weight, without a copy.
 
-        The array is compact and of the weight's type, and is kept alive as long as the layer.
+        The array is compact and of the weight's type; the layer keeps it alive. What is written
+        into it later is what the layer computes with.
         """
-        if (isinstance(value, np.ndarray) or is_torch(value)) and not is_compact(value):
-            raise ValueError(f"{name}: expected a compact array, so that its memory can be used")
         dtype = self._weights.get(name, {}).get("dtype", "f32")
-        tensor = as_tensor(value, dtype)
+        tensor = as_tensor(value, dtype, copy=False)
         self._runtime.moe_layer_borrow_weight(self._handle, name.encode(), ctypes.byref(tensor.dl))
         self._borrowed[name] = tensor
 
@@ -97,9 +89,11 @@ class Layer:
         self,
         path: Union[str, os.PathLike],
         progress: Optional[Callable[[str, int, int], Any]] = None,
+        layer: Optional[int] = None,
     ) -> None:
-        """Loads a .safetensors file or a sharded .safetensors.index.json.
+        """Loads a .safetensors file, a sharded .safetensors.index.json, or a folder with either.
 
+        `layer` is that of the package unless given; others have the same shape.
         `progress(tensor, done_bytes, total_bytes)` is called as weights arrive; it may raise, or
         return True, to cancel. The layer keeps the weights it had if anything fails.
         """
@@ -114,7 +108,12 @@ class Layer:
 
         callback = _library.Progress(report) if progress else _library.Progress()
         try:
-            self._runtime.moe_layer_load_weights(self._handle, os.fsencode(path), callback, None)
+            where = (self._handle, os.fsencode(path))
+            if layer is None:
+                self._runtime.moe_layer_load_weights(*where, callback, None)
+            else:
+                self._runtime.moe_layer_load_weights_of(*where, layer, callback, None)
+            self._borrowed.clear()
         except RuntimeError:
             if raised:
                 raise raised[0]
@@ -126,6 +125,7 @@ class Layer:
         With `exact`, values whose sums of products f32 holds exactly in any order.
         """
         self._runtime.moe_layer_randomize(self._handle, seed, int(exact))
+        self._borrowed.clear()
 
     def save_weights(self, path: Union[str, os.PathLike]) -> None:
         """Writes all weights to a .safetensors file."""

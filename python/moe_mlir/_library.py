@@ -64,6 +64,7 @@ _CHECKED = {
     "moe_layer_create": [_handle, c_void_pp],
     "moe_layer_share": [_handle, c_void_pp],
     "moe_layer_load_weights": [_handle, _text, Progress, ctypes.c_void_p],
+    "moe_layer_load_weights_of": [_handle, _text, ctypes.c_int64, Progress, ctypes.c_void_p],
     "moe_layer_set_weight": [_handle, _text, _tensor],
     "moe_layer_borrow_weight": [_handle, _text, _tensor],
     "moe_layer_randomize": [_handle, ctypes.c_uint64, ctypes.c_int],

@@ -24,6 +24,7 @@ class Report:
     """What one comparison found; `own_error` is None without a module."""
 
     name: str
+    family: str = ""  # as moe-opt calls it
     tokens: int = 0
     error: float = 0.0
     own_error: float | None = None
@@ -64,8 +65,12 @@ def _check(made, folder, package, report):
     import moe_mlir
 
     config, layer = str(folder / "config.json"), f"--layer={made.layer}"
-    check_layers(made, json.loads(run_tool(tool("moe-opt"), config, "--layers", "--json")))
+    layers = json.loads(run_tool(tool("moe-opt"), config, "--layers", "--json"))
+    report.family = layers["family"]
+    check_layers(made, layers)
     spec = json.loads(run_tool(tool("moe-opt"), config, layer, "--emit=spec"))
+    for other in made.also:
+        check_same(folder / f"config-{other}.json", layer, layers, spec)
     run_tool(tool("moe-opt"), config, layer, "--emit=package", "-o", str(package))
     compiled = moe_mlir.load(package)
     compiled.load_weights(golden.weight_file(folder))
@@ -85,8 +90,18 @@ def _check(made, folder, package, report):
         raise Mismatch(f"relative error of y is {report.error:.2e}, above {bound:.2e}")
 
 
+def check_same(config, layer, layers, spec):
+    """Another config of the same model: the same layers and the same spec."""
+    if json.loads(run_tool(tool("moe-opt"), str(config), "--layers", "--json")) != layers:
+        raise Mismatch(f"{config.name} has other layers than config.json")
+    other = json.loads(run_tool(tool("moe-opt"), str(config), layer, "--emit=spec"))
+    for section in spec:
+        if other.get(section) != spec[section]:
+            raise Mismatch(f"{config.name} gives another '{section}' than config.json")
+
+
 def check_layers(made, table):
-    found = sorted(l for g in table["groups"] if g["kind"] != "dense" for l in g["layers"])
+    found = sorted(l for g in table["groups"] if g["kind"] in ("moe", "hash") for l in g["layers"])
     if found != made.moe_layers:
         raise Mismatch(f"MoE layers are {found}, not {made.moe_layers}")
 

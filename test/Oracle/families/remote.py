@@ -162,7 +162,11 @@ def run_step3p5(t, x):
     names = ("gate_proj", "up_proj", "down_proj")
     expert = lambda e, v: clamped_glu(v, *(t[f"moe.{n}.weight"][e] for n in names), 0.5)
     y = s.mixture(x, indices, weights, expert)
-    return indices, weights, y + clamped_glu(x, *(t[f"share_expert.{n}.weight"] for n in names), 0.25)
+    return (
+        indices,
+        weights,
+        y + clamped_glu(x, *(t[f"share_expert.{n}.weight"] for n in names), 0.25),
+    )
 
 
 def tensors_of(*parts):
@@ -233,7 +237,14 @@ MODELS = [
     ),
     Remote(
         "bailing_moe",
-        config("bailing_moe", "BailingMoeForCausalLM", num_experts=E, num_shared_experts=2, norm_topk_prob=True, **FIRST),
+        config(
+            "bailing_moe",
+            "BailingMoeForCausalLM",
+            num_experts=E,
+            num_shared_experts=2,
+            norm_topk_prob=True,
+            **FIRST,
+        ),
         MLP,
         tensors_of(router, experts, TWO_SHARED),
         run_bailing,
@@ -272,7 +283,16 @@ MODELS = [
     ),
     Remote(
         "deepseek",
-        config("deepseek", "DeepseekForCausalLM", n_routed_experts=E, n_shared_experts=2, norm_topk_prob=False, moe_layer_freq=1, scoring_func="softmax", **FIRST),
+        config(
+            "deepseek",
+            "DeepseekForCausalLM",
+            n_routed_experts=E,
+            n_shared_experts=2,
+            norm_topk_prob=False,
+            moe_layer_freq=1,
+            scoring_func="softmax",
+            **FIRST,
+        ),
         MLP,
         tensors_of(router, experts, TWO_SHARED),
         run_deepseek,
@@ -324,13 +344,24 @@ MODELS = [
         },
         "language_model.model.layers.{l}.block_sparse_moe.",
         tensors_of(
-            router, GATE_BIAS, lambda r: experts(r, ("w1", "w3", "w2"), 16), TWO_SHARED, kimi_k3_tensors
+            router,
+            GATE_BIAS,
+            lambda r: experts(r, ("w1", "w3", "w2"), 16),
+            TWO_SHARED,
+            kimi_k3_tensors,
         ),
         run_kimi_k3,
     ),
     Remote(
         "grok_1",
-        config("grok-1", "Grok1ModelForCausalLM", num_local_experts=E, num_experts_per_tok=2, intermediate_size=I, hidden_act="gelu"),
+        config(
+            "grok-1",
+            "Grok1ModelForCausalLM",
+            num_local_experts=E,
+            num_experts_per_tok=2,
+            intermediate_size=I,
+            hidden_act="gelu",
+        ),
         "model.layers.{l}.moe_block.",
         tensors_of(router, lambda r: experts(r, ("linear", "linear_v", "linear_1"))),
         run_grok(("linear", "linear_v", "linear_1"), True),

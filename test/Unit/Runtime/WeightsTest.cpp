@@ -265,3 +265,79 @@ TEST_F(WeightsTest, LoadReachesSharedLayersAndTheirState) {
   ASSERT_MOE_OK(moe_layer_get(raw, "bias", &view));
   EXPECT_EQ(8, static_cast<const float *>(view.data)[0]);
 }
+
+TEST_F(WeightsTest, BorrowedMemoryIsUsedAsItIs) {
+  Tensor<float> value({4}, f32, 5);
+  moe_layer *raw = nullptr;
+  ASSERT_MOE_OK(moe_layer_share(layer.get(), &raw));
+  Layer shared(raw);
+  ASSERT_MOE_OK(
+      moe_layer_borrow_weight(layer.get(), "scale.weight", &value.view));
+  DLTensor view;
+  ASSERT_MOE_OK(moe_layer_get(raw, "scale.weight", &view));
+  EXPECT_EQ(value.data.data(), view.data);
+  value.data[0] = 6;
+  EXPECT_EQ(6, scale());
+  // What replaces it does not write to it.
+  Tensor<float> other({4}, f32, 9);
+  ASSERT_MOE_OK(moe_layer_set_weight(layer.get(), "scale.weight", &other.view));
+  EXPECT_EQ(9, scale());
+  EXPECT_EQ(6, value.data[0]);
+  ASSERT_MOE_OK(
+      moe_layer_borrow_weight(layer.get(), "scale.weight", &value.view));
+  ASSERT_MOE_OK(load(writeAll()));
+  EXPECT_EQ(7, scale());
+  EXPECT_EQ(6, value.data[0]);
+}
+
+TEST_F(WeightsTest, AViewOfBorrowedMemoryCanBeSet) {
+  Tensor<float> value({4}, f32, 5);
+  ASSERT_MOE_OK(
+      moe_layer_borrow_weight(layer.get(), "scale.weight", &value.view));
+  DLTensor view;
+  ASSERT_MOE_OK(moe_layer_get(layer.get(), "scale.weight", &view));
+  ASSERT_MOE_OK(moe_layer_set_weight(layer.get(), "scale.weight", &view));
+  value.data[0] = 6;
+  EXPECT_EQ(5, scale());
+  // A layer's own memory is not taken from under it.
+  ASSERT_MOE_OK(moe_layer_get(layer.get(), "scale.weight", &view));
+  ASSERT_MOE_OK(moe_layer_borrow_weight(layer.get(), "scale.weight", &view));
+  EXPECT_EQ(5, scale());
+}
+
+TEST_F(WeightsTest, BorrowedStateStartsAsTheWeight) {
+  Tensor<float> bias({3}, f32, 4);
+  ASSERT_MOE_OK(moe_layer_borrow_weight(layer.get(), "bias", &bias.view));
+  ASSERT_MOE_OK(moe_layer_run(layer.get(), "step", nullptr, nullptr));
+  DLTensor view;
+  ASSERT_MOE_OK(moe_layer_get(layer.get(), "bias", &view));
+  EXPECT_EQ(5, static_cast<const float *>(view.data)[0]);
+  EXPECT_EQ(4, bias.data[0]);
+}
+
+TEST_F(WeightsTest, WhatCannotBeBorrowed) {
+  auto refuse = [&](moe_status status, const DLTensor &value,
+                    const char *message) {
+    EXPECT_STATUS(status,
+                  moe_layer_borrow_weight(layer.get(), "scale.weight", &value),
+                  message);
+    EXPECT_EQ(1, scale());
+  };
+  Tensor<float> good({4}, f32), shape({5}, f32);
+  Tensor<double> type({4}, f64);
+  refuse(MOE_SHAPE_MISMATCH, shape.view, "expected [4], found [5]");
+  refuse(MOE_DTYPE_MISMATCH, type.view, "expected f32, found f64");
+  DLTensor view = good.view;
+  view.byte_offset = 2;
+  refuse(MOE_INVALID_ARGUMENT, view, "expected data aligned to 4 bytes");
+  view = good.view;
+  int64_t strides[] = {2};
+  view.strides = strides;
+  refuse(MOE_INVALID_ARGUMENT, view, "expected compact row-major strides");
+  EXPECT_STATUS(MOE_NOT_FOUND,
+                moe_layer_borrow_weight(layer.get(), "none", &good.view),
+                "has no weight 'none'");
+  EXPECT_STATUS(MOE_INVALID_ARGUMENT,
+                moe_layer_borrow_weight(layer.get(), "bias", nullptr),
+                "'value' is null");
+}
