@@ -245,6 +245,17 @@ class Accelerate(unittest.TestCase):
             self.assertEqual(run.returncode, 0, block + run.stderr)
             self.assertRegex(run.stdout, r"^(\d) of \1 blocks replaced in ")
 
+    def test_multimodal(self):
+        for name in tiny_models.MULTIMODAL:
+            with self.subTest(name):
+                model = tiny_models.build_multimodal(name)
+                before = logits(model)
+                report = self.accelerate(model)
+                self.assertIn("language_model", report.blocks[0].name)
+                counter = Counter(model)
+                torch.testing.assert_close(logits(model), before, rtol=1e-4, atol=1e-4)
+                self.assertEqual(counter.calls, len(report.blocks))
+
     def test_dense_model(self):
         config = transformers.LlamaConfig(
             hidden_size=16,

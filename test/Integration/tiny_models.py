@@ -216,6 +216,33 @@ FAMILIES = {
     "zaya": ("Zaya", dict(intermediate_size=24, num_experts=8)),
 }
 
+VISION = dict(hidden_size=16, intermediate_size=64)
+QWEN_VISION = dict(VISION, depth=1, num_heads=2, out_hidden_size=32)
+
+#: Class before "Config" -> its text model, what that has besides, and its vision model
+MULTIMODAL = {
+    "Llama4": (
+        "llama4_text",
+        {},
+        dict(
+            VISION,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            vision_output_dim=16,
+            projector_input_dim=16,
+            projector_output_dim=16,
+            image_size=28,
+            patch_size=14,
+        ),
+    ),
+    "Qwen3VLMoe": (
+        "qwen3_moe",
+        dict(rope_parameters=dict(rope_type="default", rope_theta=1e4, mrope_section=[2, 1, 1])),
+        dict(QWEN_VISION, deepstack_visual_indexes=[0]),
+    ),
+    "Qwen3_5Moe": ("qwen3_5_moe_text", {}, QWEN_VISION),
+}
+
 #: What configs of other names do not take.
 _NOT_COMMON = {
     "dbrx": [key for key in COMMON if key != "vocab_size"],
@@ -232,15 +259,28 @@ def build(family, dtype=torch.float32, **changes):
     unknown = _NOT_COMMON.get(family, ())
     common = {key: value for key, value in COMMON.items() if key not in unknown}
     config = transformers.CONFIG_MAPPING[family](**{**common, **own, **changes})
+    return _seeded(lambda: getattr(transformers, f"{name}ForCausalLM")(config)).to(dtype)
+
+
+def build_multimodal(name):
+    """The same with a vision model beside the text model."""
+    text, own, vision = MULTIMODAL[name]
+    config = getattr(transformers, f"{name}Config")(
+        text_config={**COMMON, **FAMILIES[text][1], **own}, vision_config=vision
+    )
+    return _seeded(lambda: getattr(transformers, f"{name}ForConditionalGeneration")(config))
+
+
+def _seeded(make):
     torch.manual_seed(0)
-    model = getattr(transformers, f"{name}ForCausalLM")(config)
+    model = make()
     with torch.no_grad():
         for tensor_name, tensor in [*model.named_parameters(), *model.named_buffers()]:
             if tensor.is_floating_point() and not any(k in tensor_name for k in _KEPT):
                 tensor.normal_(0, 0.3 if tensor.ndim > 1 else 0.1)
             elif tensor_name.endswith("tid2eid"):
                 tensor.copy_(torch.rand(tensor.shape[0], 8).argsort(-1)[:, : tensor.shape[1]])
-    return model.eval().to(dtype)
+    return model.eval()
 
 
 def prompt():
