@@ -59,15 +59,17 @@ class Tensors:
 def locate(model: Any, layer: int, spec: Mapping[str, Any]) -> Located:
     """The block of a layer. Raises `ValueError`, whose message names the block if there is one."""
     tensors = Tensors(model)
-    weights = spec.get("weights", {})
-    sources = weights.get("tensors", {})
+    weights = _filled(spec.get("weights", {}), layer)
+    sources, prefixes = weights.get("tensors", {}), weights.get("prefix", "")
     if not sources:
         raise SourceError("the spec does not say where weights are (weights.tensors)")
     experts = spec["router"]["experts"]
-    prefixes = weights.get("prefix", "")
     prefixes = [prefixes] if isinstance(prefixes, str) else prefixes
-    filled = [prefix.replace("{l}", str(layer)) for prefix in prefixes]
-    prefix, found = _first(filled, sources, experts, tensors)
+    prefix, found = _first(prefixes, sources, experts, tensors)
+    for name, each in found.items():
+        if _lies_as_rows(name, each, spec, tensors):  # though its file has columns
+            entry = {key: value for key, value in each.entries[0].items() if key != "transposed"}
+            sources[name], found[name] = entry, each._replace(entries=[entry])
     inner = [n for name, f in found.items() if not name.startswith("shared.") for n in f.names]
     path = _common([tensors.path(name) for name in inner])
     module = tensors.modules[path]
@@ -88,6 +90,19 @@ def locate(model: Any, layer: int, spec: Mapping[str, Any]) -> Located:
         if kind != spec["dtype"]["weights"]:
             spec["dtype"]["router"] = kind
     return Located(module, title, spec, dict(sources), prefix, tensors, experts, unused)
+
+
+def _filled(value: Any, layer: int) -> Any:
+    """With the layer's number in every name.
+
+    >>> _filled({"prefix": ["l.{l}."], "tensors": {"a": {"name": "{l}.{e}"}}}, 3)
+    {'prefix': ['l.3.'], 'tensors': {'a': {'name': '3.{e}'}}}
+    """
+    if isinstance(value, str):
+        return value.replace("{l}", str(layer))
+    if isinstance(value, Mapping):
+        return {key: _filled(entry, layer) for key, entry in value.items()}
+    return [_filled(entry, layer) for entry in value] if isinstance(value, list) else value
 
 
 class BlockError(ValueError):
@@ -115,6 +130,17 @@ def _first(prefixes: List[str], sources: Mapping[str, Any], experts: int, lookup
     if {"experts.up.weight", "experts.down.weight"} <= set(found):
         return best, found
     raise missing or SourceError("the spec has no weights.prefix")
+
+
+def _lies_as_rows(name: str, found: Found, spec: Mapping[str, Any], lookup: Tensors) -> bool:
+    """Whether a matrix that files have as `[in, out]` is `[out, in]` here, as its shape shows."""
+    entry = found.entries[0]
+    if not entry.get("transposed") or len(found.names) > 1 or not name.startswith("experts."):
+        return False
+    inner = spec["experts"]["intermediate"]
+    outer = spec["experts"].get("latent") or spec["hidden"]
+    rows = [outer, inner] if ".down." in name else [inner * entry.get("part", [0, 1])[1], outer]
+    return rows[0] != rows[1] and list(lookup(found.names[0]).shape)[-2:] == rows
 
 
 def _common(names: List[str]) -> str:

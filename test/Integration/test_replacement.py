@@ -118,6 +118,11 @@ class Replacement(unittest.TestCase):
         model = stub.model(experts_kind=stub.InterleavedExperts)
         report = self.check_like(model, spec=tensors(stub.INTERLEAVED))
         self.assertEqual(report.shared_bytes, 2 * 4 * stub.E * stub.D)
+        sources = copy.deepcopy(stub.SPEC["weights"]["tensors"])
+        for part in ("gate", "up"):  # of files, where experts lie the other way
+            sources[f"experts.{part}.weight"][1]["transposed"] = True
+        sources["experts.down.weight"] = {"name": "experts.down_proj", "transposed": True}
+        self.assertEqual(self.check_like(stub.model(), spec=tensors(sources)).copied_bytes, 0)
         model = stub.model(experts_kind=stub.RowsByTurns)
         sources = copy.deepcopy(stub.INTERLEAVED)
         for source in list(sources.values())[1:]:
@@ -343,7 +348,7 @@ class Replacement(unittest.TestCase):
         sources = copy.deepcopy(stub.SPEC["weights"]["tensors"])
         moved = {k: v for k, v in sources.items() if k != "router.weight"}
         layer.router, layer.mlp.gate = layer.mlp.gate, layer.mlp.gate
-        moved["router.weight"] = {"name": "model.layers.1.router.weight", "absolute": True}
+        moved["router.weight"] = {"name": "model.layers.{l}.router.weight", "absolute": True}
         self.assertRegex(
             self.failure(model, tensors(moved)),
             r"^model.layers.1 \(MoeLayer\) cannot be replaced: it also has .*, which the compiled",
