@@ -9,6 +9,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
 using namespace moe;
@@ -114,7 +115,7 @@ static void buildAverage(ModuleOp module) {
 
 OwningOpRef<ModuleOp> moe::buildGraph(const Spec &spec, MLIRContext &context) {
   context.loadDialect<arith::ArithDialect, func::FuncDialect, math::MathDialect,
-                      MoEDialect>();
+                      tensor::TensorDialect, MoEDialect>();
   auto location = NameLoc::get(StringAttr::get(&context, spec.name));
   OwningOpRef<ModuleOp> module = ModuleOp::create(location);
   (*module)->setAttr(kPackageName, StringAttr::get(&context, spec.name));

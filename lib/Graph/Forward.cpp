@@ -7,6 +7,8 @@
 
 #include "FunctionBuilder.h"
 
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
 using namespace mlir;
 using namespace moe;
 
@@ -45,11 +47,12 @@ private:
 
   Type type(DType dtype);
   Value weight(StringRef name, ArrayRef<int64_t> shape);
+  Value routerWeight(StringRef name, ArrayRef<int64_t> shape);
   Value matrix(StringRef name, ArrayRef<int64_t> shape,
                const QuantizationSpec &quantization);
-  Value routerWeight(StringRef name, ArrayRef<int64_t> shape);
   Value parameter(StringRef name, ArrayRef<int64_t> shape);
   Value project(Value input, StringRef weightName, int64_t width);
+  Value half(Value joined, int64_t dim, GateUp form, int64_t index);
   RouterAttr routerAttr();
 
   Value routerLayer(Value input, StringRef name, int64_t width, bool bias,
@@ -79,6 +82,11 @@ Type Forward::type(DType dtype) {
 /// A projection matrix, in the type that the spec gives to weights.
 Value Forward::weight(StringRef name, ArrayRef<int64_t> shape) {
   return b.argument(name, "weight", b.tensor(shape, type(spec.dtype.weights)));
+}
+
+/// A matrix of the router, which has a type of its own.
+Value Forward::routerWeight(StringRef name, ArrayRef<int64_t> shape) {
+  return b.argument(name, "weight", b.tensor(shape, type(spec.dtype.router)));
 }
 
 /// NAME.weight, or its values where they are stored in few bits.
@@ -116,11 +124,6 @@ Value Forward::matrix(StringRef name, ArrayRef<int64_t> shape,
     global = part(".global_scale", shape.drop_back(2), f32, false);
   return DecodeOp::create(b, b.f32(shape), values, scales, zeros, global,
                           format);
-}
-
-/// A matrix of the router, which has a type of its own.
-Value Forward::routerWeight(StringRef name, ArrayRef<int64_t> shape) {
-  return b.argument(name, "weight", b.tensor(shape, type(spec.dtype.router)));
 }
 
 /// A bias or scale, always f32.
@@ -259,13 +262,32 @@ void Forward::buildRouting() {
   counts = group.getCounts();
 }
 
+/// The gate's (0) or the other (1) half of the rows of a joined weight, which
+/// are counted along `dim`.
+Value Forward::half(Value joined, int64_t dim, GateUp form, int64_t index) {
+  auto type = cast<RankedTensorType>(joined.getType());
+  SmallVector<OpFoldResult> offsets(type.getRank(), b.getIndexAttr(0));
+  SmallVector<OpFoldResult> strides(type.getRank(), b.getIndexAttr(1));
+  SmallVector<OpFoldResult> sizes =
+      getAsIndexOpFoldResult(b.getContext(), type.getShape());
+  int64_t rows = type.getDimSize(dim) / 2;
+  bool alternate = form == GateUp::interleaved;
+  offsets[dim] = b.getIndexAttr(alternate ? index : index * rows);
+  sizes[dim] = b.getIndexAttr(rows);
+  strides[dim] = b.getIndexAttr(alternate ? 2 : 1);
+  return tensor::ExtractSliceOp::create(b, joined, offsets, sizes, strides);
+}
+
 /// up/gate, activation, down; `grouped` over the experts of `rows`.
 Value Forward::buildFFN(Value input, StringRef prefix, bool grouped) {
+  struct Projection {
+    Value weight;
+    SmallVector<Value, 1> bias;
+  };
   int64_t inner =
       grouped ? spec.experts.intermediate : spec.shared.intermediate;
   int64_t width = cast<RankedTensorType>(input.getType()).getDimSize(1);
-  bool biased = grouped && spec.experts.bias;
-  auto matmul = [&](Value input, StringRef role, int64_t out, int64_t in) {
+  auto projection = [&](StringRef role, int64_t out, int64_t in) {
     std::string name = (prefix + "." + role).str();
     // The shared expert's gate projection is not its gate.
     if (name == "shared.gate")
@@ -275,23 +297,42 @@ Value Forward::buildFFN(Value input, StringRef prefix, bool grouped) {
       shape.insert(shape.begin(), router.experts);
       biasShape.insert(biasShape.begin(), router.experts);
     }
-    Value w =
-        matrix(name, shape,
-               grouped ? spec.experts.quantization : spec.shared.quantization);
-    SmallVector<Value> bias;
-    if (biased)
-      bias.push_back(parameter(name + ".bias", biasShape));
-    return GroupedMatmulOp::create(b, b.f32({T, out}), input, w, bias,
-                                   grouped ? offsets : Value(), Value())
+    const QuantizationSpec &quantization =
+        grouped ? spec.experts.quantization : spec.shared.quantization;
+    Projection result{matrix(name, shape, quantization), {}};
+    if (grouped && spec.experts.bias)
+      result.bias.push_back(parameter(name + ".bias", biasShape));
+    return result;
+  };
+  auto apply = [&](Value input, const Projection &projection, int64_t out) {
+    return GroupedMatmulOp::create(b, b.f32({T, out}), input, projection.weight,
+                                   projection.bias, grouped ? offsets : Value(),
+                                   Value())
         .getYs();
   };
-  SmallVector<Value> inner_values;
-  if (spec.experts.form == ExpertForm::glu)
-    inner_values.push_back(matmul(input, "gate", inner, width));
-  inner_values.push_back(matmul(input, "up", inner, width));
-  auto activate = ActivateOp::create(b, b.f32({T, inner}), inner_values);
-  b.formula(activate.getBody(), spec.experts.activation, inner_values.size());
-  return matmul(activate.getResult(), "down", width, inner);
+
+  GateUp gateUp = grouped ? spec.experts.gateUp : spec.shared.gateUp;
+  SmallVector<Value> innerValues;
+  if (gateUp != GateUp::separate) {
+    Projection joined = projection("gate_up", 2 * inner, width);
+    for (int64_t index : {0, 1}) {
+      int64_t dim = grouped ? 1 : 0;
+      Projection one{half(joined.weight, dim, gateUp, index), {}};
+      for (Value bias : joined.bias)
+        one.bias.push_back(half(bias, dim, gateUp, index));
+      innerValues.push_back(apply(input, one, inner));
+    }
+  } else {
+    if (spec.experts.form == ExpertForm::glu)
+      innerValues.push_back(
+          apply(input, projection("gate", inner, width), inner));
+    innerValues.push_back(apply(input, projection("up", inner, width), inner));
+  }
+  auto activate = ActivateOp::create(b, b.f32({T, inner}), innerValues);
+  b.formula(activate.getBody(),
+            grouped ? spec.experts.activation : spec.shared.activation,
+            innerValues.size());
+  return apply(activate.getResult(), projection("down", width, inner), width);
 }
 
 /// Dispatch, experts and combination; `last` if nothing follows.
@@ -311,7 +352,7 @@ Value Forward::buildExperts(bool last) {
   bool identity = router.nullExperts && router.nullKind == NullKind::identity;
   bool passThrough = spec.capacity.limited() &&
                      spec.capacity.overflow == Overflow::pass_through;
-  bool direct = last && !spec.experts.latent;
+  bool direct = last && !spec.experts.latent && !spec.experts.outputBias;
   Type out = direct ? type(spec.dtype.activation) : b.getF32Type();
   auto unit = [&](bool flag) { return flag ? b.getUnitAttr() : UnitAttr(); };
   Value y =
@@ -319,6 +360,10 @@ Value Forward::buildExperts(bool last) {
                         weights, identity || passThrough ? z : Value(),
                         b.getI64IntegerAttr(router.experts), unit(onInput),
                         unit(identity), unit(passThrough));
+  if (spec.experts.latentNorm)
+    y = RMSNormOp::create(
+        b, y.getType(), y, parameter("latent.norm.weight", {width}),
+        b.getF64FloatAttr(*spec.experts.latentNorm), b.getF64FloatAttr(1.0));
   if (spec.experts.latent)
     y = project(y, "latent.up.weight", spec.hidden);
   return y;
@@ -327,7 +372,10 @@ Value Forward::buildExperts(bool last) {
 Value Forward::buildShared(Value routed) {
   bool hasShared = spec.shared.intermediate > 0;
   Type out = type(spec.dtype.activation);
-  if (!hasShared &&
+  Value outputBias;
+  if (spec.experts.outputBias)
+    outputBias = parameter("experts.output_bias", {spec.hidden});
+  if (!hasShared && !outputBias &&
       cast<RankedTensorType>(routed.getType()).getElementType() == out)
     return routed;
   Value shared, gate;
@@ -341,8 +389,9 @@ Value Forward::buildShared(Value routed) {
                             b.getF64FloatAttr(0.0), b.getF64FloatAttr(1.0),
                             UnitAttr(), TypeAttr());
   }
-  return MixOp::create(b, b.tensor({T, spec.hidden}, out), routed, shared, gate,
-                       static_cast<GateKind>(spec.shared.gate));
+  return MixOp::create(
+      b, b.tensor({T, spec.hidden}, out), routed, shared, outputBias, gate,
+      static_cast<GateKind>(spec.shared.gate), APFloat(spec.shared.scale));
 }
 
 void Forward::buildLosses() {

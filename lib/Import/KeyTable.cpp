@@ -255,6 +255,8 @@ static std::vector<Key> makeTable() {
   constexpr auto weights = &S::weights;
   constexpr int64_t maxInt64 = std::numeric_limits<int64_t>::max();
   const std::vector<std::string_view> types = {"f32", "bf16", "f16"};
+  const std::vector<std::string_view> gateUp = {"separate", "concatenated",
+                                                "interleaved"};
   const std::vector<std::string_view> weightKinds = {
       "none", "fp8_e4m3", "int8", "int4", "mxfp4", "nvfp4"};
 
@@ -308,12 +310,18 @@ static std::vector<Key> makeTable() {
     choice<experts, &E::form>("experts.form", {"glu", "mlp"}),
     bind<experts, &E::activation>("experts.activation", T::activation),
     flag<experts, &E::bias>("experts.bias"),
+    flag<experts, &E::outputBias>("experts.output_bias"),
+    choice<experts, &E::gateUp>("experts.gate_up", gateUp),
     integer<experts, &E::latent>("experts.latent", 0),
+    positive<experts, &E::latentNorm>("experts.latent_norm"),
     choice<experts, expertQuant, &Q::kind>("experts.quantization.kind", weightKinds),
     pair<experts, expertQuant, &Q::block>("experts.quantization.block"),
     flag<experts, expertQuant, &Q::zeroPoints>("experts.quantization.zero_points"),
     integer<shared, &SharedSpec::intermediate>("shared.intermediate", 0),
+    bind<shared, &SharedSpec::activation>("shared.activation", T::activation),
+    choice<shared, &SharedSpec::gateUp>("shared.gate_up", gateUp),
     choice<shared, &SharedSpec::gate>("shared.gate", {"none", "sigmoid", "softmax2"}),
+    number<shared, &SharedSpec::scale>("shared.scale"),
     choice<shared, sharedQuant, &Q::kind>("shared.quantization.kind", weightKinds),
     pair<shared, sharedQuant, &Q::block>("shared.quantization.block"),
     flag<shared, sharedQuant, &Q::zeroPoints>("shared.quantization.zero_points"),

@@ -127,6 +127,8 @@ void moe::resolveDefaults(Spec &spec) {
   if (spec.experts.activation.text.empty())
     spec.experts.activation =
         namedActivation("silu", spec.experts.form == ExpertForm::glu);
+  if (spec.shared.activation.text.empty())
+    spec.shared.activation = spec.experts.activation;
   // [S6] Its state is the bias.
   if (router.balancing == Balancing::dynamic)
     router.selectionBias = true;

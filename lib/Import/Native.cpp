@@ -10,7 +10,6 @@
 #include "Keys.h"
 #include "Reporter.h"
 #include "Sources.h"
-#include "Validate.h"
 
 #include <algorithm>
 
@@ -292,12 +291,16 @@ private:
         key->set(spec, value->string);
         if (spec.router.score == Score::function)
           readScore(*value, text, spec.router.scoreFunction, reporter);
-      } else if (key->path == "experts.activation") {
-        bool glu = spec.experts.form == ExpertForm::glu;
-        readActivation(*value, text, glu, spec.experts.activation, reporter);
-      } else {
+      } else if (key->path == "router.projection.activation") {
         readActivation(*value, text, /*glu=*/false,
                        spec.router.projection.activation, reporter);
+      } else {
+        bool glu = spec.experts.form == ExpertForm::glu;
+        readActivation(*value, text, glu,
+                       key->path == "shared.activation"
+                           ? spec.shared.activation
+                           : spec.experts.activation,
+                       reporter);
       }
     }
   }
@@ -320,14 +323,4 @@ private:
 void moe::readNative(const Value &document, std::string_view text, Spec &spec,
                      Locations &locations, Reporter &reporter) {
   Reader(text, spec, locations, reporter).readDocument(document);
-}
-
-bool moe::readSpec(const Value &document, std::string_view text, Spec &spec,
-                   Reporter &reporter) {
-  Locations locations;
-  readNative(document, text, spec, locations, reporter);
-  // What keys say together means nothing while one of them is wrong.
-  if (!reporter.failed())
-    validate(spec, locations, reporter);
-  return !reporter.failed();
 }

@@ -42,6 +42,7 @@ public:
     checkBalancing();
     checkWeighting();
     checkParallel();
+    checkExperts();
     checkQuantization(spec.experts.quantization, "experts.quantization",
                       {spec.experts.latent ? "experts.latent" : "hidden",
                        "experts.intermediate"});
@@ -358,14 +359,38 @@ private:
         valueNeeds(kind, width, "a multiple of " + std::to_string(unit));
   }
 
-  void checkRest() {
+  void checkExperts() {
     // [S54]
     if (spec.shared.quantization.kind != WeightKind::none &&
         spec.shared.intermediate == 0)
       valueNeeds("shared.quantization.kind", "shared.intermediate", "above 0");
     // [S13]
-    if (spec.shared.gate != SharedGate::none && spec.shared.intermediate == 0)
-      valueNeeds("shared.gate", "shared.intermediate", "above 0");
+    if (spec.shared.intermediate == 0) {
+      if (spec.shared.gate != SharedGate::none)
+        valueNeeds("shared.gate", "shared.intermediate", "above 0");
+      if (spec.shared.scale != 1.0)
+        valueNeeds("shared.scale", "shared.intermediate", "above 0");
+    }
+    // [S31]
+    if (spec.experts.latentNorm && spec.experts.latent == 0)
+      needs("experts.latent_norm", "experts.latent", "above 0");
+    // [S32]
+    if (spec.experts.form != ExpertForm::glu) {
+      if (spec.experts.gateUp != GateUp::separate)
+        valueNeeds("experts.gate_up", "experts.form", "'glu'");
+      if (spec.shared.gateUp != GateUp::separate)
+        valueNeeds("shared.gate_up", "experts.form", "'glu'");
+    }
+    // [S33]
+    if (spec.experts.gateUp != GateUp::separate &&
+        spec.experts.quantization.kind != WeightKind::none)
+      valueNeeds("experts.gate_up", "experts.quantization.kind", "'none'");
+    if (spec.shared.gateUp != GateUp::separate &&
+        spec.shared.quantization.kind != WeightKind::none)
+      valueNeeds("shared.gate_up", "shared.quantization.kind", "'none'");
+  }
+
+  void checkRest() {
     // [S14], the half that reading the list leaves
     for (Function function : spec.functions)
       if (function == Function::step && router.balancing != Balancing::dynamic)

@@ -63,13 +63,18 @@ void moe::validateSizes(const Spec &spec, const Locations &locations,
   if (router.strategy == Strategy::table)
     checkWeight("router.table", {router.vocabulary, router.topK},
                 "router.vocabulary");
-  checkWeight("experts.up.weight",
-              {router.experts, spec.experts.intermediate, width},
+  // The gate's weight is as large as that of up, unless they are one.
+  bool joined = spec.experts.gateUp != GateUp::separate;
+  int64_t inner = spec.experts.intermediate;
+  checkWeight(joined ? "experts.gate_up.weight" : "experts.up.weight",
+              {router.experts, joined ? 2 * inner : inner, width},
               "experts.intermediate");
   if (latent)
     checkWeight("latent.down.weight", {latent, hidden}, "experts.latent");
+  joined = spec.shared.gateUp != GateUp::separate;
   if (shared)
-    checkWeight("shared.up.weight", {shared, hidden}, "shared.intermediate");
+    checkWeight(joined ? "shared.gate_up.weight" : "shared.up.weight",
+                {joined ? 2 * shared : shared, hidden}, "shared.intermediate");
 
   // The number of tokens is not known yet, but one is the least. The other
   // products of a single token are of two sizes, and so in bounds.

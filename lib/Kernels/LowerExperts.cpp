@@ -177,7 +177,9 @@ void moe::lower(Lowering &l, MixOp op) {
   Emitter &e = l.e;
   Value routed = l[op.getRouted()];
   Value shared = op.getShared() ? l[op.getShared()] : Value();
+  Value bias = op.getBias() ? l[op.getBias()] : Value();
   Value logits = op.getLogits() ? l[op.getLogits()] : Value();
+  double scale = op.getSharedScale().convertToDouble();
   Extent tokens = l.extent(op.getRouted(), 0);
   Value y = l.result(op.getY(), {tokens});
   e.parallel(l.size(tokens), [&](Val t) {
@@ -192,10 +194,14 @@ void moe::lower(Lowering &l, MixOp op) {
     }
     e.loop(l.size(op.getRouted(), 1), [&](Val c) {
       Val value = e.load(routed, {t, c});
+      if (bias)
+        value = value + e.load(bias, {c});
       if (routedScale.value)
         value = value * routedScale;
       if (shared) {
         Val other = e.load(shared, {t, c});
+        if (scale != 1)
+          other = other * scale;
         value = value + (sharedScale.value ? other * sharedScale : other);
       }
       e.store(value, y, {t, c});

@@ -202,6 +202,7 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
                   lower(l, op);
                   return failure(l.hasFailed());
                 })
+            .Case([&](tensor::ExtractSliceOp op) { return lowerSlice(l, op); })
             .Default([](Operation *op) {
               return op->emitOpError("cannot be lowered to loops; expected an "
                                      "operation of the moe dialect");
@@ -210,11 +211,16 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
       return failure();
   }
   llvm::SmallDenseSet<Value> setAside;
-  // Arguments that are returned are set aside first: they may be state that
-  // the copies below replace.
+  auto isArgument = [](Value value) {
+    while (auto slice = value.getDefiningOp<tensor::ExtractSliceOp>())
+      value = slice.getSource();
+    return isa<BlockArgument>(value);
+  };
+  // Arguments that are returned, or parts of them, are set aside first: they
+  // may be state that the copies below replace.
   for (auto [value, destination] :
        llvm::zip_equal(terminator->getOperands(), destinations))
-    if (isa<BlockArgument>(value) && l[value] != destination.first &&
+    if (isArgument(value) && l[value] != destination.first &&
         setAside.insert(value).second) {
       auto type = cast<MemRefType>(destination.first.getType());
       Value aside = l.scratch(type.getElementType(), destination.second);

@@ -13,6 +13,7 @@
 #include "moe/Dialect/MoE/MoE.h"
 #include "moe/Kernels/Extent.h"
 
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/StringMap.h"
 
 namespace moe {
@@ -112,6 +113,9 @@ void lower(Lowering &l, QuantizeOp op);
 void lower(Lowering &l, DequantizeOp op);
 void lower(Lowering &l, AccumulateOp op);
 void lower(Lowering &l, AverageOp op);
+
+/// Binds a slice to a view of its source; fails where there can be none.
+mlir::LogicalResult lowerSlice(Lowering &l, mlir::tensor::ExtractSliceOp op);
 
 /// The strategies of `select` that look at no logits.
 void lowerUnlearned(Lowering &l, SelectOp op);

@@ -101,6 +101,26 @@ LogicalResult checkStatic(Operation *op, Value tensor, unsigned first) {
   return success();
 }
 
+/// Rows are read by vectors, for which their elements are neighbours in memory.
+/// Only biases are read one by one.
+LogicalResult checkStrides(Lowering &l, Operation *op) {
+  auto matmul = dyn_cast<GroupedMatmulOp>(op);
+  for (Value operand : op->getOperands()) {
+    Value buffer = l[operand];
+    if (!buffer) // decoded as it is read
+      continue;
+    auto type = cast<MemRefType>(buffer.getType());
+    if (type.getRank() == 0 || type.isLastDimUnitStride() ||
+        (matmul && llvm::is_contained(matmul.getBiases(), operand)))
+      continue;
+    return op->emitOpError("expected rows without gaps to lower it to loops, "
+                           "found a slice of stride ")
+           << type.getStridesAndOffset().first.back()
+           << " along the last dimension";
+  }
+  return success();
+}
+
 } // namespace
 
 LogicalResult moe::checkShapes(Lowering &l, Operation *op) {
@@ -113,6 +133,8 @@ LogicalResult moe::checkShapes(Lowering &l, Operation *op) {
     if (failed(checkStatic(op, operand, varies ? 1 : 0)))
       return failure();
   }
+  if (failed(checkStrides(l, op)))
+    return failure();
   bool mayVary = !rows.tokens.empty() || !rows.free.empty();
   for (Value result : op->getResults())
     if (failed(checkStatic(op, result, mayVary ? 1 : 0)))

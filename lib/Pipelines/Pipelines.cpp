@@ -62,6 +62,8 @@ void moe::addPhase(OpPassManager &passes, Phase phase,
     lower.reference = options.reference;
     lower.vectorWidth = options.vectorWidth;
     passes.addPass(createLowerToLoopsPass(lower));
+    if (!options.reference)
+      passes.addPass(createApproximateMathPass());
     return simplify(passes);
   }
   case Phase::target:

@@ -66,10 +66,13 @@ private:
     void operator()(moe_layer *layer) const { moe_layer_destroy(layer); }
   };
 
+  void loadFile(const Options &options);
   const nlohmann::json &functionJson() const;
   std::vector<int64_t> shapeOf(const nlohmann::json &argument) const;
   void solveSizes(const NamedArray &given, const nlohmann::json &argument);
   void makeOutputs();
+  /// What token ids are below; as good as any where there is no table.
+  uint64_t vocabulary() const;
 
   const moe_package *package = nullptr;
   std::unique_ptr<moe_layer, LayerDelete> layer;

@@ -99,6 +99,7 @@ def random_spec(seed):
         spec["weights"] = {"layer": 3, "prefix": "model.layers.{l}.mlp."}
     if router.get("load_balancing") == "dynamic" and dice.chance(0.8):  # [S14]
         spec["functions"] = ["forward", "step"]
+    _variants(dice, spec)
     _quantization(Dice(f"quantization {seed}"), spec)
     return spec
 
@@ -138,8 +139,8 @@ def _learned_router(dice, spec, strategy):
     if strategy == "sparsemixer":
         router["experts"] = max(2, router["experts"])
         router["top_k"] = 2  # [S20]
-        # Sums of products over these are exactly on a limit, or far from it.
-        router["threshold"] = dice.pick(0, 0.0625, 0.25, 0.5, 1)
+        # No simple fraction, which distances of logits often are.
+        router["threshold"] = dice.pick(0, 0.0113, 0.0796, 0.2251, 0.618)
     else:
         _score(dice, router, balancing)
     if strategy == "table":
@@ -287,6 +288,27 @@ def _dtypes(dice, spec):
             spec["dtype"]["router"] = dice.pick("bf16", "f16", "f32")
 
 
+def _variants(dice, spec):
+    """What few layers have of an expert's surroundings and storage."""
+    experts, shared = spec["experts"], spec.get("shared")
+    glu = experts.get("form") != "mlp"
+    if dice.chance(0.1):
+        experts["output_bias"] = True
+    if glu and dice.chance(0.25):  # [S32]
+        experts["gate_up"] = dice.pick("concatenated", "interleaved", "interleaved", "separate")
+    if experts.get("latent") and dice.chance(0.4):  # [S31]
+        experts["latent_norm"] = dice.pick(1e-6, 1e-5, 0.125)
+    if not shared:
+        return
+    if dice.chance(0.3):
+        formulas = FORMULAS + GLU_FORMULAS * 2 if glu else FORMULAS
+        shared["activation"] = dice.pick("silu", "gelu", "relu2", *formulas)
+    if dice.chance(0.3):
+        shared["scale"] = dice.pick(0.5, 2.5, -1)
+    if glu and dice.chance(0.3):
+        shared["gate_up"] = dice.pick("concatenated", "interleaved")
+
+
 def _quantization(dice, spec):
     """[S51] to [S54]; sizes are rounded up to what a kind needs."""
     for section, others in (("experts", ("latent",)), ("shared", ())):
@@ -295,6 +317,7 @@ def _quantization(dice, spec):
             continue
         kind = dice.pick("fp8_e4m3", "int8", "int4", "int4", "mxfp4", "nvfp4")
         part["quantization"] = {"kind": kind}
+        part.pop("gate_up", None)  # [S33]
         if kind in ("fp8_e4m3", "int8", "int4"):
             outputs, inputs = (dice.pick(0, 1, 2, 7, 16, 128) for _ in range(2))
             if kind == "int4":

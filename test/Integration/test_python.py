@@ -109,6 +109,30 @@ class Layers(unittest.TestCase):
         with self.assertRaises(TypeError):
             layer(self.x)
 
+    def test_router_state(self):
+        """What a layer says for the next one is what it would have found there as well."""
+        recurrent = {"form": "recurrent", "hidden": 6}
+        first, second = (
+            moe_mlir.compile(
+                spec(router={**SPEC["router"], "projection": {**recurrent, "chained": chained}})
+            ).layer()
+            for chained in (False, True)
+        )
+        first.randomize(1)
+        second.randomize(2)
+        for name, value in first.weights.items():
+            second.set_weight(name, value)
+        state = first(self.x)["router_state_next"]
+        self.assertEqual((state.shape, state.dtype), ((7, 6), np.float32))
+        np.testing.assert_array_equal(
+            second(self.x, router_state=np.zeros_like(state))["y"], first(self.x)["y"]
+        )
+        after = second(self.x, router_state=state)["router_state_next"]
+        scale = second.get("router.state.scale")
+        np.testing.assert_allclose(after, state + state * scale, rtol=1e-5, atol=1e-6)
+        with self.assertRaisesRegex(TypeError, "missing or unknown: .'router_state'"):
+            second(self.x)
+
     def test_plan_and_statistics(self):
         self.layer(self.x)
         plan, statistics = self.layer.plan, self.layer.statistics
@@ -138,6 +162,43 @@ class Layers(unittest.TestCase):
             self.assertEqual(self.status_of(cancelled.load_weights, path, stop), Status.CANCELLED)
             with self.assertRaises(ZeroDivisionError):
                 cancelled.load_weights(path, lambda *step: 1 / 0)
+
+    def test_borrowed_weights(self):
+        layer = self.package.layer()
+        arrays = dict(self.layer.weights)
+        for name, value in arrays.items():
+            layer.borrow_weight(name, value)
+        shared = layer.share()
+        del layer
+        name = "router.weight"
+        borrowed, arrays = arrays.pop(name), None
+        np.testing.assert_array_equal(shared(self.x), self.layer(self.x))
+        borrowed[:] = 0
+        np.testing.assert_array_equal(shared.get(name), borrowed)
+        shared.set_weight(name, self.layer.get(name))
+        self.assertFalse(borrowed.any())
+        np.testing.assert_array_equal(shared(self.x), self.layer(self.x))
+        with self.assertRaises(ValueError):
+            shared.borrow_weight(name, np.asfortranarray(borrowed))
+        with self.assertRaises(TypeError):
+            shared.borrow_weight(name, [[1.0]])
+        status = self.status_of(shared.borrow_weight, name, borrowed[:2])
+        self.assertEqual(status, Status.SHAPE_MISMATCH)
+        shared.randomize(3)
+        self.assertFalse(borrowed.any())
+
+    def test_weights_of_another_layer(self):
+        spec = dict(SPEC, weights={"layer": 1, "prefix": "model.{l}."})
+        package = moe_mlir.compile(spec)
+        with tempfile.TemporaryDirectory() as folder:
+            first, second = package.layer(), package.layer()
+            first.randomize(1)
+            first.save_weights(Path(folder) / "model.safetensors")
+            second.load_weights(folder)
+            np.testing.assert_array_equal(second(self.x), first(self.x))
+            status = self.status_of(second.load_weights, folder, None, 2)
+            self.assertEqual(status, Status.WEIGHT_MISSING)
+            second.load_weights(folder, layer=1)
 
     def test_errors(self):
         fresh, x = self.package.layer(), self.x

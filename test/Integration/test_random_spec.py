@@ -84,8 +84,16 @@ class RandomSpec(unittest.TestCase):
         if router["weight_on"] == "input":
             self.assertEqual(capacity["overflow"], "drop")
             self.assertTrue(nulls == 0 or router["null_experts"]["kind"] == "skip")
-        if spec["shared"]["gate"] != "none":  # S13
-            self.assertGreater(spec["shared"]["intermediate"], 0)
+        experts, shared = spec["experts"], spec["shared"]
+        if shared["gate"] != "none" or shared["scale"] != 1:  # S13
+            self.assertGreater(shared["intermediate"], 0)
+        if "latent_norm" in experts:  # S31
+            self.assertGreater(experts["latent"], 0)
+        if {experts["gate_up"], shared["gate_up"]} != {"separate"}:  # S32
+            self.assertEqual(experts["form"], "glu")
+        for part in (experts, shared):  # S33
+            if part["gate_up"] != "separate":
+                self.assertEqual(part["quantization"]["kind"], "none")
         self.check_quantization(spec)
         if "step" in spec["functions"]:  # S14
             self.assertEqual(balancing, "dynamic")
@@ -143,7 +151,9 @@ class RandomSpec(unittest.TestCase):
             "shared.quantization.kind": "fp8_e4m3 int8 int4 mxfp4 nvfp4",
             "experts.form": "mlp",
             "experts.activation": "situ swigluoai silu",
+            "experts.gate_up": "concatenated interleaved separate",
             "shared.gate": "sigmoid softmax2",
+            "shared.gate_up": "concatenated interleaved",
             "capacity.overflow": "pass_through",
             "capacity.priority": "probability choice_order",
             "dtype.activation": "bf16 f16 f32",
@@ -154,8 +164,9 @@ class RandomSpec(unittest.TestCase):
                 self.assertGreater(seen[key, value], 0, f"{key}: {value}")
         for key in """router.softcap router.selection_bias router.expert_scale router.scale
             router.renormalize router.renormalize.eps router.renormalize.p router.always_on
-            router.input_norm.eps router.input_norm.factor router.threshold capacity.factor capacity.tokens
-            experts.latent experts.bias losses.importance losses.router_z""".split():
+            router.input_norm.eps router.input_norm.factor router.threshold capacity.factor
+            capacity.tokens experts.latent experts.bias experts.output_bias experts.latent_norm
+            shared.activation shared.scale losses.importance losses.router_z""".split():
             self.assertGreater(seen[key], 0, key)
 
     def test_outputs_are_finite(self):

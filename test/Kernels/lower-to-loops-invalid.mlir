@@ -176,3 +176,63 @@ func.func @huge(%x: tensor<?x1xf32> {moe.sizes = ["T"]}, %w: tensor<1x2147483647
       : (tensor<?x2147483647xf32>, tensor<1x1x2147483647xf32>, tensor<2xi32>) -> tensor<?x1xf32>
   return %y : tensor<?x1xf32>
 }
+
+// -----
+
+func.func @state_of_other_tokens(%x: tensor<?x4xf32> {moe.sizes = ["T"]}, %y: tensor<?x4xf32> {moe.sizes = ["n"]}, %s: tensor<4xf32>)
+    -> (tensor<?x4xf32> {moe.sizes = ["T"]}) {
+  // expected-error @below {{cannot be lowered: expected T rows, found n}}
+  %z = moe.add_scaled %x, %y, %s : (tensor<?x4xf32>, tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  return %z : tensor<?x4xf32>
+}
+
+// -----
+
+// A slice is a view of memory that is there, at a place that is known.
+func.func @slice_of_many(%x: tensor<?x4xf32> {moe.sizes = ["T"]}) -> tensor<2x4xf32> {
+  // expected-error @below {{'tensor.extract_slice' op cannot be lowered to a view; expected constant offsets, sizes and strides in a tensor of static shape and of the same rank}}
+  %y = tensor.extract_slice %x[0, 0] [2, 4] [1, 1] : tensor<?x4xf32> to tensor<2x4xf32>
+  return %y : tensor<2x4xf32>
+}
+
+// -----
+
+func.func @slice_of_lower_rank(%x: tensor<3x4xf32>) -> tensor<4xf32> {
+  // expected-error @below {{'tensor.extract_slice' op cannot be lowered to a view}}
+  %y = tensor.extract_slice %x[1, 0] [1, 4] [1, 1] : tensor<3x4xf32> to tensor<4xf32>
+  return %y : tensor<4xf32>
+}
+
+// -----
+
+func.func @slice_backwards(%x: tensor<3x4xf32>) -> tensor<2x4xf32> {
+  // expected-error @below {{'tensor.extract_slice' op cannot be lowered to a view}}
+  %y = tensor.extract_slice %x[2, 0] [2, 4] [-1, 1] : tensor<3x4xf32> to tensor<2x4xf32>
+  return %y : tensor<2x4xf32>
+}
+
+// -----
+
+// So far apart that their distance is no number.
+func.func @slice_far_apart(%x: tensor<3x4xf32>) -> tensor<3x4xf32> {
+  // expected-error @below {{'tensor.extract_slice' op cannot be lowered to a view}}
+  %y = tensor.extract_slice %x[0, 0] [3, 4] [9223372036854775807, 1]
+      : tensor<3x4xf32> to tensor<3x4xf32>
+  return %y : tensor<3x4xf32>
+}
+
+// -----
+
+// Biases may have gaps, but not weights.
+func.func @slice_of_columns(%x: tensor<?x4xf32> {moe.sizes = ["T"]}, %w: tensor<3x8xf32>,
+                            %b: tensor<6xf32>)
+    -> (tensor<?x3xf32> {moe.sizes = ["T"]}, tensor<?x3xf32> {moe.sizes = ["T"]}) {
+  %bias = tensor.extract_slice %b[1] [3] [2] : tensor<6xf32> to tensor<3xf32>
+  %half = tensor.extract_slice %w[0, 0] [3, 4] [1, 1] : tensor<3x8xf32> to tensor<3x4xf32>
+  %y = moe.grouped_matmul %x, %half bias %bias
+      : (tensor<?x4xf32>, tensor<3x4xf32>, tensor<3xf32>) -> tensor<?x3xf32>
+  %odd = tensor.extract_slice %w[0, 1] [3, 4] [1, 2] : tensor<3x8xf32> to tensor<3x4xf32>
+  // expected-error @below {{'moe.grouped_matmul' op expected rows without gaps to lower it to loops, found a slice of stride 2 along the last dimension}}
+  %z = moe.grouped_matmul %x, %odd : (tensor<?x4xf32>, tensor<3x4xf32>) -> tensor<?x3xf32>
+  return %y, %z : tensor<?x3xf32>, tensor<?x3xf32>
+}

@@ -168,6 +168,48 @@ func.func @quantize(
   return %data, %scales, %status : tensor<?xi8>, tensor<?xf32>, tensor<i32>
 }
 
+// A slice is a view: both weights are read where the caller has them, and only
+// one that leaves is copied, aside first if it is of state.
+
+// CHECK-LABEL: func.func @layer_slices_entry(
+// CPU-SAME: moe.workspace = {constant = 280 : i64, per = {}}
+// CHECK: %[[GU:.*]] = builtin.unrealized_conversion_cast {{.*}} to memref<3x10x8xbf16>
+// CHECK: %[[S:.*]] = builtin.unrealized_conversion_cast {{.*}} to memref<4xf32>
+// CHECK: %[[G:.*]] = memref.subview %[[GU]][0, 0, 0] [3, 5, 8] [1, 2, 1] : memref<3x10x8xbf16> to memref<3x5x8xbf16, strided<[80, 16, 1]>>
+// CHECK: %[[U:.*]] = memref.subview %[[GU]][0, 1, 0] [3, 5, 8] [1, 2, 1] : memref<3x10x8xbf16> to memref<3x5x8xbf16, strided<[80, 16, 1], offset: 8>>
+// CHECK: %[[PART:.*]] = memref.subview %[[S]][1] [2] [2] : memref<4xf32> to memref<2xf32, strided<[2], offset: 1>>
+// CPU: vector.load %[[G]][
+// CPU: vector.load %[[U]][
+// CHECK: %[[ASIDE:.*]] = memref.view {{.*}} to memref<2xf32>
+// CHECK: memref.load %[[PART]][
+// CHECK: memref.store {{.*}}, %[[ASIDE]][
+// CHECK: memref.store {{.*}}, %[[S]][
+// CHECK: memref.load %[[ASIDE]][
+// CHECK: return
+func.func @slices(
+    %x: tensor<?x8xf32> {moe.name = "x", moe.role = "input", moe.sizes = ["T"]},
+    %offsets: tensor<4xi32> {moe.name = "offsets", moe.role = "input"},
+    %both: tensor<3x10x8xbf16> {moe.name = "w", moe.role = "weight"},
+    %s: tensor<4xf32> {moe.name = "s", moe.role = "state"},
+    %t: tensor<4xf32> {moe.name = "t", moe.role = "input"})
+    -> (tensor<?x5xf32> {moe.name = "y", moe.role = "output", moe.sizes = ["T"]},
+        tensor<4xf32> {moe.name = "s", moe.role = "state"},
+        tensor<2xf32> {moe.name = "part", moe.role = "output"}) {
+  %g = tensor.extract_slice %both[0, 0, 0] [3, 5, 8] [1, 2, 1]
+      : tensor<3x10x8xbf16> to tensor<3x5x8xbf16>
+  %u = tensor.extract_slice %both[0, 1, 0] [3, 5, 8] [1, 2, 1]
+      : tensor<3x10x8xbf16> to tensor<3x5x8xbf16>
+  %part = tensor.extract_slice %s[1] [2] [2] : tensor<4xf32> to tensor<2xf32>
+  %y = moe.grouped_matmul %x, %g, %u offsets %offsets
+      : (tensor<?x8xf32>, tensor<3x5x8xbf16>, tensor<3x5x8xbf16>, tensor<4xi32>)
+      -> tensor<?x5xf32> {
+  ^bb0(%a: f32, %b: f32):
+    %product = arith.mulf %a, %b : f32
+    moe.yield %product
+  }
+  return %y, %t, %part : tensor<?x5xf32>, tensor<4xf32>, tensor<2xf32>
+}
+
 // A formula is computed in the type of the lowering if that is all there is to
 // it; constants of any type may be in it, and what goes through other types is
 // computed as it stands.
@@ -251,6 +293,28 @@ func.func @inside(
       : (tensor<?xi8>, tensor<?xi8>) -> tensor<?xf32>
   %y = moe.accumulate %sum, %w : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32>
   return %x, %y : tensor<?xf32>, tensor<?xf32>
+}
+
+// A row of the table is read only for an id that has one.
+
+// CHECK-LABEL: func.func @layer_table_entry(
+// CHECK: memref.load {{.*}} : memref<?xi64>
+// CHECK: arith.cmpi slt, {{.*}} : i64
+// CHECK: scf.if
+// CHECK: memref.load {{.*}} : memref<9x2xi32>
+// CHECK: } else {
+// CHECK: return
+func.func @table(
+    %logits: tensor<?x4xf32> {moe.name = "logits", moe.role = "input", moe.sizes = ["T"]},
+    %ids: tensor<?xi64> {moe.name = "ids", moe.role = "input", moe.sizes = ["T"]},
+    %table: tensor<9x2xi32> {moe.name = "table", moe.role = "weight"})
+    -> (tensor<?x2xi32> {moe.name = "indices", moe.role = "output", moe.sizes = ["T"]},
+        tensor<?x2xf32> {moe.name = "weights", moe.role = "output", moe.sizes = ["T"]}) {
+  %indices, %weights = moe.select %logits ids %ids table %table
+      <experts = 4, top_k = 2, strategy = table>
+      : (tensor<?x4xf32>, tensor<?xi64>, tensor<9x2xi32>)
+      -> (tensor<?x2xi32>, tensor<?x2xf32>)
+  return %indices, %weights : tensor<?x2xi32>, tensor<?x2xf32>
 }
 
 // What has no body is left alone.

@@ -205,9 +205,8 @@ def imbalance(counts):
 # --- Section 5: experts ----------------------------------------------------------------------
 
 
-def feed_forward(spec, v, gate, up, down, biases=(0.0, 0.0, 0.0)):
+def feed_forward(spec, activation, v, gate, up, down, biases=(0.0, 0.0, 0.0)):
     """F(v) and the same with every term of the last product positive."""
-    activation = spec["experts"]["activation"]
     gate_bias, up_bias, down_bias = biases
     with np.errstate(all="ignore"):
         u = v @ up.T + up_bias
@@ -218,15 +217,29 @@ def feed_forward(spec, v, gate, up, down, biases=(0.0, 0.0, 0.0)):
         return h @ down.T + down_bias, np.abs(h) @ np.abs(down).T + np.abs(down_bias)
 
 
+def gate_and_up(part, joined):
+    """The gate's and the other rows of a weight, or entries of a bias, of one expert."""
+    if part["gate_up"] == "interleaved":
+        return joined[0::2], joined[1::2]
+    half = len(joined) // 2
+    return joined[:half], joined[half:]
+
+
 def expert(spec, weights, e, v):
-    glu = spec["experts"]["form"] == "glu"
-    gate = weights["experts.gate.weight"][e] if glu else None
+    experts = spec["experts"]
+
+    def two(kind):
+        if experts["gate_up"] != "separate":
+            return gate_and_up(experts, weights[f"experts.gate_up.{kind}"][e])
+        glu = experts["form"] == "glu"
+        gate = weights[f"experts.gate.{kind}"][e] if glu else 0.0
+        return gate, weights[f"experts.up.{kind}"][e]
+
     biases = (0.0, 0.0, 0.0)
-    if spec["experts"]["bias"]:
-        names = ("gate", "up", "down")
-        biases = [weights[f"experts.{n}.bias"][e] if n != "gate" or glu else 0.0 for n in names]
-    up, down = weights["experts.up.weight"][e], weights["experts.down.weight"][e]
-    return feed_forward(spec, v, gate, up, down, biases)
+    if experts["bias"]:
+        biases = (*two("bias"), weights["experts.down.bias"][e])
+    down = weights["experts.down.weight"][e]
+    return feed_forward(spec, experts["activation"], v, *two("weight"), down, biases)
 
 
 def routed_output(spec, weights, x, indices, w, grouping):
@@ -256,9 +269,16 @@ def routed_output(spec, weights, x, indices, w, grouping):
     y, size = np.zeros(z.shape), np.zeros(z.shape)
     for j in range(slots):
         y, size = y + terms[:, j], size + sizes[:, j]
+    if "latent_norm" in spec["experts"]:
+        root = np.sqrt(np.mean(y**2, axis=1, keepdims=True) + spec["experts"]["latent_norm"])
+        norm = weights["latent.norm.weight"]
+        y, size = y / root * norm, size / root * np.abs(norm)
     if latent:
         up = weights["latent.up.weight"]
         y, size = y @ up.T, size @ np.abs(up).T
+    if spec["experts"]["output_bias"]:
+        bias = weights["experts.output_bias"]
+        y, size = y + bias, size + np.abs(bias)
     return y, size
 
 
@@ -266,14 +286,14 @@ def add_shared(spec, weights, x, y, size):
     """y with the shared expert's part, and its magnitude."""
     if spec["shared"]["intermediate"] == 0:
         return y, size
-    glu = spec["experts"]["form"] == "glu"
-    h, h_size = feed_forward(
-        spec,
-        x,
-        weights["shared.gate_proj.weight"] if glu else None,
-        weights["shared.up.weight"],
-        weights["shared.down.weight"],
-    )
+    shared = spec["shared"]
+    if shared["gate_up"] != "separate":
+        gate, up = gate_and_up(shared, weights["shared.gate_up.weight"])
+    else:
+        gate, up = weights.get("shared.gate_proj.weight"), weights["shared.up.weight"]
+    down = weights["shared.down.weight"]
+    h, h_size = feed_forward(spec, shared["activation"], x, gate, up, down)
+    h, h_size = shared["scale"] * h, np.abs(shared["scale"]) * h_size
     gate = spec["shared"]["gate"]
     if gate == "none":
         return y + h, size + h_size

@@ -40,10 +40,12 @@ DEFAULTS = {
         "form": "glu",
         "activation": "silu",
         "bias": False,
+        "output_bias": False,
+        "gate_up": "separate",
         "latent": 0,
         "quantization": DEFAULT,
     },
-    "shared": {"intermediate": 0, "gate": "none", "quantization": DEFAULT},
+    "shared": {"intermediate": 0, "gate_up": "separate", "gate": "none", "scale": 1.0, "quantization": DEFAULT},
     "capacity": {"overflow": "drop", "scope": "global", "priority": "token_order"},
     "losses": {
         "load_balance": 0.0,
@@ -90,6 +92,7 @@ def resolve(spec):
         renormalize = {}
     if isinstance(renormalize, dict):
         router["renormalize"] = {"eps": 0.0, "mode": "add", "p": 1.0, **renormalize}
+    full["shared"].setdefault("activation", full["experts"]["activation"])
     for section in ("experts", "shared"):
         quantization = full[section]["quantization"]
         quantization.setdefault("block", default_block(quantization["kind"]))
@@ -161,6 +164,7 @@ def _value_table(spec):
     glu, choices = experts["form"] == "glu", n - router["always_on"]
     bias, matrix = router["projection"]["bias"], spec["dtype"]["weights"]
     router_matrix = spec["dtype"]["router"]
+    apart, shared_apart = (part["gate_up"] == "separate" for part in (experts, shared))
     rows = [
         ("router.weight", (n, h if two else d), router_matrix, has_logits(spec)),
         ("router.bias", (n,), "f32", bias),
@@ -176,16 +180,21 @@ def _value_table(spec):
         ("router.table", (router["vocabulary"], k), "i32", router["strategy"] == "table"),
         ("router.selection_bias", (choices,), "f32", has_selection_bias(spec)),
         ("router.expert_scale", (e,), "f32", router["expert_scale"]),
-        ("experts.gate.weight", (e, i, m), matrix, glu),
-        ("experts.up.weight", (e, i, m), matrix, True),
+        ("experts.gate.weight", (e, i, m), matrix, glu and apart),
+        ("experts.up.weight", (e, i, m), matrix, apart),
+        ("experts.gate_up.weight", (e, 2 * i, m), matrix, not apart),
         ("experts.down.weight", (e, m, i), matrix, True),
-        ("experts.gate.bias", (e, i), "f32", experts["bias"] and glu),
-        ("experts.up.bias", (e, i), "f32", experts["bias"]),
+        ("experts.gate.bias", (e, i), "f32", experts["bias"] and glu and apart),
+        ("experts.up.bias", (e, i), "f32", experts["bias"] and apart),
+        ("experts.gate_up.bias", (e, 2 * i), "f32", experts["bias"] and not apart),
         ("experts.down.bias", (e, m), "f32", experts["bias"]),
+        ("experts.output_bias", (d,), "f32", experts["output_bias"]),
         ("latent.down.weight", (m, d), matrix, experts["latent"] > 0),
         ("latent.up.weight", (d, m), matrix, experts["latent"] > 0),
-        ("shared.gate_proj.weight", (s, d), matrix, s > 0 and glu),
-        ("shared.up.weight", (s, d), matrix, s > 0),
+        ("latent.norm.weight", (m,), "f32", "latent_norm" in experts),
+        ("shared.gate_proj.weight", (s, d), matrix, s > 0 and glu and shared_apart),
+        ("shared.up.weight", (s, d), matrix, s > 0 and shared_apart),
+        ("shared.gate_up.weight", (2 * s, d), matrix, s > 0 and not shared_apart),
         ("shared.down.weight", (d, s), matrix, s > 0),
         ("shared.gate.weight", (1, d), matrix, shared["gate"] == "sigmoid"),
         ("shared.gate.weight", (2, d), matrix, shared["gate"] == "softmax2"),

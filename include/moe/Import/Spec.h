@@ -53,6 +53,9 @@ enum class GroupFill { zero, neg_inf };
 enum class NullKind { identity, skip };
 enum class WeightOn { output, input };
 enum class ExpertForm { glu, mlp };
+/// How a gate and an up projection are stored: as two weights, or as one whose
+/// rows are all of the gate and then all of the other, or alternate.
+enum class GateUp { separate, concatenated, interleaved };
 enum class SharedGate { none, sigmoid, softmax2 };
 enum class Overflow { drop, pass_through };
 enum class Scope { global, local };
@@ -139,13 +142,19 @@ struct ExpertsSpec {
   ExpertForm form = ExpertForm::glu;
   Expression activation; // of `g` and, for glu, `u`
   bool bias = false;
-  int64_t latent = 0; // 0: none
+  bool outputBias = false;
+  GateUp gateUp = GateUp::separate;
+  int64_t latent = 0;               // 0: none
+  std::optional<double> latentNorm; // its eps
   QuantizationSpec quantization;
 };
 
 struct SharedSpec {
   int64_t intermediate = 0; // 0: none
+  Expression activation;    // left out: that of the experts
+  GateUp gateUp = GateUp::separate;
   SharedGate gate = SharedGate::none;
+  double scale = 1.0;
   QuantizationSpec quantization;
 };
 

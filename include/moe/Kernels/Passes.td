@@ -35,6 +35,7 @@ def LowerToLoopsPass : Pass<"moe-lower-to-loops", "::mlir::ModuleOp"> {
   let description = [{
     Each function on tensors becomes one on memrefs that writes its results to
     buffers given by the caller; everything in between lives in one workspace.
+    A `tensor.extract_slice` of a constant place is a view, and nothing is copied.
     `reference` makes plain sequential f64 loops; otherwise loops over tokens,
     rows and experts are `scf.parallel`, products use `vector`, and arithmetic
     is f32.
@@ -58,6 +59,18 @@ def LowerToLoopsPass : Pass<"moe-lower-to-loops", "::mlir::ModuleOp"> {
     "::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect",
     "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
     "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
+}
+
+def ApproximateMathPass : Pass<"moe-approximate-math"> {
+  let summary = "Compute exp and the like in arithmetic";
+  let description = [{
+    `exp`, `tanh` and `erf` of f32 become polynomials, within six units in the
+    last place. Unlike calls of a library they are computed for as many values
+    at once as a vector has.
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
+    "::mlir::vector::VectorDialect"];
 }
 
 def OutlineParallelPass : Pass<"moe-outline-parallel", "::mlir::ModuleOp"> {

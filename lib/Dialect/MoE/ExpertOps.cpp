@@ -309,17 +309,26 @@ LogicalResult MixOp::verify() {
                          << "'logits' with gate "
                          << stringifyGateKind(getGate());
 
+  // [O4], [O42]
+  APFloat scale = getSharedScale();
+  if (failed(
+          verifyNumber([&] { return emitOpError(); }, "shared_scale", scale)))
+    return failure();
+  if (!getShared() && !scale.isExactlyValue(1.0))
+    return emitOpError() << "expected 'shared' with 'shared_scale'";
+
   StringRef columns = getGate() == GateKind::softmax2 ? "2" : "1";
   Dims dims(*this);
   return success(succeeded(dims.check("routed", getRouted(), {"T", "D"})) &&
                  succeeded(dims.check("shared", getShared(), {"T", "D"})) &&
+                 succeeded(dims.check("bias", getBias(), {"D"})) &&
                  succeeded(dims.check("logits", getLogits(), {"T", columns})) &&
                  succeeded(dims.check("y", getY(), {"T", "D"})));
 }
 
 OpFoldResult MixOp::fold(FoldAdaptor adaptor) {
   // With nothing to add, all that is left is rounding f32 to f32.
-  if (getGate() == GateKind::none && !getShared() &&
+  if (getGate() == GateKind::none && !getShared() && !getBias() &&
       getRouted().getType() == getType())
     return getRouted();
   return {};

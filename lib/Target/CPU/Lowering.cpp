@@ -11,11 +11,13 @@
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Transforms/Passes.h"
 
 using namespace mlir;
 
 void moe::addCPULoweringPasses(OpPassManager &passes) {
+  passes.addPass(memref::createExpandStridedMetadataPass());
   passes.addPass(createOutlineParallelPass());
   // There is no library function behind bf16 conversions everywhere, and the
   // instruction that narrows flushes denormals.

@@ -5,17 +5,21 @@
 
 // With nothing to add, mix is a rounding; f32 to f32 is none.
 // CHECK-LABEL: func @mix
-// CHECK-SAME: (%[[ROUTED:.*]]: tensor<?x8xf32>)
-func.func @mix(%routed: tensor<?x8xf32>)
-    -> (tensor<?x8xf32>, tensor<?x8xbf16>, tensor<?x8xf32>) {
+// CHECK-SAME: (%[[ROUTED:.*]]: tensor<?x8xf32>, %[[BIAS:.*]]: tensor<8xf32>)
+func.func @mix(%routed: tensor<?x8xf32>, %bias: tensor<8xf32>)
+    -> (tensor<?x8xf32>, tensor<?x8xbf16>, tensor<?x8xf32>, tensor<?x8xf32>) {
   %same = moe.mix %routed none : (tensor<?x8xf32>) -> tensor<?x8xf32>
   // CHECK: %[[ROUNDED:.*]] = moe.mix %[[ROUTED]] none : {{.*}} -> tensor<?x8xbf16>
   %rounded = moe.mix %routed none : (tensor<?x8xf32>) -> tensor<?x8xbf16>
   // CHECK: %[[SUM:.*]] = moe.mix %[[ROUTED]], %[[ROUTED]] none
   %sum = moe.mix %routed, %routed none
       : (tensor<?x8xf32>, tensor<?x8xf32>) -> tensor<?x8xf32>
-  // CHECK: return %[[ROUTED]], %[[ROUNDED]], %[[SUM]]
-  return %same, %rounded, %sum : tensor<?x8xf32>, tensor<?x8xbf16>, tensor<?x8xf32>
+  // CHECK: %[[MOVED:.*]] = moe.mix %[[ROUTED]] bias %[[BIAS]] none
+  %moved = moe.mix %routed bias %bias none
+      : (tensor<?x8xf32>, tensor<8xf32>) -> tensor<?x8xf32>
+  // CHECK: return %[[ROUTED]], %[[ROUNDED]], %[[SUM]], %[[MOVED]]
+  return %same, %rounded, %sum, %moved
+      : tensor<?x8xf32>, tensor<?x8xbf16>, tensor<?x8xf32>, tensor<?x8xf32>
 }
 
 // -----

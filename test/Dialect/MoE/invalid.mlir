@@ -1083,6 +1083,54 @@ func.func @op(%r: tensor<?x8xf32>, %l: tensor<?x1xf32>) {
 
 // -----
 
+// [O4]
+func.func @op(%r: tensor<?x8xf32>) {
+  // expected-error @below {{expected 'shared_scale' to be a finite number, found +Inf}}
+  %0 = moe.mix %r, %r none {shared_scale = 0x7FF0000000000000 : f64}
+      : (tensor<?x8xf32>, tensor<?x8xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// [O42]
+func.func @op(%r: tensor<?x8xf32>) {
+  // expected-error @below {{expected 'shared' with 'shared_scale'}}
+  %0 = moe.mix %r none {shared_scale = 2.0 : f64} : (tensor<?x8xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// [O1]
+func.func @op(%r: tensor<?x8xf32>, %b: tensor<7xf32>) {
+  // expected-note @above {{'routed' has D = 8}}
+  // expected-error @below {{expected 'bias' of shape [D] with D = 8, found 'tensor<7xf32>'}}
+  %0 = moe.mix %r bias %b none : (tensor<?x8xf32>, tensor<7xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// [O41]
+func.func @op(%x: tensor<?x8xf32>, %s: tensor<8xf32>) {
+  // expected-error @below {{expected 'eps' to be a finite number above 0, found 0}}
+  %0 = moe.rms_norm %x scale %s {eps = 0.0 : f64} : (tensor<?x8xf32>, tensor<8xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// [O1]
+func.func @op(%x: tensor<?x8xf32>, %s: tensor<4xf32>) {
+  // expected-note @above {{'x' has M = 8}}
+  // expected-error @below {{expected 'scale' of shape [M] with M = 8, found 'tensor<4xf32>'}}
+  %0 = moe.rms_norm %x scale %s {eps = 1.0 : f64} : (tensor<?x8xf32>, tensor<4xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
 //===----------------------------------------------------------------------===//
 // [O20] to [O22] Averaging
 //===----------------------------------------------------------------------===//

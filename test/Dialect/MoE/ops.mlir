@@ -261,15 +261,20 @@ func.func @rms_norm(%x: tensor<?x8xf32>, %scale: tensor<8xf32>, %b: tensor<3x8xb
 
 // CHECK-LABEL: func @mix
 func.func @mix(%routed: tensor<?x8xf32>, %shared: tensor<?x8xf32>,
-               %logits: tensor<?x1xf32>, %two: tensor<?x2xf32>) {
+               %logits: tensor<?x1xf32>, %two: tensor<?x2xf32>,
+               %bias: tensor<8xf32>) {
   // CHECK: moe.mix %{{.*}} none : (tensor<?x8xf32>) -> tensor<?x8xf16>
   %rounded = moe.mix %routed none : (tensor<?x8xf32>) -> tensor<?x8xf16>
   // CHECK: moe.mix %{{.*}}, %{{.*}} none
   %sum = moe.mix %routed, %shared none
       : (tensor<?x8xf32>, tensor<?x8xf32>) -> tensor<?x8xbf16>
-  // CHECK: moe.mix %{{.*}}, %{{.*}} logits %{{.*}} sigmoid
-  %y = moe.mix %routed, %shared logits %logits sigmoid
-      : (tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x1xf32>) -> tensor<?x8xbf16>
+  // CHECK: moe.mix %{{.*}}, %{{.*}} bias %{{.*}} logits %{{.*}} sigmoid {shared_scale = 5.000000e-01 : f64}
+  %y = moe.mix %routed, %shared bias %bias logits %logits sigmoid {shared_scale = 5.0e-01 : f64}
+      : (tensor<?x8xf32>, tensor<?x8xf32>, tensor<8xf32>, tensor<?x1xf32>)
+      -> tensor<?x8xbf16>
+  // CHECK: moe.mix %{{.*}} bias %{{.*}} none : (tensor<?x8xf32>, tensor<8xf32>) -> tensor<?x8xf32>
+  %moved = moe.mix %routed bias %bias none
+      : (tensor<?x8xf32>, tensor<8xf32>) -> tensor<?x8xf32>
   // CHECK: moe.mix %{{.*}}, %{{.*}} logits %{{.*}} softmax2
   %soft = moe.mix %routed, %shared logits %two softmax2
       : (tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x2xf32>) -> tensor<?x8xf32>

@@ -33,7 +33,7 @@ static const BadInput inputs[] = {
        "found no key 'router.top_k', expected an integer from 1 to "
        "2147483647"}}},
     {"HuggingFace",
-     R"({"model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 2, "intermediate_size": 96})",
+     R"({"model_type": "mixtral", "num_hidden_layers": 2, "num_local_experts": 8, "num_experts_per_tok": 2, "intermediate_size": 96})",
      {{Kind::error, 1, 1,
        "found no key 'hidden_size', which a configuration of family 'mixtral' "
        "needs"}}},
@@ -52,10 +52,10 @@ static const BadInput inputs[] = {
      {{Kind::error, 3, 18,
        "unknown key 'layer' in 'router.projection'; did you mean 'layers'?"}}},
     {"UnknownKeyNearNothing",
-     rest(R"("shared": {"entanglement": 1})"),
-     {{Kind::error, 4, 13,
-       "unknown key 'entanglement' in 'shared', expected 'intermediate', "
-       "'gate' or 'quantization'"}}},
+     rest(R"("parallel": {"grid": {"quantum": 1}})"),
+     {{Kind::error, 4, 24,
+       "unknown key 'quantum' in 'parallel.grid', expected 'dp', 'ep' or "
+       "'tp'"}}},
     {"KeyOfAnotherObject",
      rest(R"("softcap": 30)"),
      {{Kind::error, 4, 2, "unknown key 'softcap', expected it in 'router'"}}},
@@ -155,7 +155,8 @@ static const BadInput inputs[] = {
      router(R"("strategy": "lerned")"),
      {{Kind::error, 3, 15,
        "router.strategy: unknown value 'lerned', expected 'learned', 'hash', "
-       "'random', 'load_based' or 'similarity'; did you mean 'learned'?"}}},
+       "'random', 'load_based', 'similarity', 'table' or 'sparsemixer'; did "
+       "you mean 'learned'?"}}},
     {"UnknownType",
      rest(R"("dtype": {"weights": "float32"})"),
      {{Kind::error, 4, 23,

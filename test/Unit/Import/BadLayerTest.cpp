@@ -76,24 +76,25 @@ static const BadInput inputs[] = {
      "\"strategy\": \"hash\"},\n \"experts\": {\"intermediate\": 96},\n "
      "\"losses\": {\"load_balance\": 0.01}}",
      {{Kind::error, 4, 13,
-       "losses.load_balance needs router.strategy to be 'learned' or "
-       "'similarity', found 'hash'"},
+       "losses.load_balance needs router.strategy to be 'learned', "
+       "'similarity', "
+       "'table' or 'sparsemixer', found 'hash'"},
       {Kind::note, 2, 39, "router.strategy is given here"}}},
     {"LossesWithRandom",
      "{\"hidden\": 64,\n \"router\": {\"experts\": 8, \"top_k\": 2, "
      "\"strategy\": \"random\"},\n \"experts\": {\"intermediate\": 96},\n "
      "\"losses\": {\"importance\": 0.01}}",
      {{Kind::error, 4, 13,
-       "losses.importance needs router.strategy to be 'learned' or "
-       "'similarity', found 'random'"},
+       "losses.importance needs router.strategy to be 'learned', 'similarity', "
+       "'table' or 'sparsemixer', found 'random'"},
       {Kind::note, 2, 39, "router.strategy is given here"}}},
     {"RouterZWithHash",
      "{\"hidden\": 64,\n \"router\": {\"experts\": 8, \"top_k\": 2, "
      "\"strategy\": \"hash\"},\n \"experts\": {\"intermediate\": 96},\n "
      "\"losses\": {\"router_z\": 0.01}}",
      {{Kind::error, 4, 13,
-       "losses.router_z needs router.strategy to be 'learned' or 'similarity', "
-       "found 'hash'"},
+       "losses.router_z needs router.strategy to be 'learned', 'similarity', "
+       "'table' or 'sparsemixer', found 'hash'"},
       {Kind::note, 2, 39, "router.strategy is given here"}}},
     // [S13]
     {"GateWithoutShared",
@@ -101,6 +102,43 @@ static const BadInput inputs[] = {
      {{Kind::error, 4, 13,
        "shared.gate 'sigmoid' needs shared.intermediate to be above 0, found 0 "
        "(the default)"}}},
+    {"ScaleWithoutShared",
+     rest(R"("shared": {"scale": 2})"),
+     {{Kind::error, 4, 13,
+       "shared.scale 2 needs shared.intermediate to be above 0, found 0 (the "
+       "default)"}}},
+    // [S31]
+    {"NormWithoutLatent",
+     experts(R"("latent_norm": 1e-6)"),
+     {{Kind::error, 4, 3,
+       "experts.latent_norm needs experts.latent to be above 0, found 0 (the "
+       "default)"}}},
+    {"NormWithoutEps",
+     experts(R"("latent": 8, "latent_norm": 0)"),
+     {{Kind::error, 4, 31,
+       "experts.latent_norm: found 0, expected a number above 0"}}},
+    // [S32]
+    {"GateUpOfMlp",
+     experts(R"("form": "mlp", "gate_up": "concatenated")"),
+     {{Kind::error, 4, 18,
+       "experts.gate_up 'concatenated' needs experts.form to be 'glu', found "
+       "'mlp'"},
+      {Kind::note, 4, 3, "experts.form is given here"}}},
+    {"SharedGateUpOfMlp",
+     "{\"hidden\": 64,\n \"router\": {\"experts\": 8, \"top_k\": 2},\n "
+     "\"experts\": {\"intermediate\": 96, \"form\": \"mlp\"},\n "
+     "\"shared\": {\"intermediate\": 8, \"gate_up\": \"interleaved\"}}",
+     {{Kind::error, 4, 32,
+       "shared.gate_up 'interleaved' needs experts.form to be 'glu', found "
+       "'mlp'"},
+      {Kind::note, 3, 34, "experts.form is given here"}}},
+    // [S33]
+    {"GateUpOfFewBits",
+     experts(R"("gate_up": "concatenated", "quantization": {"kind": "int8"})"),
+     {{Kind::error, 4, 3,
+       "experts.gate_up 'concatenated' needs experts.quantization.kind to be "
+       "'none', found 'int8'"},
+      {Kind::note, 4, 47, "experts.quantization.kind is given here"}}},
     // [S14]
     {"FunctionTwice",
      rest(R"("functions": ["forward", "forward"])"),
@@ -171,6 +209,19 @@ static const BadInput inputs[] = {
      {{Kind::error, 3, 14,
        "experts.intermediate: found weight 'experts.up.weight' of 1024 x 65536 "
        "x 65536 elements, expected fewer than 2^40"}}},
+    {"HugeGateUp",
+     "{\"hidden\": 65536,\n \"router\": {\"experts\": 1024, \"top_k\": 2},\n "
+     "\"experts\": {\"intermediate\": 8192, \"gate_up\": \"interleaved\"}}",
+     {{Kind::error, 3, 14,
+       "experts.intermediate: found weight 'experts.gate_up.weight' of 1024 x "
+       "16384 x 65536 elements, expected fewer than 2^40"}}},
+    {"HugeSharedGateUp",
+     "{\"hidden\": 1048576,\n \"router\": {\"experts\": 1, \"top_k\": 1},\n "
+     "\"experts\": {\"intermediate\": 1},\n "
+     "\"shared\": {\"intermediate\": 524288, \"gate_up\": \"concatenated\"}}",
+     {{Kind::error, 4, 13,
+       "shared.intermediate: found weight 'shared.gate_up.weight' of 1048576 x "
+       "1048576 elements, expected fewer than 2^40"}}},
     {"HugeShared",
      "{\"hidden\": 1024,\n \"router\": {\"experts\": 8, \"top_k\": 2},\n "
      "\"experts\": {\"intermediate\": 96},\n \"shared\": {\"intermediate\": "

@@ -71,6 +71,9 @@ TEST(Import, DefaultsThatFollowOtherKeys) {
   EXPECT_EQ(spec.parallel.expertsPerDevice, 2);
   spec = read(rest(R"("dtype": {"weights": "f16"})"));
   EXPECT_EQ(spec.dtype.router, DType::f16);
+  spec = read(rest(R"("shared": {"intermediate": 8})"));
+  EXPECT_EQ(spec.shared.activation.text, "silu");
+  EXPECT_FALSE(spec.shared.activation.empty());
   spec = read(rest("\"parallel\": {\"grid\": {\"ep\": 3, \"tp\": 8}, "
                    "\"experts_on\": \"tp\"}"));
   EXPECT_EQ(spec.parallel.expertsPerDevice, 1);
@@ -81,6 +84,49 @@ TEST(Import, DefaultsThatFollowOtherKeys) {
   EXPECT_EQ(spec.router.renormalizeEps, 0.0);
   spec = read(router("\"renormalize\": true"));
   EXPECT_EQ(spec.router.renormalize, Renormalize::add);
+}
+
+TEST(Import, RouterVariants) {
+  Spec spec = read(router("\"projection\": {\"form\": \"recurrent\", "
+                          "\"eps\": 1e-5, \"chained\": true}"));
+  EXPECT_EQ(spec.router.projection.form, ProjectionForm::recurrent);
+  EXPECT_EQ(spec.router.projection.activation.text, "gelu");
+  EXPECT_EQ(spec.router.projection.eps, 1e-5);
+  EXPECT_TRUE(spec.router.projection.chained);
+  expectFixedPoint(spec);
+  spec = read(router("\"strategy\": \"table\", \"vocabulary\": 100, "
+                     "\"renormalize\": {\"p\": 2}"));
+  EXPECT_EQ(spec.router.strategy, Strategy::table);
+  EXPECT_EQ(spec.router.vocabulary, 100);
+  EXPECT_EQ(spec.router.renormalizeP, 2.0);
+  EXPECT_FALSE(spec.router.inputNorm.eps);
+  expectFixedPoint(spec);
+  spec = read(router("\"strategy\": \"sparsemixer\", \"threshold\": 0.5, "
+                     "\"input_norm\": {\"eps\": 1e-6, \"factor\": 0.125}"));
+  EXPECT_EQ(spec.router.strategy, Strategy::sparsemixer);
+  EXPECT_EQ(spec.router.threshold, 0.5);
+  EXPECT_EQ(spec.router.inputNorm.eps, 1e-6);
+  EXPECT_EQ(spec.router.inputNorm.factor, 0.125);
+  expectFixedPoint(spec);
+  spec = read(specWith(
+      "\"always_on\": 2, \"groups\": {\"count\": 3, \"keep\": 1}", "", ""));
+  EXPECT_EQ(spec.router.alwaysOn, 2);
+  expectFixedPoint(spec);
+  spec = read(rest("\"capacity\": {\"tokens\": 4, "
+                   "\"priority\": \"choice_order\"}"));
+  EXPECT_EQ(spec.capacity.priority, Priority::choice_order);
+}
+
+TEST(Import, GateAndUpInOneWeight) {
+  Spec spec = read(
+      R"({"hidden": 64, "router": {"experts": 8, "top_k": 2},
+          "experts": {"intermediate": 96, "gate_up": "interleaved"},
+          "shared": {"intermediate": 8, "gate_up": "concatenated",
+                     "activation": "swigluoai"}})");
+  EXPECT_EQ(spec.experts.gateUp, GateUp::interleaved);
+  EXPECT_EQ(spec.shared.gateUp, GateUp::concatenated);
+  EXPECT_EQ(spec.shared.activation.text, "swigluoai");
+  expectFixedPoint(spec);
 }
 
 TEST(Import, EveryValueArrives) {
@@ -101,8 +147,10 @@ TEST(Import, EveryValueArrives) {
       "seed": 9223372036854775807
     },
     "experts": {"intermediate": 256, "form": "mlp", "activation": "relu2",
-                "bias": true, "latent": 16},
-    "shared": {"intermediate": 64, "gate": "softmax2"},
+                "bias": true, "output_bias": true, "latent": 16,
+                "latent_norm": 1e-6},
+    "shared": {"intermediate": 64, "activation": "-g", "gate": "softmax2",
+               "scale": -0.5},
     "capacity": {"factor": 1.25, "overflow": "drop", "scope": "local",
                  "priority": "probability"},
     "losses": {"load_balance": 0.01, "load_balance_form": "switch",
@@ -147,6 +195,10 @@ TEST(Import, EveryValueArrives) {
   EXPECT_EQ(spec.experts.activation.text, "relu2");
   EXPECT_TRUE(spec.experts.bias);
   EXPECT_EQ(spec.experts.latent, 16);
+  EXPECT_TRUE(spec.experts.outputBias);
+  EXPECT_EQ(spec.experts.latentNorm, 1e-6);
+  EXPECT_EQ(spec.shared.activation.text, "-g");
+  EXPECT_EQ(spec.shared.scale, -0.5);
   EXPECT_EQ(spec.shared.intermediate, 64);
   EXPECT_EQ(spec.shared.gate, SharedGate::softmax2);
   EXPECT_EQ(spec.capacity.factor, 1.25);

@@ -30,7 +30,7 @@ static void assign(json &spec, std::string path, const json &value) {
   spec[pointer] = value;
 }
 
-/// The groups that have to be whole, so that a key in them can be tried alone.
+/// What has to be there with others, so that a key can be tried alone.
 static void complete(json &spec) {
   auto &router = spec["router"];
   if (router.contains("groups"))
@@ -40,6 +40,9 @@ static void complete(json &spec) {
   if (router.contains("null_experts") &&
       !router["null_experts"].contains("count"))
     router["null_experts"]["count"] = 1;
+  auto &experts = spec["experts"];
+  if (experts.contains("latent_norm") && !experts.contains("latent"))
+    experts["latent"] = 8;
   for (const char *group : {"experts", "shared"})
     if (spec.contains(group) && spec[group].contains("quantization") &&
         !spec[group]["quantization"].contains("kind"))

@@ -387,20 +387,23 @@ def MoE_MixOp : MoE_Op<"mix", [AttrSizedOperandSegments]> {
   let description = [{
     `routed + shared` (`none`), `routed + sigmoid(logits) * shared` (`sigmoid`)
     or the softmax of two logits as factors of both (`softmax2`), in f32, then
-    rounding to the type of the result. Spec 5.
+    rounding to the type of the result. Before that, `bias` is added to each row
+    of `routed`, and `shared` is multiplied by `shared_scale`. Spec 5.
 
     ```mlir
-    %y = moe.mix %routed, %shared logits %logits sigmoid
-        : (tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x1xf32>) -> tensor<?x8xbf16>
+    %y = moe.mix %routed, %shared bias %bias logits %logits sigmoid {shared_scale = 5.0e-01 : f64}
+        : (tensor<?x8xf32>, tensor<?x8xf32>, tensor<8xf32>, tensor<?x1xf32>)
+        -> tensor<?x8xbf16>
     ```
   }];
   let arguments = (ins MoE_F32:$routed, Optional<MoE_F32>:$shared,
-      Optional<MoE_F32>:$logits,
-      EnumAttr<MoE_Dialect, MoE_GateEnum, "gate">:$gate);
+      Optional<MoE_F32>:$bias, Optional<MoE_F32>:$logits,
+      EnumAttr<MoE_Dialect, MoE_GateEnum, "gate">:$gate,
+      DefaultValuedAttr<F64Attr, "1.0">:$shared_scale);
   let results = (outs MoE_Data:$y);
   let assemblyFormat = [{
-    $routed (`,` $shared^)? (`logits` $logits^)? $gate attr-dict `:`
-    functional-type(operands, results)
+    $routed (`,` $shared^)? (`bias` $bias^)? (`logits` $logits^)? $gate attr-dict
+    `:` functional-type(operands, results)
   }];
   let hasFolder = 1;
 }
