@@ -29,10 +29,12 @@ public:
            const ImportOptions &options, Reporter &reporter)
       : config(config), family(family), options(options), reporter(reporter) {}
 
+  /// Reads what all layers have in common.
   std::optional<LayerKinds> readKinds() {
     Filler filler(config, reporter);
     Template parts = templateOf();
     applyConditions(family, nullptr, filler, parts);
+    quantization = readQuantization(filler);
     if (reporter.failed())
       return std::nullopt;
     return readLayers(parts.layers, filler);
@@ -84,6 +86,7 @@ private:
   const Value &family;
   const ImportOptions &options;
   Reporter &reporter;
+  std::optional<Quantization> quantization; // of the whole model
 };
 
 } // namespace
@@ -144,7 +147,7 @@ std::optional<Spec> Importer::readLayer(int64_t layer,
   set(native, "weights", withoutMember(weights, "quantized"));
   if (reporter.failed())
     return std::nullopt;
-  if (std::optional<Quantization> quantization = readQuantization(filler))
+  if (quantization)
     applyQuantization(*quantization, weights.find("quantized"),
                       options.dequantize, native, filler);
   addDType(native, filler.names);

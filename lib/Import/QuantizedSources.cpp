@@ -8,6 +8,7 @@
 #include "Filler.h"
 #include "Quantization.h"
 
+#include <algorithm>
 #include <utility>
 
 using namespace moe;
@@ -45,10 +46,10 @@ namespace {
 
 class SourceRewriter {
 public:
-  SourceRewriter(const Quantization &quantization, const Value *familyNames,
+  SourceRewriter(const Quantization &method, const Value *familyNames,
                  Value &spec, Filler &filler)
-      : quantization(quantization), familyNames(familyNames), spec(spec),
-        filler(filler) {}
+      : method(method), quantization(method), familyNames(familyNames),
+        spec(spec), filler(filler) {}
 
   void apply(bool dequantize) {
     Value *weights = find(spec, "weights");
@@ -57,21 +58,42 @@ public:
       return;
     bool any = false;
     for (std::string_view group : {"experts", "shared", "latent"}) {
-      if (!find(spec, group == "latent" ? "experts" : group) ||
-          !isQuantized(*tensors, group))
+      Value *object = find(spec, group == "latent" ? "experts" : group);
+      if (!object || !isQuantized(*tensors, group))
         continue;
       any = true;
+      quantization = method;
       // Only projections of experts can stay as they are.
-      bool decode = dequantize || group == "latent";
-      rewrite(*tensors, group, decode);
-      if (!decode)
-        addKey(group);
+      if (group == "latent") {
+        rewrite(*tensors, group, /*decode=*/true);
+        continue;
+      }
+      takeFamilysKind(*object);
+      rewrite(*tensors, group, dequantize);
+      if (!dequantize)
+        addKey(group, *object);
     }
     if (any)
       addIgnored(*weights);
   }
 
 private:
+  /// A family may say itself how its experts are quantised. The spec then gets
+  /// it back from addKey().
+  void takeFamilysKind(Value &object) {
+    auto given = std::find_if(object.members.begin(), object.members.end(),
+                              [](const json::Member &member) {
+                                return member.key == "quantization";
+                              });
+    if (given == object.members.end())
+      return;
+    quantization.kind = given->value.find("kind")->string;
+    const Value *block = given->value.find("block");
+    for (size_t i = 0; i < 2; ++i)
+      quantization.block[i] = *block->elements[i].integer;
+    object.members.erase(given);
+  }
+
   static bool isProjection(std::string_view weight, std::string_view group) {
     constexpr std::string_view last = ".weight";
     return weight.substr(0, group.size()) == group &&
@@ -243,11 +265,7 @@ private:
     return result;
   }
 
-  /// `experts.quantization`, unless the family says it.
-  void addKey(std::string_view group) {
-    Value &object = *find(spec, group);
-    if (object.find("quantization"))
-      return;
+  void addKey(std::string_view group, Value &object) {
     Value value = this->object();
     Value kind = text(quantization.kind);
     kind.begin = kind.end = quantization.kindAt;
@@ -311,7 +329,8 @@ private:
         {std::move(key), quantization.kindAt, std::move(value)});
   }
 
-  const Quantization &quantization;
+  const Quantization &method;
+  Quantization quantization; // of the group at hand
   const Value *familyNames;
   Value &spec;
   Filler &filler;

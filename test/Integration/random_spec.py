@@ -139,8 +139,8 @@ def _learned_router(dice, spec, strategy):
     if strategy == "sparsemixer":
         router["experts"] = max(2, router["experts"])
         router["top_k"] = 2  # [S20]
-        # Sums of products over these are exactly on a limit, or far from it.
-        router["threshold"] = dice.pick(0, 0.0625, 0.25, 0.5, 1)
+        # No simple fraction, which distances of logits often are.
+        router["threshold"] = dice.pick(0, 0.0113, 0.0796, 0.2251, 0.618)
     else:
         _score(dice, router, balancing)
     if strategy == "table":

@@ -1287,7 +1287,6 @@ func.func @op(%d: tensor<4x24xi8>, %s: tensor<4x2xi8>) {
 // -----
 
 // [O1]: two values share a byte.
-// expected-note @below {{'values' has E = 2}}
 func.func @op(%d: tensor<2x4x8xi8>, %s: tensor<2x4x1xf32>) {
   // expected-error @below {{expected 'data' of shape [E, O, M/2] with M/2 = 4}}
   %0 = moe.decode %d, %s <kind = int4>
@@ -1299,7 +1298,7 @@ func.func @op(%d: tensor<2x4x8xi8>, %s: tensor<2x4x1xf32>) {
 
 // [O1]: the last blocks may be shorter.
 func.func @op(%d: tensor<5x7xi8>, %s: tensor<2x2xf32>) {
-  // expected-error @below {{expected 'scales' of shape [O/o, M/i], found 'tensor<2x2xf32>'}}
+  // expected-error @below {{expected 'scales' of shape [ceil(O/outputs), ceil(M/inputs)] with ceil(O/outputs) = 3, found 'tensor<2x2xf32>'}}
   %0 = moe.decode %d, %s <kind = int8, outputs = 2, inputs = 4>
       : (tensor<5x7xi8>, tensor<2x2xf32>) -> tensor<5x7xf32>
   return

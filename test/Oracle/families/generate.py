@@ -1,6 +1,6 @@
 """Writes the golden files.
 
-    python3 generate.py [NAME...] [--out DIR]
+python3 generate.py [NAME...] [--out DIR]
 """
 
 import argparse
@@ -14,6 +14,8 @@ import transformers
 
 import build
 import golden
+import hub
+import options
 import quantised
 import record
 import remote
@@ -33,6 +35,7 @@ def inputs(family, hidden, seed):
 
 def generate(family, seed=0):
     """A golden of the family; other seeds are tried while rounding could decide a choice."""
+    family = options.of(family).with_options(seed)
     for attempt in range(seed, seed + 50):
         try:
             return generate_from(family, attempt)
@@ -65,6 +68,7 @@ def generate_from(family, seed):
         notes=family.notes,
         ties=ties,
         shards=family.shards,
+        also={"hub": hub.config_of(family.name, config)} if hub.applies(family) else {},
     )
 
 
@@ -74,9 +78,7 @@ def block_width(family):
 
 
 def experts_of(block):
-    return next(
-        getattr(m, n) for m in block.modules() for n in ("num_experts",) if hasattr(m, n)
-    )
+    return next(getattr(m, n) for m in block.modules() for n in ("num_experts",) if hasattr(m, n))
 
 
 def moe_layers(family, modules):

@@ -85,6 +85,9 @@ private:
         problem("spec", "unknown key '" + inner + "'");
       else if (isGroup(inner))
         checkSpec(member.value, inner);
+      if (member.key == "quantization" &&
+          !(member.value.find("kind") && member.value.find("block")))
+        problem("spec", "'" + inner + "' needs kind and block");
     }
     if (path.empty())
       checkHoles(spec, "spec");
@@ -204,7 +207,8 @@ TEST(Families, FaultsAreSeen) {
   FamilyFile file{"x", "", "", R"json({
     "model_types": ["x"],
     "layers": {"count": "$a |", "most": []},
-    "spec": {"hiden": 1, "router": {"top_k": "$"}},
+    "spec": {"hiden": 1, "router": {"top_k": "$"},
+             "shared": {"quantization": {"kind": "int8"}}},
     "when": [{"is": [1]}, {"key": "a", "above": "b"},
              {"key": "a", "is": ["b"]}],
     "require": [{"key": "c", "is": [1]}],
@@ -214,6 +218,7 @@ TEST(Families, FaultsAreSeen) {
       "layers: unknown key 'most'",
       "layers.count: no hole: $a |",
       "spec: unknown key 'hiden'",
+      "spec: 'shared.quantization' needs kind and block",
       "spec.router.top_k: no hole: $",
       "weights.tensors.router.weight.nam: no text with holes: a${b",
       "weights.tensors.router.weight: unknown key 'nam'",
