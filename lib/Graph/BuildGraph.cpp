@@ -23,6 +23,7 @@ static_assert(int(RenormalizeKind::clamp) == int(Renormalize::clamp));
 static_assert(int(GroupReduceKind::sum_top2) == int(GroupReduce::sum_top2));
 static_assert(int(GroupFillKind::neg_inf) == int(GroupFill::neg_inf));
 static_assert(int(PriorityKind::choice_order) == int(Priority::choice_order));
+static_assert(int(WeightFormatKind::nvfp4) == int(WeightKind::nvfp4));
 static_assert(int(GateKind::softmax2) == int(SharedGate::softmax2));
 
 static constexpr int64_t dynamic = FunctionBuilder::dynamic;

@@ -48,6 +48,8 @@ private:
   Type type(DType dtype);
   Value weight(StringRef name, ArrayRef<int64_t> shape);
   Value routerWeight(StringRef name, ArrayRef<int64_t> shape);
+  Value matrix(StringRef name, ArrayRef<int64_t> shape,
+               const QuantizationSpec &quantization);
   Value parameter(StringRef name, ArrayRef<int64_t> shape);
   Value project(Value input, StringRef weightName, int64_t width);
   Value half(Value joined, int64_t dim, GateUp form, int64_t index);
@@ -85,6 +87,43 @@ Value Forward::weight(StringRef name, ArrayRef<int64_t> shape) {
 /// A matrix of the router, which has a type of its own.
 Value Forward::routerWeight(StringRef name, ArrayRef<int64_t> shape) {
   return b.argument(name, "weight", b.tensor(shape, type(spec.dtype.router)));
+}
+
+/// NAME.weight, or its values where they are stored in few bits.
+Value Forward::matrix(StringRef name, ArrayRef<int64_t> shape,
+                      const QuantizationSpec &quantization) {
+  if (quantization.kind == WeightKind::none)
+    return weight((name + ".weight").str(), shape);
+  auto [outputs, inputs] = *quantization.block;
+  auto format = FormatAttr::get(
+      b.getContext(), static_cast<WeightFormatKind>(quantization.kind), outputs,
+      inputs);
+  int64_t fanIn = shape.back();
+  auto part = [&](StringRef suffix, ArrayRef<int64_t> shape, Type type,
+                  bool isUnsigned) {
+    return b.encoded((name + suffix).str(), b.tensor(shape, type), fanIn,
+                     isUnsigned);
+  };
+  auto blocks = [](int64_t size, int64_t block) {
+    return block == 0 ? 1 : llvm::divideCeil(size, block);
+  };
+  SmallVector<int64_t> data(shape), scale(shape);
+  data.back() /= format.getValuesPerByte();
+  scale.end()[-2] = blocks(shape.end()[-2], outputs);
+  scale.back() = blocks(fanIn, inputs);
+
+  Type i8 = b.getI8Type(), f32 = b.getF32Type();
+  bool small = format.hasSmallScales();
+  Value values =
+      part(".weight", data, i8, quantization.kind != WeightKind::int8);
+  Value scales = part(".scales", scale, small ? i8 : f32, small);
+  Value zeros, global;
+  if (quantization.zeroPoints)
+    zeros = part(".zeros", scale, i8, /*isUnsigned=*/true);
+  if (quantization.kind == WeightKind::nvfp4)
+    global = part(".global_scale", shape.drop_back(2), f32, false);
+  return DecodeOp::create(b, b.f32(shape), values, scales, zeros, global,
+                          format);
 }
 
 /// A bias or scale, always f32.
@@ -258,7 +297,10 @@ Value Forward::buildFFN(Value input, StringRef prefix, bool grouped) {
       shape.insert(shape.begin(), router.experts);
       biasShape.insert(biasShape.begin(), router.experts);
     }
-    Projection result{weight(name + ".weight", shape), {}};
+    Projection result{
+        matrix(name, shape,
+               grouped ? spec.experts.quantization : spec.shared.quantization),
+        {}};
     if (grouped && spec.experts.bias)
       result.bias.push_back(parameter(name + ".bias", biasShape));
     return result;

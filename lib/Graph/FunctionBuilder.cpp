@@ -41,6 +41,15 @@ Value FunctionBuilder::argument(StringRef name, StringRef role,
   return func.getBody().front().addArgument(type, getLoc());
 }
 
+Value FunctionBuilder::encoded(StringRef name, RankedTensorType type,
+                               int64_t fanIn, bool isUnsigned) {
+  Value value = argument(name, "weight", type, {}, isUnsigned);
+  NamedAttrList attrs(argumentAttrs.back());
+  attrs.set(boundary::kFanIn, getI64IntegerAttr(fanIn));
+  argumentAttrs.back() = attrs.getDictionary(getContext());
+  return value;
+}
+
 Value FunctionBuilder::state(StringRef name, RankedTensorType type,
                              bool fromWeight) {
   argumentAttrs.push_back(describe(

@@ -34,6 +34,9 @@ public:
                        mlir::RankedTensorType type,
                        llvm::ArrayRef<std::string> sizes = {},
                        bool isUnsigned = false);
+  /// A part of a weight that is stored in few bits, for products over `fanIn`.
+  mlir::Value encoded(llvm::StringRef name, mlir::RankedTensorType type,
+                      int64_t fanIn, bool isUnsigned);
   /// State that starts as zeros, or as a copy of the weight of its name.
   mlir::Value state(llvm::StringRef name, mlir::RankedTensorType type,
                     bool fromWeight = false);

@@ -60,10 +60,17 @@ void Emitter::store(Val value, Value buffer, ArrayRef<Val> at) {
   memref::StoreOp::create(*this, cast(value, type), buffer, values(at));
 }
 
+/// The type of a value whose elements become `element`.
+static Type withElement(Val value, Type element) {
+  auto vector = ::dyn_cast<VectorType>(value.type());
+  return vector ? Type(vector.clone(element)) : element;
+}
+
 Val Emitter::cast(Val value, Type type) {
-  Type from = value.type();
+  Type from = getElementTypeOrSelf(value);
   if (from == type)
     return value;
+  Type to = withElement(value, type);
   unsigned fromBits = from.isIndex() ? 64 : from.getIntOrFloatBitWidth();
   unsigned toBits = type.isIndex() ? 64 : type.getIntOrFloatBitWidth();
   if (isa<FloatType>(from) && isa<FloatType>(type)) {
@@ -74,25 +81,32 @@ Val Emitter::cast(Val value, Type type) {
       return cast(cast(value, getF32Type()), type);
     if (fromBits < toBits)
       return val(
-          arith::ExtFOp::create(*this, TypeRange{type}, ValueRange{value}));
-    return val(arith::TruncFOp::create(*this, type, value));
+          arith::ExtFOp::create(*this, TypeRange{to}, ValueRange{value}));
+    return val(arith::TruncFOp::create(*this, to, value));
   }
   if (isa<FloatType>(from))
-    return val(arith::FPToSIOp::create(*this, type, value));
+    return val(arith::FPToSIOp::create(*this, to, value));
   if (isa<FloatType>(type)) {
     if (from.isIndex())
       value = cast(value, getI64Type());
-    return val(arith::SIToFPOp::create(*this, type, value));
+    return val(arith::SIToFPOp::create(*this, to, value));
   }
   if (from.isIndex() || type.isIndex())
-    return val(arith::IndexCastOp::create(*this, type, value));
+    return val(arith::IndexCastOp::create(*this, to, value));
   if (fromBits < toBits)
-    return val(arith::ExtSIOp::create(*this, type, value));
-  return val(arith::TruncIOp::create(*this, type, value));
+    return val(arith::ExtSIOp::create(*this, to, value));
+  return val(arith::TruncIOp::create(*this, to, value));
+}
+
+Val Emitter::extend(Val value, Type type) {
+  Type to = withElement(value, type);
+  if (type.isIndex())
+    return val(arith::IndexCastUIOp::create(*this, to, value));
+  return val(arith::ExtUIOp::create(*this, to, value));
 }
 
 Val Emitter::bitcast(Val value, Type type) {
-  return val(arith::BitcastOp::create(*this, type, value));
+  return val(arith::BitcastOp::create(*this, withElement(value, type), value));
 }
 
 static Value laneMask(Emitter &e, int64_t count, int64_t valid) {
@@ -113,18 +127,14 @@ Val Emitter::loadVector(Value buffer, ArrayRef<Val> at, int64_t count,
     loaded = val(vector::MaskedLoadOp::create(*this, type, buffer, values(at),
                                               laneMask(*this, count, valid),
                                               constant(type, 0)));
-  if (element == real)
-    return loaded;
-  return val(arith::ExtFOp::create(*this, TypeRange{type.clone(real)},
-                                   ValueRange{loaded}));
+  return isFloat(loaded) ? cast(loaded, real) : loaded;
 }
 
 void Emitter::storeVector(Val value, Value buffer, ArrayRef<Val> at,
                           int64_t valid) {
   Type element = ::cast<MemRefType>(buffer.getType()).getElementType();
   auto type = ::cast<VectorType>(value.type());
-  if (type.getElementType() != element)
-    value = val(arith::TruncFOp::create(*this, type.clone(element), value));
+  value = cast(value, element);
   if (valid >= type.getNumElements())
     vector::StoreOp::create(*this, value, buffer, values(at));
   else
@@ -136,6 +146,14 @@ void Emitter::storeVector(Val value, Value buffer, ArrayRef<Val> at,
 Val Emitter::broadcast(Val scalar, int64_t count) {
   return val(vector::BroadcastOp::create(
       *this, VectorType::get(count, scalar.type()), scalar));
+}
+
+Val Emitter::interleave(Val a, Val b) {
+  int64_t lanes = ::cast<VectorType>(a.type()).getNumElements();
+  SmallVector<int64_t> order;
+  for (int64_t i = 0; i < lanes; ++i)
+    llvm::append_values(order, i, lanes + i);
+  return val(vector::ShuffleOp::create(*this, a, b, order));
 }
 
 Val Emitter::addLanes(Val vector) {

@@ -48,19 +48,24 @@ public:
   /// buffer holds.
   Val load(mlir::Value buffer, llvm::ArrayRef<Val> at);
   void store(Val value, mlir::Value buffer, llvm::ArrayRef<Val> at);
-  /// Between any two of index, integers (signed) and floats.
+  /// Between any two of index, integers (signed) and floats; a vector's
+  /// elements to the type.
   Val cast(Val value, mlir::Type type);
+  /// From an integer to a wider one or to index, unsigned.
+  Val extend(Val value, mlir::Type type);
   Val asIndex(Val value) { return cast(value, getIndexType()); }
   Val asI32(Val value) { return cast(value, getI32Type()); }
   Val bitcast(Val value, mlir::Type type);
 
-  /// `count` of the row's next elements, widened to `real`; lanes past
+  /// `count` of the row's next elements, floats widened to `real`; lanes past
   /// `valid` (if it is less than `count`) are zero and not touched.
   Val loadVector(mlir::Value buffer, llvm::ArrayRef<Val> at, int64_t count,
                  int64_t valid);
   void storeVector(Val value, mlir::Value buffer, llvm::ArrayRef<Val> at,
                    int64_t valid);
   Val broadcast(Val scalar, int64_t count);
+  /// The first of a, the first of b, the second of a and so on.
+  Val interleave(Val a, Val b);
   /// Sum of the lanes by halves: the same tree whatever the machine.
   Val addLanes(Val vector);
 

@@ -57,8 +57,11 @@ void moe::lower(Lowering &l, GroupedMatmulOp op) {
   Product product = {
       l[op.getXs()], row,   {}, op.getOffsets() ? l[op.getOffsets()] : Value(),
       l.size(rows),  finish};
+  bool decodes = decodesWeights(op);
   for (Value weight : op.getWeights())
-    product.weights.push_back(l[weight]);
+    product.weights.push_back(decodes
+                                  ? Weight(l, weight.getDefiningOp<DecodeOp>())
+                                  : Weight(l, l[weight]));
   emitProduct(l, product);
 }
 

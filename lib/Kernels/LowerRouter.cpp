@@ -61,7 +61,8 @@ void moe::lower(Lowering &l, RouterOp op) {
       logit = e.cast(e.cast(logit, *round), e.real);
     e.store(logit, logits, {t, n});
   };
-  emitProduct(l, {x, row, {weight}, Value(), l.size(tokens), finish});
+  emitProduct(l,
+              {x, row, {Weight(l, weight)}, Value(), l.size(tokens), finish});
 }
 
 void moe::lower(Lowering &l, AddScaledOp op) {

@@ -8,6 +8,7 @@
 #include "Lowering.h"
 
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/IR/BuiltinOps.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -149,4 +150,20 @@ Value Lowering::scratch(Type element, ArrayRef<Extent> shape) {
   workspaceEnd = (workspaceEnd + bytes * staticBytes + (alignment - 1)) /
                  alignment * alignment;
   return view;
+}
+
+Value Lowering::table(StringRef name, ArrayRef<float> values) {
+  auto module =
+      e.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
+  std::string symbol = ("moe_table." + name).str();
+  auto type = MemRefType::get(values.size(), e.getF32Type());
+  if (!module.lookupSymbol(symbol)) {
+    OpBuilder::InsertionGuard guard(e);
+    e.setInsertionPointToStart(module.getBody());
+    auto content = DenseElementsAttr::get(
+        RankedTensorType::get(values.size(), e.getF32Type()), values);
+    memref::GlobalOp::create(e, symbol, e.getStringAttr("private"), type,
+                             content, /*constant=*/true, IntegerAttr());
+  }
+  return memref::GetGlobalOp::create(e, type, symbol);
 }

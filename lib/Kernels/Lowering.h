@@ -62,6 +62,8 @@ public:
                llvm::function_ref<void(llvm::ArrayRef<Val>)> body);
   /// Room in the workspace.
   mlir::Value scratch(mlir::Type element, llvm::ArrayRef<Extent> shape);
+  /// Constants in memory, the same wherever the name is.
+  mlir::Value table(llvm::StringRef name, llvm::ArrayRef<float> values);
   /// The caller's buffer for a result, and its extents.
   void expose(mlir::Value tensor, mlir::Value buffer,
               llvm::ArrayRef<Extent> shape);
@@ -97,6 +99,7 @@ void lower(Lowering &l, SelectOp op);
 void lower(Lowering &l, CheckFiniteOp op);
 void lower(Lowering &l, GroupOp op);
 void lower(Lowering &l, DispatchOp op);
+void lower(Lowering &l, DecodeOp op);
 void lower(Lowering &l, GroupedMatmulOp op);
 void lower(Lowering &l, ActivateOp op);
 void lower(Lowering &l, CombineOp op);

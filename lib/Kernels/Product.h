@@ -8,7 +8,7 @@
 #ifndef MOE_LIB_KERNELS_PRODUCT_H
 #define MOE_LIB_KERNELS_PRODUCT_H
 
-#include "Lowering.h"
+#include "Weight.h"
 
 namespace moe {
 
@@ -19,9 +19,9 @@ namespace moe {
 struct Product {
   mlir::Value x;
   llvm::function_ref<Val(Val row)> row;
-  llvm::SmallVector<mlir::Value, 2> weights; // [E, O, depth] or [O, depth]
-  mlir::Value offsets;                       // null: dense
-  Val rows;                                  // dense: how many
+  llvm::SmallVector<Weight, 2> weights; // of one shape, and of one block
+  mlir::Value offsets;                  // null: dense
+  Val rows;                             // dense: how many
   llvm::function_ref<void(Val expert, Val row, Val out,
                           llvm::ArrayRef<Val> sums)>
       finish;
@@ -29,6 +29,7 @@ struct Product {
   int64_t experts() const;
   int64_t outputs() const;
   int64_t depth() const;
+  llvm::SmallVector<Val, 3> at(Val expert, Val out, Val c) const;
 };
 
 void emitReferenceProduct(Lowering &l, const Product &product);

@@ -7,21 +7,23 @@
 
 #include "Product.h"
 
-#include "mlir/IR/BuiltinTypes.h"
-
 using namespace mlir;
 using namespace moe;
 
-static ArrayRef<int64_t> weightShape(const Product &product) {
-  return cast<MemRefType>(product.weights.front().getType()).getShape();
-}
 int64_t Product::experts() const {
-  return offsets ? weightShape(*this).front() : 1;
+  return offsets ? weights.front().shape().front() : 1;
 }
 int64_t Product::outputs() const {
-  return weightShape(*this).drop_back().back();
+  return weights.front().shape().drop_back().back();
 }
-int64_t Product::depth() const { return weightShape(*this).back(); }
+int64_t Product::depth() const { return weights.front().depth(); }
+
+/// Where a value of a weight is.
+SmallVector<Val, 3> Product::at(Val expert, Val out, Val c) const {
+  if (offsets)
+    return {expert, out, c};
+  return {out, c};
+}
 
 void moe::emitReferenceProduct(Lowering &l, const Product &product) {
   Emitter &e = l.e;
@@ -29,11 +31,10 @@ void moe::emitReferenceProduct(Lowering &l, const Product &product) {
     Val source = product.row(r);
     e.loop(e.index(product.outputs()), [&](Val o) {
       SmallVector<Val, 2> sums;
-      for (Value weight : product.weights)
+      for (const Weight &weight : product.weights)
         sums.push_back(e.sum(e.index(product.depth()), e.real_(0), [&](Val c) {
-          Val w = product.offsets ? e.load(weight, {expert, o, c})
-                                  : e.load(weight, {o, c});
-          return e.load(product.x, {source, c}) * w;
+          return e.load(product.x, {source, c}) *
+                 weight.load(product.at(expert, o, c));
         }));
       product.finish(expert, r, o, sums);
     });

@@ -44,31 +44,32 @@ private:
   const Product &product;
   const int64_t tileOutputs;
 
+  struct Tile {
+    Val expert;
+    SmallVector<Val> sources, outs;
+  };
+  Emitter::Vals span(const Tile &tile, Val begin, int64_t count,
+                     ArrayRef<Weight::Common> common, Emitter::Vals sums);
+  Emitter::Vals addBlock(const Tile &tile, Val begin, int64_t count,
+                         ArrayRef<Val> totals);
   void block(Val expert, Val rowBegin, Val rowEnd, Val outBegin, Val outEnd);
   void tile(Val expert, Val row, int64_t rows, Val out, int64_t outs);
 };
 
-/// `rows` x `outs` sums for each weight.
-void Tiles::tile(Val expert, Val row, int64_t rows, Val out, int64_t outs) {
-  int64_t depth = product.depth(), lanes = l.lanes;
-  SmallVector<Val> sources, outIndices;
-  for (int64_t r = 0; r < rows; ++r)
-    sources.push_back(product.row(row + r));
-  for (int64_t o = 0; o < outs; ++o)
-    outIndices.push_back(out + o);
-
+/// Adds to `sums` what `count` places of the depth give, all in one block.
+Emitter::Vals Tiles::span(const Tile &tile, Val begin, int64_t count,
+                          ArrayRef<Weight::Common> common, Emitter::Vals sums) {
+  int64_t lanes = l.lanes;
   auto step = [&](Val c, int64_t valid, ArrayRef<Val> sums) {
     Emitter::Vals next(sums.begin(), sums.end());
     SmallVector<Val> xs;
-    for (Val source : sources)
+    for (Val source : tile.sources)
       xs.push_back(e.loadVector(product.x, {source, c}, lanes, valid));
-    int64_t sum = 0;
-    for (Value weight : product.weights)
-      for (Val o : outIndices) {
-        SmallVector<Val> at = {o, c};
-        if (product.offsets)
-          at.insert(at.begin(), expert);
-        Val w = e.loadVector(weight, at, lanes, valid);
+    int64_t sum = 0, column = 0;
+    for (const Weight &weight : product.weights)
+      for (Val o : tile.outs) {
+        Val w = weight.loadVector(product.at(tile.expert, o, c), lanes, valid,
+                                  common[column++]);
         for (Val x : xs) {
           next[sum] = e.fma(x, w, next[sum]);
           ++sum;
@@ -77,23 +78,68 @@ void Tiles::tile(Val expert, Val row, int64_t rows, Val out, int64_t outs) {
     return next;
   };
 
-  Val zero = e.constant(VectorType::get(lanes, e.real), 0);
+  int64_t whole = count / lanes * lanes;
+  if (whole == lanes)
+    sums = step(begin, lanes, sums);
+  else if (whole)
+    sums = e.carry(
+        begin, begin + whole, sums,
+        [&](Val c, ArrayRef<Val> sums) { return step(c, lanes, sums); }, lanes);
+  if (whole < count)
+    sums = step(begin + whole, count - whole, sums);
+  return sums;
+}
+
+/// Adds to `totals` what a block gives, times its scales.
+Emitter::Vals Tiles::addBlock(const Tile &tile, Val begin, int64_t count,
+                              ArrayRef<Val> totals) {
+  SmallVector<Weight::Common> common;
+  for (const Weight &weight : product.weights)
+    for (Val o : tile.outs)
+      common.push_back(
+          weight.common(product.at(tile.expert, o, begin), l.lanes));
+  Val zero = e.constant(VectorType::get(l.lanes, e.real), 0);
+  Emitter::Vals sums =
+      span(tile, begin, count, common, Emitter::Vals(totals.size(), zero));
+  for (auto [i, sum] : llvm::enumerate(sums))
+    if (Val scale = common[i / tile.sources.size()].scale; scale.value)
+      sum = e.fma(sum, scale, totals[i]);
+  return sums;
+}
+
+/// `rows` x `outs` sums for each weight.
+void Tiles::tile(Val expert, Val row, int64_t rows, Val out, int64_t outs) {
+  Tile tile = {expert, {}, {}};
+  for (int64_t r = 0; r < rows; ++r)
+    tile.sources.push_back(product.row(row + r));
+  for (int64_t o = 0; o < outs; ++o)
+    tile.outs.push_back(out + o);
+
+  int64_t depth = product.depth(), block = product.weights.front().block();
+  Val zero = e.constant(VectorType::get(l.lanes, e.real), 0);
   Emitter::Vals sums(product.weights.size() * outs * rows, zero);
-  int64_t whole = depth / lanes * lanes;
-  if (whole)
+  int64_t whole = depth / block * block;
+  if (whole == block)
+    sums = addBlock(tile, e.index(0), block, sums);
+  else if (whole)
     sums = e.carry(
         e.index(0), e.index(whole), sums,
-        [&](Val c, ArrayRef<Val> sums) { return step(c, lanes, sums); }, lanes);
+        [&](Val c, ArrayRef<Val> sums) {
+          return addBlock(tile, c, block, sums);
+        },
+        block);
   if (whole < depth)
-    sums = step(e.index(whole), depth - whole, sums);
+    sums = addBlock(tile, e.index(whole), depth - whole, sums);
 
   int64_t perWeight = outs * rows;
   for (int64_t o = 0; o < outs; ++o)
     for (int64_t r = 0; r < rows; ++r) {
       SmallVector<Val, 2> values;
-      for (size_t w = 0; w < product.weights.size(); ++w)
-        values.push_back(e.addLanes(sums[w * perWeight + o * rows + r]));
-      product.finish(expert, row + r, outIndices[o], values);
+      for (auto [w, weight] : llvm::enumerate(product.weights))
+        values.push_back(
+            weight.applyFactor(e.addLanes(sums[w * perWeight + o * rows + r]),
+                               product.at(expert, tile.outs[o], e.index(0))));
+      product.finish(expert, row + r, tile.outs[o], values);
     }
 }
 

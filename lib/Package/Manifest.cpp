@@ -87,8 +87,11 @@ static Json weight(const Argument &argument, const Spec *spec) {
   }
   if (llvm::StringRef(argument.name).starts_with("experts."))
     entry["per_expert"] = true;
-  entry["fan_in"] =
-      argument.shape.empty() ? Json(1) : shape({argument.shape.back()})[0];
+  if (argument.fanIn)
+    entry["fan_in"] = argument.fanIn;
+  else
+    entry["fan_in"] =
+        argument.shape.empty() ? Json(1) : shape({argument.shape.back()})[0];
   return entry;
 }
 

@@ -14,6 +14,7 @@
 #include "moe/Kernels/Entry.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Support/ConvertUTF.h"
@@ -190,6 +191,8 @@ LogicalResult Reader::readArgument(DictionaryAttr attrs, Argument &argument) {
   argument.name = text(attrs.get(boundary::kName));
   argument.role = text(attrs.get(boundary::kRole));
   argument.startsAsWeight = attrs.contains(boundary::kInitial);
+  if (auto fanIn = attrs.getAs<IntegerAttr>(boundary::kFanIn))
+    argument.fanIn = std::max<int64_t>(fanIn.getInt(), 0);
   Type type;
   if (auto attr = attrs.getAs<TypeAttr>(entryAttr::kType))
     type = attr.getValue();
@@ -292,7 +295,7 @@ static LogicalResult checkShared(ModuleOp module,
       const Argument *first =
           seen.try_emplace(argument.name, &argument).first->second;
       if (first->type != argument.type || first->shape != argument.shape ||
-          first->role != argument.role ||
+          first->role != argument.role || first->fanIn != argument.fanIn ||
           first->startsAsWeight != argument.startsAsWeight)
         return module.lookupSymbol(signature.symbol)->emitError("argument ")
                << shown(argument.name)
@@ -314,6 +317,9 @@ FailureOr<std::vector<Signature>> moe::readSignatures(ModuleOp module) {
     auto func = dyn_cast<func::FuncOp>(op);
     // The lowering declares the runtime's clock.
     if (func && func.isExternal() && func.getName() == "moe_clock")
+      continue;
+    // It also leaves tables.
+    if (isa<memref::GlobalOp>(op))
       continue;
     if (!func || !func->hasAttr(entryAttr::kFunction))
       return op.emitError("expected nothing but functions with a body in a "

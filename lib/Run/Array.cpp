@@ -166,11 +166,11 @@ Array convert(const Array &from, DType dtype, const std::string &name) {
 }
 
 void fillRandom(Array &array, uint64_t seed, const std::string &name,
-                bool exact) {
+                bool exact, uint64_t limit) {
   uint64_t key = fnv1a("input " + name) ^ mix(seed + 0x9E3779B97F4A7C15);
   for (int64_t i = 0, e = array.count(); i < e; ++i) {
     uint64_t z = mix(key + 0x9E3779B97F4A7C15 * (uint64_t(i) + 1));
-    double value = !isFloat(array.dtype) ? double((z >> 32) % 50000)
+    double value = !isFloat(array.dtype) ? double((z >> 32) % limit)
                    : exact               ? (double((z >> 32) % 17) - 8) / 8
                                          : double(z >> 40) * 0x1p-23 - 1;
     if (array.dtype == DType::i8 || array.dtype == DType::u8)

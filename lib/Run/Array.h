@@ -48,10 +48,10 @@ Array copyOf(const DLTensor &view);
 /// The values in another type; only floats to floats and integers to integers.
 Array convert(const Array &from, DType dtype, const std::string &name);
 bool isFloat(DType dtype);
-/// Between -1 and 1 (with `exact`, multiples of 1/8), integers below 50000; the
-/// same for the same seed and name.
+/// Between -1 and 1 (with `exact`, multiples of 1/8), integers below `limit`;
+/// the same for the same seed and name.
 void fillRandom(Array &array, uint64_t seed, const std::string &name,
-                bool exact);
+                bool exact, uint64_t limit);
 /// "bf16 [2, 3]".
 std::string describe(const Array &array);
 

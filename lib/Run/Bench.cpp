@@ -44,7 +44,7 @@ static double operations(const nlohmann::json &spec,
                              : "";
   double total = 2 * double(statistics.routed) * matrices * width *
                  number(spec, {"experts", "intermediate"}, 0);
-  if (strategy == "learned" || strategy == "similarity")
+  if (strategy != "hash" && strategy != "random" && strategy != "load_based")
     total += 2 * tokens * hidden * experts;
   total += 2 * tokens * matrices * hidden *
            number(spec, {"shared", "intermediate"}, 0);

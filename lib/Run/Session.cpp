@@ -187,7 +187,8 @@ void Session::makeTensors(const Options &options) {
     if (arguments[i].contains("given"))
       continue;
     inputs[i].array = Array(dtypeOf(arguments[i]), shapeOf(arguments[i]));
-    fillRandom(inputs[i].array, options.seed, inputs[i].name, options.exact);
+    fillRandom(inputs[i].array, options.seed, inputs[i].name, options.exact,
+               vocabulary());
   }
   makeOutputs();
 }
@@ -237,6 +238,13 @@ void Session::run() {
       throw;
     notFinite = error.what();
   }
+}
+
+uint64_t Session::vocabulary() const {
+  for (const json &weight : manifest["weights"])
+    if (weight["name"] == "router.table" && !weight["shape"].empty())
+      return std::max<uint64_t>(1, weight["shape"][0]);
+  return 50000;
 }
 
 bool Session::has(const std::string &name) const {

@@ -70,6 +70,8 @@ private:
   std::vector<int64_t> shapeOf(const nlohmann::json &argument) const;
   void solveSizes(const NamedArray &given, const nlohmann::json &argument);
   void makeOutputs();
+  /// What token ids are below; as good as any where there is no table.
+  uint64_t vocabulary() const;
 
   const moe_package *package = nullptr;
   std::unique_ptr<moe_layer, LayerDelete> layer;

@@ -14,6 +14,7 @@
 #include "moe/Support/Hash.h"
 
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 
 namespace moe::runtime {
@@ -21,24 +22,65 @@ namespace moe::runtime {
 static constexpr uint64_t step = 0x9E3779B97F4A7C15;
 
 namespace {
+/// What the values of a weight stand for.
+enum class Meaning {
+  numbers,
+  e4m3,    ///< u8
+  nibbles, ///< u8, two codes of any kind
+  scales,  ///< f32
+  e8m0Scales,
+  e4m3Scales,
+  zeros
+};
+
 struct Fill {
   uint64_t key;
   double scale; ///< bound, or unit of the exact values
   bool exact;
   DType type;
+  Meaning meaning;
   void *to;
 
+  uint64_t bits(uint64_t i) const { return mix(key + step * (i + 1)); }
   int64_t small(uint64_t i) const {
-    return static_cast<int64_t>((mix(key + step * (i + 1)) >> 32) % 9) - 4;
+    return static_cast<int64_t>((bits(i) >> 32) % 9) - 4;
+  }
+  int halvings(uint64_t i) const {
+    return static_cast<int>((bits(i) >> 32) % 3);
   }
   double value(uint64_t i) const {
+    bool isScale = meaning == Meaning::scales;
     if (exact)
-      return double(small(i)) * scale;
-    uint64_t bits = mix(key + step * (i + 1)) >> 40;
-    return (double(bits) * 0x1p-23 - 1) * scale;
+      return isScale ? std::ldexp(scale, -halvings(i))
+                     : double(small(i)) * scale;
+    double fraction = double(bits(i) >> 40);
+    return isScale ? (fraction * 0x1p-24 + 1) * scale / 8
+                   : (fraction * 0x1p-23 - 1) * scale;
   }
+  int64_t byte(uint64_t i) const;
 };
 } // namespace
+
+int64_t Fill::byte(uint64_t i) const {
+  // Codes of 0 to 4 in e4m3, and the code of 1 there.
+  constexpr uint8_t magnitudes[] = {0, 0x38, 0x40, 0x44, 0x48}, one = 0x38;
+  switch (meaning) {
+  case Meaning::e4m3:
+    return magnitudes[std::abs(small(i))] | (small(i) < 0 ? 0x80 : 0);
+  case Meaning::nibbles:
+    return bits(i) >> 32 & 0xFF;
+  case Meaning::e8m0Scales:
+    return 127 + std::ilogb(scale) - halvings(i);
+  case Meaning::e4m3Scales:
+    return one - 8 * halvings(i);
+  case Meaning::zeros:
+    return small(i) + 8;
+  case Meaning::numbers:
+  case Meaning::scales:
+    break;
+  }
+  return small(i) + 4;
+}
 
 template <typename Element, typename Value>
 static void fillRange(const Fill &fill, int64_t begin, int64_t end,
@@ -69,7 +111,7 @@ static void fillPart(void *context, int64_t begin, int64_t end) {
     return fillRange<int8_t>(fill, begin, end, whole);
   case DType::u8:
     return fillRange<uint8_t>(fill, begin, end,
-                              [&](uint64_t i) { return fill.small(i) + 4; });
+                              [&](uint64_t i) { return fill.byte(i); });
   case DType::i32: // the experts of a table
     return fillRange<int32_t>(fill, begin, end,
                               [&](uint64_t i) { return fill.small(i) + 4; });
@@ -86,6 +128,30 @@ static double exactUnit(int64_t fanIn) {
   return std::ldexp(1.0, -s);
 }
 
+/// Section 5.1 of docs/Spec.md names the parts of a weight and says how long
+/// their rows are.
+static Meaning meaningOf(const Weight &weight) {
+  bool isByte = weight.dtype == DType::u8;
+  int64_t row = weight.shape.empty() ? 1 : weight.shape.back();
+  auto isCalled = [&](std::string_view suffix) {
+    return weight.name.size() >= suffix.size() &&
+           weight.name.compare(weight.name.size() - suffix.size(),
+                               suffix.size(), suffix) == 0;
+  };
+  if (weight.dtype == DType::f32 &&
+      (isCalled(".scales") || isCalled(".global_scale")))
+    return Meaning::scales;
+  if (isByte && isCalled(".scales"))
+    return row == weight.fanIn / 32 ? Meaning::e8m0Scales : Meaning::e4m3Scales;
+  if (isByte && isCalled(".zeros"))
+    return Meaning::zeros;
+  if (isByte && isCalled(".weight") && row == weight.fanIn)
+    return Meaning::e4m3;
+  if (isByte && isCalled(".weight") && row == weight.fanIn / 2)
+    return Meaning::nibbles;
+  return Meaning::numbers;
+}
+
 static void randomize(moe_layer &layer, uint64_t seed, bool exact) {
   const Manifest &manifest = layer.manifest();
   // Into new memory and without the lock: the executor is the application's,
@@ -94,9 +160,15 @@ static void randomize(moe_layer &layer, uint64_t seed, bool exact) {
   for (size_t i = 0; i < buffers.size(); ++i) {
     const Weight &weight = manifest.weights[i];
     buffers[i].ensure(weight.byteSize);
-    double scale =
-        exact ? exactUnit(weight.fanIn) : 1 / std::sqrt(double(weight.fanIn));
-    Fill fill{mix(seed + step) ^ fnv1a(weight.name), scale, exact, weight.dtype,
+    Meaning meaning = meaningOf(weight);
+    double scale = exact || meaning == Meaning::e8m0Scales
+                       ? exactUnit(weight.fanIn)
+                       : 1 / std::sqrt(double(weight.fanIn));
+    Fill fill{mix(seed + step) ^ fnv1a(weight.name),
+              scale,
+              exact,
+              weight.dtype,
+              meaning,
               buffers[i].data()};
     moe_parallel_for(fillPart, &fill, weight.byteSize / bytes(weight.dtype));
   }

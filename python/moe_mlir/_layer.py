@@ -114,10 +114,14 @@ class Layer:
 
     # --- Running ---
 
-    def __call__(self, x: Any, token_ids: Any = None) -> Any:
-        """The forward of x [T, hidden]; the result is an array of the same library and type."""
-        inputs = {"x": x} if token_ids is None else {"x": x, "token_ids": token_ids}
-        return self.run("forward", **inputs)
+    def __call__(self, x: Any, token_ids: Any = None, **inputs: Any) -> Any:
+        """The forward of x [T, hidden] and of what else the router takes, such as `router_state`.
+
+        The result is an array of the same library and type; with `router_state_next` a dict.
+        """
+        if token_ids is not None:
+            inputs["token_ids"] = token_ids
+        return self.run("forward", x=x, **inputs)
 
     def run(self, function: str = "forward", sizes: Optional[Dict[str, int]] = None, **inputs: Any):
         """Runs a function of the package on inputs by name.

@@ -368,6 +368,34 @@ class Inputs(Case):
             np.testing.assert_array_equal(layer.get("positions")[[3, 5]], -1)
             self.assertEqual(layer.get("counts").sum(), 10)
 
+    def test_table(self):
+        """A token whose id or whose row of the table is out of range has no experts."""
+        router = {"experts": 4, "top_k": 2, "strategy": "table", "vocabulary": 3}
+        package = self.folder / "table"
+        layer = moe_mlir.compile({**SPEC, "router": router}, output=package).layer()
+        layer.randomize(1)
+        layer.set_weight("router.table", np.array([[3, 1], [2, 2], [0, 4]], np.int32))
+        weights = self.folder / "table.safetensors"
+        layer.save_weights(weights)
+        x = np.random.default_rng(0).standard_normal((5, 8)).astype(np.float32)
+        good = layer(x, np.array([0, 1, 0, 1, 0]))
+        for ids in ([0, 1, 3, 1, -1], [0, 1, 2, 1, 2**62], [0, 1, -(2**63), 1, 2]):
+            message = (
+                "function 'forward': token 2 has no experts: its id, or an expert that the "
+                "table has for it, is out of range"
+            )
+            y = np.full_like(x, 7)
+            ids = np.array(ids)
+            self.raises(Status.INVALID_ARGUMENT, message, run_into, layer, x, y, ids)
+            np.testing.assert_array_equal(y[[0, 1, 3]], good[[0, 1, 3]])
+            np.testing.assert_array_equal(y[[2, 4]], 0)
+            np.testing.assert_array_equal(layer.get("indices")[[2, 4]], -1)
+            self.assertEqual(int(layer.get("status")), -3)
+            file = self.folder / "ids.npy"
+            np.save(file, ids)
+            inputs = ("--weights", weights, "--input", self.input(x), "--token-ids", file)
+            self.refused(f"{message} (MOE_INVALID_ARGUMENT)", package, *inputs)
+
     def test_first_and_last_token(self):
         layer = self.layer()
         for token in (0, 4):
@@ -439,11 +467,12 @@ class Strided:
         return self.array.__dlpack__()
 
 
-def run_into(layer, x, y):
+def run_into(layer, x, y, *ids):
     """The forward into an array that is there even if it fails."""
     from moe_mlir import _layer, _tensors
 
-    given, wanted = (_layer._pointers([_tensors.as_tensor(array, "f32")]) for array in (x, y))
+    given = [_tensors.as_tensor(x, "f32"), *(_tensors.as_tensor(i, "i64") for i in ids)]
+    given, wanted = (_layer._pointers(t) for t in (given, [_tensors.as_tensor(y, "f32")]))
     layer._runtime.moe_layer_run(layer._handle, b"forward", given, wanted)
 
 

@@ -109,6 +109,30 @@ class Layers(unittest.TestCase):
         with self.assertRaises(TypeError):
             layer(self.x)
 
+    def test_router_state(self):
+        """What a layer says for the next one is what it would have found there as well."""
+        recurrent = {"form": "recurrent", "hidden": 6}
+        first, second = (
+            moe_mlir.compile(
+                spec(router={**SPEC["router"], "projection": {**recurrent, "chained": chained}})
+            ).layer()
+            for chained in (False, True)
+        )
+        first.randomize(1)
+        second.randomize(2)
+        for name, value in first.weights.items():
+            second.set_weight(name, value)
+        state = first(self.x)["router_state_next"]
+        self.assertEqual((state.shape, state.dtype), ((7, 6), np.float32))
+        np.testing.assert_array_equal(
+            second(self.x, router_state=np.zeros_like(state))["y"], first(self.x)["y"]
+        )
+        after = second(self.x, router_state=state)["router_state_next"]
+        scale = second.get("router.state.scale")
+        np.testing.assert_allclose(after, state + state * scale, rtol=1e-5, atol=1e-6)
+        with self.assertRaisesRegex(TypeError, "missing or unknown: .'router_state'"):
+            second(self.x)
+
     def test_plan_and_statistics(self):
         self.layer(self.x)
         plan, statistics = self.layer.plan, self.layer.statistics

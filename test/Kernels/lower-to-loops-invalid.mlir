@@ -227,3 +227,12 @@ func.func @slice_of_columns(%x: tensor<?x4xf32> {moe.sizes = ["T"]}, %w: tensor<
   %z = moe.grouped_matmul %x, %odd : (tensor<?x4xf32>, tensor<3x4xf32>) -> tensor<?x3xf32>
   return %y, %z : tensor<?x3xf32>, tensor<?x3xf32>
 }
+
+// -----
+
+func.func @state_of_other_tokens(%x: tensor<?x4xf32> {moe.sizes = ["T"]}, %y: tensor<?x4xf32> {moe.sizes = ["n"]}, %s: tensor<4xf32>)
+    -> (tensor<?x4xf32> {moe.sizes = ["T"]}) {
+  // expected-error @below {{cannot be lowered: expected T rows, found n}}
+  %z = moe.add_scaled %x, %y, %s : (tensor<?x4xf32>, tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  return %z : tensor<?x4xf32>
+}

@@ -295,6 +295,28 @@ func.func @inside(
   return %x, %y : tensor<?xf32>, tensor<?xf32>
 }
 
+// A row of the table is read only for an id that has one.
+
+// CHECK-LABEL: func.func @layer_table_entry(
+// CHECK: memref.load {{.*}} : memref<?xi64>
+// CHECK: arith.cmpi slt, {{.*}} : i64
+// CHECK: scf.if
+// CHECK: memref.load {{.*}} : memref<9x2xi32>
+// CHECK: } else {
+// CHECK: return
+func.func @table(
+    %logits: tensor<?x4xf32> {moe.name = "logits", moe.role = "input", moe.sizes = ["T"]},
+    %ids: tensor<?xi64> {moe.name = "ids", moe.role = "input", moe.sizes = ["T"]},
+    %table: tensor<9x2xi32> {moe.name = "table", moe.role = "weight"})
+    -> (tensor<?x2xi32> {moe.name = "indices", moe.role = "output", moe.sizes = ["T"]},
+        tensor<?x2xf32> {moe.name = "weights", moe.role = "output", moe.sizes = ["T"]}) {
+  %indices, %weights = moe.select %logits ids %ids table %table
+      <experts = 4, top_k = 2, strategy = table>
+      : (tensor<?x4xf32>, tensor<?xi64>, tensor<9x2xi32>)
+      -> (tensor<?x2xi32>, tensor<?x2xf32>)
+  return %indices, %weights : tensor<?x2xi32>, tensor<?x2xf32>
+}
+
 // What has no body is left alone.
 // CHECK: func.func private @elsewhere(tensor<4xf32>)
 func.func private @elsewhere(tensor<4xf32>)

@@ -135,6 +135,37 @@ class Logits(unittest.TestCase):
         np.testing.assert_array_equal(oracle.logits(spec, weights, x), expected)
 
 
+    def test_input_norm(self):
+        norm = {"eps": 2.5, "factor": 0.5}
+        spec = make_spec(2, 1, 2, router={"input_norm": norm})
+        weights = {"router.weight": np.eye(2), "router.input_scale": np.array([1.0, -2.0])}
+        # The mean of squares is 10.
+        l = oracle.logits(spec, weights, np.array([[2.0, 4.0], [0.0, 0.0]]))
+        np.testing.assert_allclose(l, np.array([[1, -4], [0, 0]]) / np.sqrt(12.5))
+
+    def test_recurrent(self):
+        projection = {"form": "recurrent", "hidden": 2, "chained": True, "eps": 0.5}
+        spec = make_spec(2, 1, 1, router={"projection": {**projection, "activation": "relu"}})
+        weights = {
+            "router.state.down.weight": np.array([[1.0], [2.0]]),
+            "router.state.down.bias": np.array([1.0, 0.0]),
+            "router.state.scale": np.array([2.0, -1.0]),
+            "router.norm.weight": np.array([1.0, 3.0]),
+            "router.hidden.weight": np.eye(2),
+            "router.hidden.bias": np.array([0.0, 1.0]),
+            "router.hidden2.weight": np.array([[0.0, 1.0], [1.0, 0.0]]),
+            "router.hidden2.bias": np.array([0.0, -4.0]),
+            "router.weight": np.array([[1.0, 0.0], [1.0, 1.0]]),
+        }
+        x, state = np.array([[1.0]]), np.array([[0.5, 1.0]])
+        r = routing.next_state(spec, weights, x, state)
+        np.testing.assert_array_equal(r, [[3.0, 1.0]])
+        # Its mean square is 5: v = (3, 1·3)/sqrt(5.5), and relu leaves (v₁ + 1, 0).
+        expected = 3 / np.sqrt(5.5) + 1
+        l = oracle.logits(spec, weights, x, state)
+        np.testing.assert_allclose(l, [[expected, expected]])
+
+
 class Choice(unittest.TestCase):
     def test_ties_go_to_the_lower_index(self):
         result = run_logits([[1.0, 2.0, 2.0, 1.0]], top_k=3)
@@ -155,6 +186,15 @@ class Choice(unittest.TestCase):
         # One bad weight spoils every token here: inf·0 is NaN.
         self.assertEqual(result.status, 1)
         np.testing.assert_array_equal(result.indices, [[-1]] * 3)
+
+    def test_always_on(self):
+        bias = {"router.selection_bias": np.array([0.0, 0.0, 5.0])}
+        values = [[1.0, 2.0, 3.0, 9.0, 6.0]]
+        result = run_logits(values, bias, always_on=2, top_k=2, selection_bias=True)
+        np.testing.assert_array_equal(result.indices, [[2, 1, 3, 4]])
+        np.testing.assert_array_equal(result.weights, [[3, 2, 9, 6]])
+        result = run_logits(values, always_on=2, top_k=2, renormalize=True)
+        np.testing.assert_allclose(result.weights, [[0.15, 0.1, 0.45, 0.3]])
 
     def test_margin(self):
         self.assertEqual(run_logits([[1.0, 1.0, 0.0, 0.5]]).margin[0], 0.5)
@@ -188,6 +228,12 @@ class Weights(unittest.TestCase):
         ]:
             result = run_logits(values, renormalize=renormalize)
             np.testing.assert_allclose(result.weights, [expected])
+
+    def test_norm(self):
+        result = run_logits([[3.0, -4.0, -9.0]], renormalize={"p": 2})
+        np.testing.assert_allclose(result.weights, [[0.6, -0.8]])
+        result = run_logits([[3.0, 4.0, 1.0]], renormalize={"p": 1, "eps": 1})
+        np.testing.assert_allclose(result.weights, [[0.5, 0.375]])
 
     def test_scales(self):
         extra = {"router.expert_scale": np.array([2.0, 5.0])}
@@ -275,6 +321,42 @@ class Unlearned(unittest.TestCase):
         self.assertEqual(state["loads"][0], 0)
 
 
+class Table(unittest.TestCase):
+    def run_ids(self, ids, **router):
+        values = np.arange(4.0) + np.zeros((len(ids), 4))
+        spec, weights, x = logit_spec(values, strategy="table", vocabulary=3, **router)
+        weights["router.table"] = np.array([[3, 1], [2, 2], [0, 4]])
+        return oracle.forward(spec, weights, x, np.array(ids))
+
+    def test_weights_are_those_of_the_logits(self):
+        result = self.run_ids([0, 1], renormalize=True)
+        np.testing.assert_array_equal(result.indices, [[3, 1], [2, 2]])
+        np.testing.assert_array_equal(result.weights, [[0.75, 0.25], [0.5, 0.5]])
+        np.testing.assert_array_equal(result.counts, [0, 1, 2, 1])
+        self.assertEqual(result.status, 0)
+
+    def test_out_of_range(self):
+        result = self.run_ids([1, 2, 3, -1, 0])
+        np.testing.assert_array_equal(result.indices, [[2, 2], *[[-1, -1]] * 3, [3, 1]])
+        np.testing.assert_array_equal(result.weights, [[2, 2], *[[0, 0]] * 3, [3, 1]])
+        self.assertEqual(result.status, -2)
+
+
+class Sparsemixer(unittest.TestCase):
+    def test_what_transformers_says(self):
+        values = [[1.0, 0.9, -2.0, 0.5], [-1.0, -1.0, -1.1, -3.0], [0.0, 0.0, -1.0, 4.0]]
+        result = run_logits(values, score="softmax", strategy="sparsemixer", threshold=0.1)
+        np.testing.assert_array_equal(result.indices, [[0, 1], [0, 1], [3, 0]])
+        one, two = 0.5249791874789399, 0.34425334574357264
+        np.testing.assert_allclose(result.weights, [[one, 1], [two, one], [1, 0.5]], rtol=1e-14)
+
+    def test_margin(self):
+        exact = run_logits([[4.0, 2.0, 1.0]], strategy="sparsemixer", threshold=0.25)
+        self.assertEqual(exact.margin[0], 0.25)  # of the second: 1/2 of 2, not exactly 1/2 of 4
+        near = run_logits([[4.0, 2.0 - 1e-9, 1.0]], strategy="sparsemixer", threshold=0.25)
+        self.assertLess(near.margin[0], 1e-8)
+
+
 class Grouping(unittest.TestCase):
     indices = np.array([[1, 0], [1, 2], [0, 1], [1, -1]])
     weights = np.array([[0.1, 0.5], [0.3, 0.7], [0.5, 0.2], [0.3, 0.0]])
@@ -302,6 +384,13 @@ class Grouping(unittest.TestCase):
         np.testing.assert_array_equal(grouping.rows, [1, 4, 2, 6])
         grouping = self.group(tokens=1, priority="probability")
         np.testing.assert_array_equal(grouping.rows, [1, 2])
+
+    def test_choice_order(self):
+        grouping = self.group(tokens=3, priority="choice_order")
+        # Expert 1 has slots 0, 2 and 6 of first choices, and then 5.
+        np.testing.assert_array_equal(grouping.rows, [1, 4, 0, 2, 6])
+        grouping = self.group(tokens=1, priority="choice_order")
+        np.testing.assert_array_equal(grouping.rows, [4, 0])
 
     def test_factor(self):
         spec = make_spec(3, 2, capacity={"factor": 1.25})

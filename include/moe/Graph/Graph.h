@@ -25,6 +25,9 @@ inline constexpr llvm::StringLiteral kRole = "moe.role";
 inline constexpr llvm::StringLiteral kSizes = "moe.sizes";
 /// On integers that the manifest calls unsigned.
 inline constexpr llvm::StringLiteral kUnsigned = "moe.unsigned";
+/// On a weight whose rows are not as long as what they are multiplied with: how
+/// many values that is.
+inline constexpr llvm::StringLiteral kFanIn = "moe.fan_in";
 /// On a state argument that starts as a copy of the weight of the same name.
 inline constexpr llvm::StringLiteral kInitial = "moe.initial";
 } // namespace boundary

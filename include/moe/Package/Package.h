@@ -27,6 +27,7 @@ struct Argument {
   std::string name, role, type;
   std::vector<std::string> shape;
   bool startsAsWeight = false;
+  int64_t fanIn = 0; // of a weight; 0: its last size
 };
 
 /// One function of a package.

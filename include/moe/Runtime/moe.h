@@ -105,7 +105,17 @@ MOE_API moe_status moe_layer_set_weight(moe_layer *layer, const char *name,
  *    f32, and from there to bf16 or f16, each to nearest, ties to even
  *  - exact: ((z >> 32) mod 9 - 4) * 2^-s, s the smallest for which
  *    4^(s-2) >= fan in
- *  - integers: (z >> 32) mod 9 - 4, or without the - 4 for u8 */
+ *  - integers: (z >> 32) mod 9 - 4, or without the - 4 for u8
+ *
+ *  The parts of a weight of section 5.1 there, told by their names and by the
+ *  length r of their rows:
+ *  - u8 NAME.weight: the e4m3 code of (z >> 32) mod 9 - 4 if r = fan in, any
+ *    byte, (z >> 32) mod 256, if r = fan in / 2
+ *  - f32 NAME.scales and NAME.global_scale: (1 + (z >> 40) * 2^-24) / 8 times
+ *    1 / sqrt(fan in); exact: 2^-s, halved (z >> 32) mod 3 times
+ *  - u8 NAME.scales: the e8m0 code of the latter if r = fan in / 32, else the
+ *    e4m3 code of 1, halved as often
+ *  - u8 NAME.zeros: (z >> 32) mod 9 + 4 */
 MOE_API moe_status moe_layer_randomize(moe_layer *layer, uint64_t seed,
                                        int exact);
 /** Writes all weights to a `.safetensors` file under their file names. Of a

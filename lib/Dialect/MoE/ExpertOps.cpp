@@ -69,6 +69,60 @@ LogicalResult DispatchOp::canonicalize(DispatchOp op,
 }
 
 //===----------------------------------------------------------------------===//
+// Decode
+//===----------------------------------------------------------------------===//
+
+LogicalResult DecodeOp::verify() {
+  FormatAttr format = getFormat();
+  StringRef kind = stringifyWeightFormatKind(format.getKind());
+
+  // [O62]
+  bool isSmall = format.hasSmallScales();
+  Type scales = getElementTypeOrSelf(getScales());
+  if (scales.isInteger(8) != isSmall)
+    return emitOpError() << "expected scales of " << (isSmall ? "i8" : "f32")
+                         << " with kind = " << kind << ", found " << scales;
+  if (getZeros() && format.getKind() != WeightFormatKind::int4)
+    return emitOpError() << "expected no 'zeros' with kind = " << kind;
+  bool isGlobal = format.getKind() == WeightFormatKind::nvfp4;
+  if (isGlobal != static_cast<bool>(getGlobalScale()))
+    return emitOpError() << "expected " << (isGlobal ? "" : "no ")
+                         << "'global' with kind = " << kind;
+
+  bool isGrouped = getValues().getType().getRank() == 3;
+  auto shape = [&](std::initializer_list<StringRef> names) {
+    SmallVector<StringRef, 3> shape(names);
+    if (isGrouped)
+      shape.insert(shape.begin(), "E");
+    return shape;
+  };
+  Dims dims(*this);
+  if (failed(dims.check("values", getValues(), shape({"O", "M"}))))
+    return failure();
+
+  // [O63]
+  std::optional<int64_t> inputs = dims.get("M");
+  if (inputs && *inputs % format.getInputUnit() != 0)
+    return emitOpError() << "expected a multiple of " << format.getInputUnit()
+                         << " inputs with kind = " << kind << ", found "
+                         << *inputs;
+
+  bool isPacked = format.getValuesPerByte() == 2;
+  dims.set("M/2", ceilDiv(inputs, 2));
+  auto blocks = [](std::optional<int64_t> size, int64_t block) {
+    return block == 0 ? std::optional<int64_t>(1) : ceilDiv(size, block);
+  };
+  dims.set("O/o", blocks(dims.get("O"), format.getOutputs()));
+  dims.set("M/i", blocks(inputs, format.getInputs()));
+  return success(
+      succeeded(dims.check("data", getData(),
+                           shape({"O", isPacked ? "M/2" : "M"}))) &&
+      succeeded(dims.check("scales", getScales(), shape({"O/o", "M/i"}))) &&
+      succeeded(dims.check("zeros", getZeros(), shape({"O/o", "M/i"}))) &&
+      succeeded(dims.check("global", getGlobalScale(), shape({}))));
+}
+
+//===----------------------------------------------------------------------===//
 // GroupedMatmul
 //===----------------------------------------------------------------------===//
 

@@ -171,6 +171,59 @@ LogicalResult CapacityAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   return success();
 }
 
+int64_t FormatAttr::getValuesPerByte() const {
+  switch (getKind()) {
+  case WeightFormatKind::int4:
+  case WeightFormatKind::mxfp4:
+  case WeightFormatKind::nvfp4:
+    return 2;
+  default:
+    return 1;
+  }
+}
+
+bool FormatAttr::hasSmallScales() const {
+  return getKind() == WeightFormatKind::mxfp4 ||
+         getKind() == WeightFormatKind::nvfp4;
+}
+
+int64_t FormatAttr::getInputUnit() const {
+  return hasSmallScales() ? getInputs() : getValuesPerByte();
+}
+
+// [O3], [O61]
+LogicalResult FormatAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                                 WeightFormatKind kind, int64_t outputs,
+                                 int64_t inputs) {
+  if (failed(verifyRange(emitError, "outputs", outputs, 0)) ||
+      failed(verifyRange(emitError, "inputs", inputs, 0)))
+    return failure();
+  auto onlyInputs = [&](int64_t only) -> LogicalResult {
+    if (outputs == 1 && inputs == only)
+      return success();
+    return emitError() << "expected outputs = 1 and inputs = " << only
+                       << " with " << stringifyWeightFormatKind(kind)
+                       << ", found " << outputs << " and " << inputs;
+  };
+  switch (kind) {
+  case WeightFormatKind::none:
+    return emitError() << "expected a kind other than none";
+  case WeightFormatKind::fp8_e4m3:
+  case WeightFormatKind::int8:
+    return success();
+  case WeightFormatKind::int4:
+    if (inputs % 2 == 0)
+      return success();
+    return emitError()
+           << "expected an even number of 'inputs' with int4, found " << inputs;
+  case WeightFormatKind::mxfp4:
+    return onlyInputs(32);
+  case WeightFormatKind::nvfp4:
+    return onlyInputs(16);
+  }
+  llvm_unreachable("every kind is one of the above");
+}
+
 // [O10]
 LogicalResult QuantAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                 QuantKind kind, int64_t block) {

@@ -155,7 +155,8 @@ static const BadInput inputs[] = {
      router(R"("strategy": "lerned")"),
      {{Kind::error, 3, 15,
        "router.strategy: unknown value 'lerned', expected 'learned', 'hash', "
-       "'random', 'load_based' or 'similarity'; did you mean 'learned'?"}}},
+       "'random', 'load_based', 'similarity', 'table' or 'sparsemixer'; did "
+       "you mean 'learned'?"}}},
     {"UnknownType",
      rest(R"("dtype": {"weights": "float32"})"),
      {{Kind::error, 4, 23,

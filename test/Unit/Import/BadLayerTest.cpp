@@ -76,24 +76,25 @@ static const BadInput inputs[] = {
      "\"strategy\": \"hash\"},\n \"experts\": {\"intermediate\": 96},\n "
      "\"losses\": {\"load_balance\": 0.01}}",
      {{Kind::error, 4, 13,
-       "losses.load_balance needs router.strategy to be 'learned' or "
-       "'similarity', found 'hash'"},
+       "losses.load_balance needs router.strategy to be 'learned', "
+       "'similarity', "
+       "'table' or 'sparsemixer', found 'hash'"},
       {Kind::note, 2, 39, "router.strategy is given here"}}},
     {"LossesWithRandom",
      "{\"hidden\": 64,\n \"router\": {\"experts\": 8, \"top_k\": 2, "
      "\"strategy\": \"random\"},\n \"experts\": {\"intermediate\": 96},\n "
      "\"losses\": {\"importance\": 0.01}}",
      {{Kind::error, 4, 13,
-       "losses.importance needs router.strategy to be 'learned' or "
-       "'similarity', found 'random'"},
+       "losses.importance needs router.strategy to be 'learned', 'similarity', "
+       "'table' or 'sparsemixer', found 'random'"},
       {Kind::note, 2, 39, "router.strategy is given here"}}},
     {"RouterZWithHash",
      "{\"hidden\": 64,\n \"router\": {\"experts\": 8, \"top_k\": 2, "
      "\"strategy\": \"hash\"},\n \"experts\": {\"intermediate\": 96},\n "
      "\"losses\": {\"router_z\": 0.01}}",
      {{Kind::error, 4, 13,
-       "losses.router_z needs router.strategy to be 'learned' or 'similarity', "
-       "found 'hash'"},
+       "losses.router_z needs router.strategy to be 'learned', 'similarity', "
+       "'table' or 'sparsemixer', found 'hash'"},
       {Kind::note, 2, 39, "router.strategy is given here"}}},
     // [S13]
     {"GateWithoutShared",

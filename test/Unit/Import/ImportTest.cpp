@@ -98,6 +98,38 @@ TEST(Import, GateAndUpInOneWeight) {
   expectFixedPoint(spec);
 }
 
+TEST(Import, RouterVariants) {
+  Spec spec = read(router("\"projection\": {\"form\": \"recurrent\", "
+                          "\"eps\": 1e-5, \"chained\": true}"));
+  EXPECT_EQ(spec.router.projection.form, ProjectionForm::recurrent);
+  EXPECT_EQ(spec.router.projection.activation.text, "gelu");
+  EXPECT_EQ(spec.router.projection.eps, 1e-5);
+  EXPECT_TRUE(spec.router.projection.chained);
+  expectFixedPoint(spec);
+  spec = read(router("\"strategy\": \"table\", \"vocabulary\": 100, "
+                     "\"renormalize\": {\"p\": 2}"));
+  EXPECT_EQ(spec.router.strategy, Strategy::table);
+  EXPECT_EQ(spec.router.vocabulary, 100);
+  EXPECT_EQ(spec.router.renormalizeP, 2.0);
+  EXPECT_FALSE(spec.router.inputNorm.eps);
+  expectFixedPoint(spec);
+  spec = read(router("\"strategy\": \"sparsemixer\", \"threshold\": 0.5, "
+                     "\"input_norm\": {\"eps\": 1e-6, \"factor\": 0.125}"));
+  EXPECT_EQ(spec.router.strategy, Strategy::sparsemixer);
+  EXPECT_EQ(spec.router.threshold, 0.5);
+  EXPECT_EQ(spec.router.inputNorm.eps, 1e-6);
+  EXPECT_EQ(spec.router.inputNorm.factor, 0.125);
+  expectFixedPoint(spec);
+  spec = read(specWith(
+      "\"always_on\": 2, \"groups\": {\"count\": 3, \"keep\": 1}", "", ""));
+  EXPECT_EQ(spec.router.alwaysOn, 2);
+  expectFixedPoint(spec);
+  spec = read(rest("\"capacity\": {\"tokens\": 4, "
+                   "\"priority\": \"choice_order\"}"));
+  EXPECT_EQ(spec.capacity.priority, Priority::choice_order);
+  expectFixedPoint(spec);
+}
+
 TEST(Import, EveryValueArrives) {
   Spec spec = read(R"json({
     "moe_spec": 1, "name": "all_9", "hidden": 128,

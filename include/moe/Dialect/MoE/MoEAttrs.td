@@ -129,4 +129,28 @@ def MoE_QuantAttr : MoE_Attr<"Quant", "quant"> {
   let parameters = (ins "QuantKind":$kind, "int64_t":$block);
 }
 
+def MoE_FormatAttr : MoE_Attr<"Format", "format"> {
+  let summary = "a format of weights";
+  let description = [{
+    What the data of a weight are, and how many `outputs` and `inputs` share a
+    scale; 0 is all of them. Spec 5.1.
+
+    ```mlir
+    #moe.format<kind = fp8_e4m3, outputs = 128, inputs = 128>
+    ```
+  }];
+  let parameters = (ins
+    "WeightFormatKind":$kind,
+    MoE_Default<"int64_t", "1">:$outputs,
+    MoE_Default<"int64_t", "0">:$inputs);
+  let extraClassDeclaration = [{
+    /// Values that share a byte.
+    int64_t getValuesPerByte() const;
+    /// Whether scales are floats of 8 bits themselves.
+    bool hasSmallScales() const;
+    /// What the number of inputs is a multiple of.
+    int64_t getInputUnit() const;
+  }];
+}
+
 #endif // MOE_DIALECT_MOE_ATTRS

@@ -220,6 +220,39 @@ def MoE_DispatchOp : MoE_Op<"dispatch"> {
   let hasCanonicalizeMethod = 1;
 }
 
+def MoE_DecodeOp : MoE_Op<"decode", [AttrSizedOperandSegments]> {
+  let summary = "the values of a weight that is stored in few bits";
+  let description = [{
+    Each value of `data` times the scale of its block, less the block's zero
+    before that where `zeros` are given, and times the matrix's `global` scale.
+    Spec 5.1. No memory is set aside for the result where only products read it:
+    they decode what they read.
+
+    ```
+      data [O, M]    scales [O/2, M/2]    values [O, M]
+      1 2 | 3 4      0.5 | 2              0.5  1   | 6   8
+      5 6 | 7 8                           2.5  3   | 14  16
+      ---------      -------              -----------------
+      1 1 | 2 2      1   | 0.25           1    1   | 0.5 0.5
+      1 1 | 2 2                           1    1   | 0.5 0.5
+    ```
+
+    ```mlir
+    %w = moe.decode %data, %scales zeros %zeros <kind = int4, inputs = 32>
+        : (tensor<4x16x32xi8>, tensor<4x16x2xf32>, tensor<4x16x2xi8>)
+        -> tensor<4x16x64xf32>
+    ```
+  }];
+  let arguments = (ins RankedTensorOf<[I8]>:$data,
+      RankedTensorOf<[F32, I8]>:$scales, Optional<RankedTensorOf<[I8]>>:$zeros,
+      Optional<MoE_F32>:$global_scale, MoE_FormatAttr:$format);
+  let results = (outs MoE_F32:$values);
+  let assemblyFormat = [{
+    $data `,` $scales (`zeros` $zeros^)? (`global` $global_scale^)? $format
+    attr-dict `:` functional-type(operands, results)
+  }];
+}
+
 def MoE_GroupedMatmulOp : MoE_Op<"grouped_matmul",
     [AttrSizedOperandSegments, IsolatedFromAbove]> {
   let summary = "each row times the weight of its group";

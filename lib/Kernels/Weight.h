@@ -1,0 +1,64 @@
+//===- Weight.h - Matrices as products read them ----------------*- C++ -*-===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_LIB_KERNELS_WEIGHT_H
+#define MOE_LIB_KERNELS_WEIGHT_H
+
+#include "Lowering.h"
+
+namespace moe {
+
+/// A weight [E, O, depth] or [O, depth], in memory as it is or decoded whenever
+/// it is read. Vectors of it leave to the sums what all of a sum's values have
+/// in common:
+///
+///   sum over c of x[c] * w[o, c]
+///     = factor * sum over blocks of scale * sum over the block of x[c] * v[c]
+class Weight {
+public:
+  Weight(Lowering &l, mlir::Value buffer);
+  Weight(Lowering &l, DecodeOp op);
+
+  llvm::ArrayRef<int64_t> shape() const { return sizes; }
+  int64_t depth() const { return sizes.back(); }
+
+  /// One value, whole.
+  Val load(llvm::ArrayRef<Val> at) const;
+
+  /// How much of the depth has one scale and one zero.
+  int64_t block() const;
+  /// What a block has in common; null where there is no such thing.
+  struct Common {
+    Val scale, zero;
+  };
+  /// In vectors of `lanes`.
+  Common common(llvm::ArrayRef<Val> at, int64_t lanes) const;
+  /// v at `lanes` places in a row, all of them in one block. Past `valid`
+  /// nothing is read, and the values are some finite ones.
+  Val loadVector(llvm::ArrayRef<Val> at, int64_t lanes, int64_t valid,
+                 const Common &common) const;
+  Val applyFactor(Val sum, llvm::ArrayRef<Val> at) const;
+
+private:
+  Lowering &l;
+  llvm::SmallVector<int64_t, 3> sizes;
+  mlir::Value data, scales, zeros, globalScale;
+  FormatAttr format; // null: plain
+
+  Val code(llvm::ArrayRef<Val> at) const;
+  Val codes(llvm::ArrayRef<Val> at, int64_t lanes, int64_t valid) const;
+  llvm::SmallVector<Val, 3> blockOf(llvm::ArrayRef<Val> at) const;
+  Val scale(llvm::ArrayRef<Val> block) const;
+  Val zero(llvm::ArrayRef<Val> block) const;
+};
+
+/// Whether the product decodes its weights itself: all are decoded, and alike.
+bool decodesWeights(GroupedMatmulOp op);
+
+} // namespace moe
+
+#endif // MOE_LIB_KERNELS_WEIGHT_H

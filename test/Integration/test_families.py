@@ -1,0 +1,41 @@
+"""Layers of Hugging Face models against golden files that transformers' own modules made.
+
+    MOE_MLIR_HOME=build/release python3 test_families.py [NAME...] [--jobs N]
+
+Each golden's config.json is compiled and run with the golden's weights. Experts must be those of
+the module in f64, and errors against f64 not above those of the module in bf16. The measure is the
+relative Frobenius norm over the tokens that all three routed alike.
+"""
+
+import argparse
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent / "Oracle" / "families"), str(HERE.parent.parent / "python")]
+
+import compare
+import golden
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("names", nargs="*", help="goldens; default: all")
+    parser.add_argument("--jobs", type=int, default=2)
+    arguments = parser.parse_args()
+    names = arguments.names or golden.names()
+    failed = []
+    with tempfile.TemporaryDirectory(prefix="moe-families-") as work:
+        with ThreadPoolExecutor(arguments.jobs) as pool:
+            check = lambda name: compare.check(golden.GOLDEN / name, Path(work))
+            for report in pool.map(check, names):
+                print(report.line(), flush=True)
+                failed += [report.name] * bool(report.failure)
+    print(f"{len(names) - len(failed)} passed, {len(failed)} failed")
+    sys.exit(bool(failed))
+
+
+if __name__ == "__main__":
+    main()
