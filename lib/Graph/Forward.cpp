@@ -297,10 +297,9 @@ Value Forward::buildFFN(Value input, StringRef prefix, bool grouped) {
       shape.insert(shape.begin(), router.experts);
       biasShape.insert(biasShape.begin(), router.experts);
     }
-    Projection result{
-        matrix(name, shape,
-               grouped ? spec.experts.quantization : spec.shared.quantization),
-        {}};
+    const QuantizationSpec &quantization =
+        grouped ? spec.experts.quantization : spec.shared.quantization;
+    Projection result{matrix(name, shape, quantization), {}};
     if (grouped && spec.experts.bias)
       result.bias.push_back(parameter(name + ".bias", biasShape));
     return result;

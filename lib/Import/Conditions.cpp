@@ -133,7 +133,8 @@ private:
     auto asks = [&](Kind kind) {
       return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
     };
-    if (!kinds.empty() && !asks(value.kind))
+    if (!kinds.empty() && !asks(value.kind) &&
+        filler.reportedKeys.insert(name).second)
       filler.wrongType(value, name,
                        asks(Kind::boolean)  ? "true or false"
                        : asks(Kind::number) ? "a number"

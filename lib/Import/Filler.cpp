@@ -119,6 +119,8 @@ Filler::compute(const Hole::Alternative &alternative) {
         }
         result.name = alternative.text;
       }
+      if (factor.power != 1.0)
+        number = std::pow(number, factor.power);
       product = factor.divides ? product / number : product * number;
     }
     sum += product;
@@ -141,6 +143,10 @@ void Filler::missing(const Hole::Alternative &alternative) {
         continue;
       if (!reportedKeys.insert(factor.key).second)
         return;
+      if (const Value *null = config.model.find(factor.key))
+        return wrongType(*null, factor.key,
+                         "a value, which a configuration of family " +
+                             inQuotes(config.family) + " needs");
       std::vector<std::string_view> present;
       for (const json::Member &member : config.model.members)
         present.push_back(member.key);

@@ -58,6 +58,8 @@ public:
   Reporter &reporter;
   /// For the paths of the native form the keys that they came from.
   Names names;
+  /// Keys of which it has been said that they are missing or wrong.
+  std::set<std::string> reportedKeys;
 
 private:
   std::optional<json::Value> fillNode(const json::Value &form,
@@ -71,7 +73,6 @@ private:
   json::Value placed(const json::Value &form) const;
 
   int64_t layer = -1, count = 0, extra = 0;
-  std::set<std::string> reportedKeys;
 };
 
 } // namespace moe

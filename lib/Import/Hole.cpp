@@ -36,8 +36,7 @@ static std::optional<double> takeNumber(std::string_view &text) {
   return number;
 }
 
-static std::optional<Hole::Factor> takeFactor(std::string_view &text) {
-  text = trim(text);
+static std::optional<Hole::Factor> takeBase(std::string_view &text) {
   Hole::Factor factor;
   if (!text.empty() && text[0] == '$') {
     size_t end = 1;
@@ -53,6 +52,21 @@ static std::optional<Hole::Factor> takeFactor(std::string_view &text) {
   if (!number)
     return std::nullopt;
   factor.number = *number;
+  return factor;
+}
+
+/// `$a`, `2` or `$a ^ -0.5`.
+static std::optional<Hole::Factor> takeFactor(std::string_view &text) {
+  text = trim(text);
+  std::optional<Hole::Factor> factor = takeBase(text);
+  text = trim(text);
+  if (!factor || text.empty() || text[0] != '^')
+    return factor;
+  text = trim(text.substr(1));
+  std::optional<double> power = takeNumber(text);
+  if (!power)
+    return std::nullopt;
+  factor->power = *power;
   return factor;
 }
 
@@ -108,7 +122,8 @@ parseAlternative(std::string_view text) {
 
 const std::string *Hole::Alternative::singleKey() const {
   bool single = terms.size() == 1 && terms[0].factors.size() == 1 &&
-                !terms[0].factors[0].key.empty();
+                !terms[0].factors[0].key.empty() &&
+                terms[0].factors[0].power == 1.0;
   return single ? &terms[0].factors[0].key : nullptr;
 }
 

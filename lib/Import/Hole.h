@@ -27,6 +27,7 @@ struct Hole {
   struct Factor {
     std::string key; // empty: `number`
     double number = 1.0;
+    double power = 1.0;
     bool divides = false;
   };
   struct Term {

@@ -9,9 +9,10 @@
 #include "Conditions.h"
 #include "Families.h"
 #include "Filler.h"
-#include "Keys.h"
 #include "LayerRules.h"
 #include "Native.h"
+#include "Quantization.h"
+#include "Validate.h"
 
 #include <algorithm>
 #include <cassert>
@@ -28,10 +29,12 @@ public:
            const ImportOptions &options, Reporter &reporter)
       : config(config), family(family), options(options), reporter(reporter) {}
 
+  /// Reads what all layers have in common.
   std::optional<LayerKinds> readKinds() {
     Filler filler(config, reporter);
     Template parts = templateOf();
     applyConditions(family, nullptr, filler, parts);
+    quantization = readQuantization(filler);
     if (reporter.failed())
       return std::nullopt;
     return readLayers(parts.layers, filler);
@@ -78,12 +81,12 @@ private:
   }
 
   void addDType(Value &spec, Names &names);
-  void addWeights(Value &spec, Value weights, int64_t layer) const;
 
   const Configuration &config;
   const Value &family;
   const ImportOptions &options;
   Reporter &reporter;
+  std::optional<Quantization> quantization; // of the whole model
 };
 
 } // namespace
@@ -117,20 +120,15 @@ void Importer::addDType(Value &spec, Names &names) {
     }
 }
 
-/// What `weights` of the native form has is taken over.
-void Importer::addWeights(Value &spec, Value weights, int64_t layer) const {
-  Value &native = group(spec, "weights");
-  set(native, "layer", json::numberValue(static_cast<double>(layer)));
-  for (json::Member &member : weights.members) {
-    std::string path = "weights." + member.key;
-    const Key *key = findKey(path);
-    if (!key && !isGroup(path))
-      continue;
-    if (key && key->type == KeyType::text && member.value.kind == Kind::array &&
-        !member.value.elements.empty())
-      member.value = Value(member.value.elements[0]);
-    native.members.push_back(std::move(member));
-  }
+/// Names of quantised weights are for applyQuantization() alone.
+static Value withoutMember(Value object, std::string_view key) {
+  object.members.erase(std::remove_if(object.members.begin(),
+                                      object.members.end(),
+                                      [&](const json::Member &member) {
+                                        return member.key == key;
+                                      }),
+                       object.members.end());
+  return object;
 }
 
 std::optional<Spec> Importer::readLayer(int64_t layer,
@@ -144,15 +142,24 @@ std::optional<Spec> Importer::readLayer(int64_t layer,
     return std::nullopt;
   Value native = filler.fillTree(parts.spec, "");
   set(native, "name", text(config.family));
-  addWeights(native, filler.fillTree(parts.weights, "weights"), layer);
+  Value weights = filler.fillTree(parts.weights, "weights");
+  set(weights, "layer", json::numberValue(static_cast<double>(layer)));
+  set(native, "weights", withoutMember(weights, "quantized"));
   if (reporter.failed())
     return std::nullopt;
+  if (quantization)
+    applyQuantization(*quantization, weights.find("quantized"),
+                      options.dequantize, native, filler);
   addDType(native, filler.names);
   Spec spec;
+  Locations locations;
   reporter.setNames(&filler.names);
-  bool good = readSpec(native, config.text, spec, reporter);
+  readNative(native, config.text, spec, locations, reporter);
+  dropTensorsOfOtherLayers(spec);
+  if (!reporter.failed())
+    validate(spec, locations, reporter);
   reporter.setNames(nullptr);
-  if (!good)
+  if (reporter.failed())
     return std::nullopt;
   return spec;
 }

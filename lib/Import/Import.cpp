@@ -9,6 +9,7 @@
 #include "HuggingFace.h"
 #include "Native.h"
 #include "Reporter.h"
+#include "Validate.h"
 
 using namespace moe;
 
@@ -39,13 +40,19 @@ static void import(std::string_view text, const ImportOptions &options,
     result.spec = importConfiguration(*document, text, options, reporter);
     return;
   }
-  Spec spec;
   if (options.layer || options.dequantize)
     return reporter.error(document->begin,
                           "found a spec in the native form, which is of one "
                           "layer, expected a configuration of Hugging Face to "
                           "choose from");
-  if (readSpec(*document, text, spec, reporter))
+
+  Spec spec;
+  Locations locations;
+  readNative(*document, text, spec, locations, reporter);
+  // What keys say together means nothing while one of them is wrong.
+  if (!reporter.failed())
+    validate(spec, locations, reporter);
+  if (!reporter.failed())
     result.spec = std::move(spec);
 }
 

@@ -27,9 +27,9 @@ public:
   LayerRules(Filler &filler) : filler(filler) {}
 
   std::optional<LayerKinds> read(const Value &layers) {
-    // A file of 1 MiB could name more, but no model has them.
-    constexpr int64_t maxLayers = 65536;
-    count = integer(layers, "count", 0, 1, maxLayers);
+    // Far more than models have, and few enough to read each.
+    constexpr int64_t maxLayers = 1024;
+    count = readCount(*layers.find("count"), maxLayers);
     LayerKinds result;
     result.extra = integer(layers, "extra", 0, 0, maxLayers);
     if (filler.reporter.failed())
@@ -101,6 +101,25 @@ private:
                      "an integer from " + std::to_string(min) + " to " +
                          std::to_string(max));
     return otherwise;
+  }
+
+  /// A number, or the length of what has an entry for each layer.
+  int64_t readCount(const Value &form, int64_t max) {
+    std::optional<Filler::Filling> filling =
+        filler.fill(form, /*anyKind=*/true);
+    if (!filling)
+      return 0;
+    const Value &value = filling->value;
+    std::optional<int64_t> length = value.integer;
+    if (value.kind == Kind::array)
+      length = int64_t(value.elements.size());
+    else if (value.kind == Kind::string)
+      length = int64_t(value.string.size());
+    if (length && *length >= 1 && *length <= max)
+      return *length;
+    filler.wrongType(value, filling->name,
+                     "an integer from 1 to " + std::to_string(max));
+    return 0;
   }
 
   bool checkLength(const Value &list, size_t size, const std::string &name) {

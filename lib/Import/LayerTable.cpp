@@ -60,6 +60,19 @@ static std::vector<Group> groupsOf(const LayersResult &result) {
   return groups;
 }
 
+/// Cuts a list at its commas into lines that a table has room for.
+static std::vector<std::string> wrapped(std::string_view list) {
+  constexpr size_t maxWidth = 32; // one range always fits
+  std::vector<std::string> lines;
+  while (list.size() > maxWidth) {
+    size_t comma = list.rfind(", ", maxWidth - 1);
+    lines.emplace_back(list.substr(0, comma + 1));
+    list.remove_prefix(comma + 2);
+  }
+  lines.emplace_back(list);
+  return lines;
+}
+
 std::string moe::printLayers(const LayersResult &result) {
   constexpr size_t width = 2 + std::size(columns);
   std::vector<std::array<std::string, width>> rows(1);
@@ -68,11 +81,15 @@ std::string moe::printLayers(const LayersResult &result) {
   for (size_t c = 0; c < std::size(columns); ++c)
     rows[0][2 + c] = columns[c].title;
   for (const Group &group : groupsOf(result)) {
-    auto &row = rows.emplace_back();
-    row[0] = layerRanges(group.layers);
+    std::array<std::string, width> row;
     row[1] = layerKindName(group.kind);
     for (size_t c = 0; group.spec && c < std::size(columns); ++c)
       row[2 + c] = std::to_string(columns[c].value(*group.spec));
+    for (const std::string &line : wrapped(layerRanges(group.layers))) {
+      row[0] = line;
+      rows.push_back(row);
+      row = {};
+    }
   }
   std::array<size_t, width> widths = {};
   for (const auto &row : rows)

@@ -10,7 +10,6 @@
 #include "Keys.h"
 #include "Reporter.h"
 #include "Sources.h"
-#include "Validate.h"
 
 #include <algorithm>
 
@@ -324,14 +323,4 @@ private:
 void moe::readNative(const Value &document, std::string_view text, Spec &spec,
                      Locations &locations, Reporter &reporter) {
   Reader(text, spec, locations, reporter).readDocument(document);
-}
-
-bool moe::readSpec(const Value &document, std::string_view text, Spec &spec,
-                   Reporter &reporter) {
-  Locations locations;
-  readNative(document, text, spec, locations, reporter);
-  // What keys say together means nothing while one of them is wrong.
-  if (!reporter.failed())
-    validate(spec, locations, reporter);
-  return !reporter.failed();
 }

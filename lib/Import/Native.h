@@ -39,10 +39,6 @@ private:
 void readNative(const json::Value &document, std::string_view text, Spec &spec,
                 Locations &locations, Reporter &reporter);
 
-/// Reads and checks a whole spec. Whether it is good.
-bool readSpec(const json::Value &document, std::string_view text, Spec &spec,
-              Reporter &reporter);
-
 } // namespace moe
 
 #endif // MOE_LIB_IMPORT_NATIVE_H

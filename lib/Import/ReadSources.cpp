@@ -219,6 +219,13 @@ private:
          "'broadcast' with 'part' or 'transposed'", "one number, repeated");
     need(source.packing.empty() || !source.broadcast,
          "'packing' with 'broadcast'", "one of them");
+    bool words = !source.packing.empty() && source.packing != "blocks";
+    need(!words || (!source.transposed && !source.interleaved),
+         "'packing' of words with 'transposed' or 'interleaved'",
+         "the order that the packing has");
+    need(!decodes || !source.decode->zeroPoints ||
+             source.decode->kind == "int4",
+         "'decode.zero_points' without 'int4'", "both or neither");
     need(decodes == !source.scales.empty(),
          decodes ? "'decode' without 'scales'" : "'scales' without 'decode'",
          "both or neither");

@@ -381,6 +381,13 @@ private:
       if (spec.shared.gateUp != GateUp::separate)
         valueNeeds("shared.gate_up", "experts.form", "'glu'");
     }
+    // [S33]
+    if (spec.experts.gateUp != GateUp::separate &&
+        spec.experts.quantization.kind != WeightKind::none)
+      valueNeeds("experts.gate_up", "experts.quantization.kind", "'none'");
+    if (spec.shared.gateUp != GateUp::separate &&
+        spec.shared.quantization.kind != WeightKind::none)
+      valueNeeds("shared.gate_up", "shared.quantization.kind", "'none'");
   }
 
   void checkRest() {

@@ -15,6 +15,8 @@
 #include "moe/Import/Import.h"
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 using namespace moe;
 
@@ -27,17 +29,32 @@ struct KnownWeight {
 } // namespace
 
 static bool isScored(const Spec &spec) {
-  return spec.router.strategy == Strategy::learned ||
-         spec.router.strategy == Strategy::similarity;
+  return spec.router.strategy != Strategy::hash &&
+         spec.router.strategy != Strategy::random &&
+         spec.router.strategy != Strategy::load_based;
+}
+static bool isTable(const Spec &spec) {
+  return spec.router.strategy == Strategy::table;
+}
+static bool isRecurrent(const Spec &spec) {
+  return isScored(spec) &&
+         spec.router.projection.form == ProjectionForm::recurrent;
+}
+static bool isChained(const Spec &spec) {
+  return isRecurrent(spec) && spec.router.projection.chained;
+}
+static bool hasInputNorm(const Spec &spec) {
+  return isScored(spec) && spec.router.inputNorm.eps;
 }
 static bool hasRouterBias(const Spec &spec) {
   return isScored(spec) && spec.router.projection.bias;
 }
 static bool hasHidden(const Spec &spec) {
-  return isScored(spec) && spec.router.projection.layers == 2;
+  return isScored(spec) &&
+         (spec.router.projection.layers == 2 || isRecurrent(spec));
 }
 static bool hasHiddenBias(const Spec &spec) {
-  return hasHidden(spec) && spec.router.projection.bias;
+  return hasHidden(spec) && (spec.router.projection.bias || isRecurrent(spec));
 }
 static bool hasSelectionBias(const Spec &spec) {
   return spec.router.selectionBias;
@@ -91,6 +108,14 @@ static constexpr KnownWeight knownWeights[] = {
     {"router.bias", hasRouterBias, "router.projection.bias"},
     {"router.hidden.weight", hasHidden, "router.projection.layers"},
     {"router.hidden.bias", hasHiddenBias, "router.projection.bias"},
+    {"router.hidden2.weight", isRecurrent, "router.projection.form"},
+    {"router.hidden2.bias", isRecurrent, "router.projection.form"},
+    {"router.state.down.weight", isRecurrent, "router.projection.form"},
+    {"router.state.down.bias", isRecurrent, "router.projection.form"},
+    {"router.state.scale", isChained, "router.projection.chained"},
+    {"router.norm.weight", isRecurrent, "router.projection.form"},
+    {"router.input_scale", hasInputNorm, "router.input_norm.eps"},
+    {"router.table", isTable, "router.strategy"},
     {"router.selection_bias", hasSelectionBias, "router.selection_bias"},
     {"router.expert_scale", hasExpertScale, "router.expert_scale"},
     {"experts.gate.weight", hasGate, "experts.form"},
@@ -120,6 +145,46 @@ static const KnownWeight *findWeight(std::string_view name) {
   return place == std::end(knownWeights) ? nullptr : place;
 }
 
+/// The tensors that stand beside a quantised weight.
+static constexpr std::pair<std::string_view, bool (*)(const QuantizationSpec &)>
+    parts[] = {
+        {"scales", [](const QuantizationSpec &) { return true; }},
+        {"zeros", [](const QuantizationSpec &q) { return q.zeroPoints; }},
+        {"global_scale",
+         [](const QuantizationSpec &q) { return q.kind == WeightKind::nvfp4; }},
+};
+
+/// The key that decides whether there is such a weight or part of one.
+struct Decision {
+  bool inLayer;
+  std::string because;
+};
+
+static std::optional<Decision> decide(const Spec &spec, std::string_view name) {
+  if (const KnownWeight *known = findWeight(name))
+    return Decision{known->inLayer(spec), std::string(known->because)};
+  size_t dot = name.rfind('.');
+  if (dot == std::string_view::npos)
+    return std::nullopt;
+  for (auto &[part, needed] : parts) {
+    bool shared = name.substr(0, 7) == "shared.";
+    const KnownWeight *known =
+        part == name.substr(dot + 1) &&
+                (shared || name.substr(0, 8) == "experts.")
+            ? findWeight(std::string(name.substr(0, dot)) + ".weight")
+            : nullptr;
+    if (!known || known->name == "shared.gate.weight")
+      continue;
+    const QuantizationSpec &quantization =
+        shared ? spec.shared.quantization : spec.experts.quantization;
+    return Decision{known->inLayer(spec) &&
+                        quantization.kind != WeightKind::none &&
+                        needed(quantization),
+                    shared ? "shared.quantization" : "experts.quantization"};
+  }
+  return std::nullopt;
+}
+
 /// What the names take in a manifest, which has each with every prefix.
 static size_t bytesOfNames(const WeightsSpec &weights) {
   size_t bytes = 0;
@@ -138,13 +203,13 @@ void moe::validateWeightTensors(const Spec &spec, const Locations &locations,
     if (known.inLayer(spec))
       names.push_back(known.name);
   for (const WeightSources &sources : spec.weights.tensors) {
-    const KnownWeight *known = findWeight(sources.weight);
-    if (known && known->inLayer(spec))
+    std::optional<Decision> decision = decide(spec, sources.weight);
+    if (decision && decision->inLayer)
       continue;
     std::string message =
         "weights.tensors: this layer has no weight " + inQuotes(sources.weight);
-    if (known)
-      message += ", which " + inQuotes(known->because) + " decides";
+    if (decision)
+      message += ", which " + inQuotes(decision->because) + " decides";
     else
       message += didYouMean(sources.weight, names);
     reporter.error(locations.of("weights.tensors." + sources.weight), message);
@@ -161,9 +226,9 @@ void moe::dropTensorsOfOtherLayers(Spec &spec) {
   std::vector<WeightSources> &tensors = spec.weights.tensors;
   tensors.erase(std::remove_if(tensors.begin(), tensors.end(),
                                [&](const WeightSources &sources) {
-                                 const KnownWeight *known =
-                                     findWeight(sources.weight);
-                                 return known && !known->inLayer(spec);
+                                 std::optional<Decision> decision =
+                                     decide(spec, sources.weight);
+                                 return decision && !decision->inLayer;
                                }),
                 tensors.end());
 }

@@ -106,7 +106,10 @@ LogicalResult checkStatic(Operation *op, Value tensor, unsigned first) {
 LogicalResult checkStrides(Lowering &l, Operation *op) {
   auto matmul = dyn_cast<GroupedMatmulOp>(op);
   for (Value operand : op->getOperands()) {
-    auto type = cast<MemRefType>(l[operand].getType());
+    Value buffer = l[operand];
+    if (!buffer) // decoded as it is read
+      continue;
+    auto type = cast<MemRefType>(buffer.getType());
     if (type.getRank() == 0 || type.isLastDimUnitStride() ||
         (matmul && llvm::is_contained(matmul.getBiases(), operand)))
       continue;

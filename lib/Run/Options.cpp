@@ -40,7 +40,9 @@ data:
   --dump-plan DIR      write every plan tensor as DIR/NAME.npy
 
 weights:
-  --weights FILE       .safetensors, or a sharded .safetensors.index.json
+  --weights PATH       .safetensors, a sharded .safetensors.index.json, or the
+                       folder of a model
+  --layer N            load layer N of the model, and not that of the package
   --random SEED        uniform values (the default, with seed 0)
   --exact SEED         values whose sums are exact in f32, inputs too
   --save-weights FILE  write the weights as .safetensors
@@ -112,6 +114,10 @@ static const std::vector<Option> &optionTable() {
       {"--get", true,
        [](Options &o, Text v) { o.outputs.push_back(parsePair("--get", v)); }},
       {"--weights", true, [](Options &o, Text v) { o.weights = v; }},
+      {"--layer", true,
+       [](Options &o, Text v) {
+         o.layer = parseNumber("--layer", v, INT32_MAX);
+       }},
       {"--random", true,
        [](Options &o, Text v) {
          o.seed = uint64_t(parseNumber("--random", v, most));
@@ -185,6 +191,8 @@ Options parseOptions(int argc, const char *const *argv) {
     throw RunError("expected the directory of a package; see --help");
   if (!options.weights.empty() && random && !options.exact)
     throw RunError("--weights and --random exclude one another");
+  if (options.layer && options.weights.empty())
+    throw RunError("--layer expects --weights beside it");
   return options;
 }
 

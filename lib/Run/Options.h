@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,6 +28,7 @@ struct Options {
   std::string firstInput, firstOutput;       ///< --input, --output
   std::vector<std::pair<std::string, std::string>> outputs; ///< --get
   std::string weights, saveWeights, dumpPlan;
+  std::optional<int64_t> layer; ///< --layer
   uint64_t seed = 0;
   int threads = 0;
   bool exact = false, bench = false, json = false, help = false;

@@ -12,7 +12,10 @@
 #include "Session.h"
 #include "Npy.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstdio>
 
 namespace moe::run {
 
@@ -91,12 +94,56 @@ const json &Session::functionJson() const {
                  known);
 }
 
+/// Shows on a terminal how far a load that takes its time has come.
+namespace {
+class ProgressLine {
+public:
+  explicit ProgressLine(bool wanted) : wanted(wanted), start(moe_clock()) {}
+  ~ProgressLine() {
+    if (shown)
+      std::fputs("\r\033[K", stderr);
+  }
+  static int call(void *user, const char *weight, uint64_t done,
+                  uint64_t total) {
+    static_cast<ProgressLine *>(user)->show(weight, done, total);
+    return 0;
+  }
+
+private:
+  void show(const char *weight, uint64_t done, uint64_t total) {
+    constexpr int64_t patience = 300000000, pause = 100000000;
+    int64_t now = moe_clock();
+    if (!wanted || now - start < patience || now - last < pause)
+      return;
+    last = now;
+    shown = true;
+    std::fprintf(
+        stderr, "\r\033[Kloading: %d%% of %.1f GB, %.60s",
+        int(100.0 * double(done) / double(std::max<uint64_t>(total, 1))),
+        double(total) * 1e-9, weight);
+    std::fflush(stderr);
+  }
+
+  bool wanted, shown = false;
+  int64_t start, last = 0;
+};
+} // namespace
+
+void Session::loadFile(const Options &options) {
+  ProgressLine line(isatty(STDERR_FILENO));
+  const char *path = options.weights.c_str();
+  moe_layer *to = layer.get();
+  check(options.layer
+            ? moe_layer_load_weights_of(to, path, *options.layer,
+                                        ProgressLine::call, &line)
+            : moe_layer_load_weights(to, path, ProgressLine::call, &line));
+}
+
 void Session::loadWeights(const Options &options) {
   if (options.weights.empty())
     check(moe_layer_randomize(layer.get(), options.seed, options.exact));
   else
-    check(moe_layer_load_weights(layer.get(), options.weights.c_str(), nullptr,
-                                 nullptr));
+    loadFile(options);
   if (!options.saveWeights.empty())
     check(moe_layer_save_weights(layer.get(), options.saveWeights.c_str()));
 }

@@ -66,6 +66,7 @@ private:
     void operator()(moe_layer *layer) const { moe_layer_destroy(layer); }
   };
 
+  void loadFile(const Options &options);
   const nlohmann::json &functionJson() const;
   std::vector<int64_t> shapeOf(const nlohmann::json &argument) const;
   void solveSizes(const NamedArray &given, const nlohmann::json &argument);

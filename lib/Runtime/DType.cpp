@@ -132,4 +132,26 @@ uint16_t toF16(float value) {
   return sign | static_cast<uint16_t>(kept);
 }
 
+uint32_t f16ToF32Bits(uint16_t bits) {
+  uint32_t sign = uint32_t(bits & 0x8000) << 16;
+  uint32_t exponent = bits >> 10 & 31, significand = bits & 0x3ff;
+  if (exponent == 31)
+    return sign | 0x7f800000 | significand << 13;
+  if (exponent)
+    return sign | (exponent + 112) << 23 | significand << 13;
+  if (!significand)
+    return sign;
+  // A subnormal number is a normal one in f32.
+  exponent = 113;
+  for (; !(significand & 0x400); --exponent)
+    significand <<= 1;
+  return sign | exponent << 23 | (significand & 0x3ff) << 13;
+}
+
+uint32_t e8m0ToF32Bits(uint8_t bits) {
+  if (bits == 255)
+    return 0x7fc00000;
+  return bits ? uint32_t(bits) << 23 : 0x00400000;
+}
+
 } // namespace moe::runtime

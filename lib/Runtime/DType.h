@@ -51,6 +51,11 @@ std::optional<int64_t> byteCount(const int64_t *shape, size_t rank, DType type);
 uint16_t toBf16(float value);
 uint16_t toF16(float value);
 
+/// The bits of the same value in f32.
+uint32_t f16ToF32Bits(uint16_t bits);
+/// 2^(bits - 127); 255 is NaN.
+uint32_t e8m0ToF32Bits(uint8_t bits);
+
 } // namespace moe::runtime
 
 #endif // MOE_LIB_RUNTIME_DTYPE_H

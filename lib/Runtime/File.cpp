@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <system_error>
 #include <unistd.h>
 
@@ -56,6 +57,27 @@ void File::read(uint64_t offset, void *to, size_t count) const {
     next += got;
     offset += static_cast<uint64_t>(got);
     count -= static_cast<size_t>(got);
+  }
+}
+
+void File::readRows(uint64_t offset, void *to, size_t count, size_t rows,
+                    size_t pitch) const {
+  constexpr size_t most = 64;
+  char *next = static_cast<char *>(to);
+  while (rows) {
+    iovec parts[most];
+    size_t now = std::min(rows, most);
+    for (size_t i = 0; i < now; ++i)
+      parts[i] = {next + i * pitch, count};
+    ssize_t got = preadv(descriptor, parts, static_cast<int>(now),
+                         static_cast<off_t>(offset));
+    // What the system does not give at once is read row by row.
+    if (got < 0 || static_cast<size_t>(got) != now * count)
+      for (size_t i = 0; i < now; ++i)
+        read(offset + i * count, next + i * pitch, count);
+    next += now * pitch;
+    offset += now * count;
+    rows -= now;
   }
 }
 

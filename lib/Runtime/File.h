@@ -36,6 +36,9 @@ public:
 
   uint64_t size() const override { return length; }
   void read(uint64_t offset, void *to, size_t count) const override;
+  /// `rows` rows of `count` bytes, which come to stand `pitch` bytes apart.
+  void readRows(uint64_t offset, void *to, size_t count, size_t rows,
+                size_t pitch) const;
 
 private:
   std::string path;

@@ -63,6 +63,12 @@ std::string JsonNode::string() const {
   return value->get<std::string>();
 }
 
+bool JsonNode::boolean() const {
+  if (!value->is_boolean())
+    failExpected("true or false");
+  return value->get<bool>();
+}
+
 int64_t JsonNode::integer(int64_t least, int64_t most) const {
   bool fits = value->is_number_unsigned()
                   ? value->get<uint64_t>() <= uint64_t(INT64_MAX)

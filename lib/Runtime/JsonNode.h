@@ -43,6 +43,8 @@ public:
   size_t size(size_t most) const;
   std::string string() const;
   bool isString() const { return value->is_string(); }
+  bool isArray() const { return value->is_array(); }
+  bool boolean() const;
   int64_t integer(int64_t least, int64_t most) const;
   /// [A-Za-z_][A-Za-z0-9_]*, at most 64 long.
   std::string identifier() const;

@@ -57,7 +57,7 @@ void refreshState(moe_layer &layer) {
         layer.weights->slots[state.initialWeight];
     if (weight.version == slot.weightVersion)
       continue;
-    std::memcpy(slot.data.data(), weight.data.data(), state.byteSize);
+    std::memcpy(slot.data.data(), weight.data(), state.byteSize);
     slot.weightVersion = weight.version;
   }
 }
@@ -117,7 +117,7 @@ static DLTensor getView(moe_layer &layer, const std::string &name) {
     const SharedWeights::Slot &slot = layer.weights->slots[i];
     if (!slot.version)
       fail(MOE_WEIGHT_MISSING, "weight '", name, "' was never set");
-    return makeView(slot.data.data(), manifest.weights[i].dtype,
+    return makeView(slot.data(), manifest.weights[i].dtype,
                     manifest.weights[i].shape);
   }
   if (declaresPlan(manifest, name))

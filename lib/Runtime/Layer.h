@@ -14,6 +14,7 @@
 #include "Buffer.h"
 #include "LoadedPackage.h"
 
+#include <cstring>
 #include <shared_mutex>
 
 namespace moe::runtime {
@@ -21,9 +22,40 @@ namespace moe::runtime {
 /// The weights of one or more layers. Whoever reads their values holds the
 /// mutex shared, whoever replaces them holds it alone.
 struct SharedWeights {
-  struct Slot {
-    Buffer data;
+  /// Values in memory of the layer's own, or in the caller's.
+  class Slot {
+  public:
+    void *data() const { return borrowed ? borrowed : owned.data(); }
+    bool isBorrowed() const { return borrowed != nullptr; }
+    void replace(Buffer &values) {
+      std::swap(owned, values);
+      borrowed = nullptr;
+      ++version;
+    }
+    /// Copies `size` bytes, which may be those that are here.
+    void set(const void *values, int64_t size) {
+      Buffer fresh;
+      Buffer &to = borrowed ? fresh : owned;
+      to.ensure(size);
+      if (size)
+        std::memmove(to.data(), values, static_cast<size_t>(size));
+      if (borrowed)
+        owned = std::move(fresh);
+      borrowed = nullptr;
+      ++version;
+    }
+    void borrow(void *values) {
+      owned = Buffer();
+      owned.ensure(0); // an empty tensor may have no address
+      borrowed = values;
+      ++version;
+    }
+
     uint64_t version = 0; ///< 0: never set
+
+  private:
+    Buffer owned;
+    void *borrowed = nullptr;
   };
 
   mutable std::shared_mutex mutex;

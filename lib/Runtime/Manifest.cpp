@@ -10,6 +10,7 @@
 
 #include "ManifestReader.h"
 
+#include <algorithm>
 #include <unordered_set>
 
 namespace moe::runtime {
@@ -87,8 +88,37 @@ static void readWeights(const JsonNode &list, Manifest &manifest) {
       weight.fanIn = node["fan_in"].integer(1, INT64_MAX);
     else if (!weight.shape.empty() && weight.shape.back() > 0)
       weight.fanIn = weight.shape.back();
+    weight.perExpert = weight.shape.size() >= 3;
+    if (node.has("per_expert"))
+      weight.perExpert = node["per_expert"].boolean();
+    if (weight.perExpert && weight.shape.empty())
+      node["per_expert"].failBecause("a scalar has no experts");
+    if (node.has("sources")) {
+      weight.alternatives = readSources(node["sources"]);
+      // Files may have so many times more, of which sizes are computed.
+      if (!multiply(std::max<int64_t>(weight.byteSize, 1), 16 * maxParts))
+        node["shape"].failBecause("the sizes of its sources overflow");
+    }
     manifest.weights.push_back(std::move(weight));
   }
+}
+
+static std::vector<std::string> readTexts(const JsonNode &list) {
+  std::vector<std::string> texts;
+  for (size_t i = 0, e = list.size(maxTensors); i < e; ++i)
+    texts.push_back(list[i].string());
+  return texts;
+}
+
+static CheckpointRules readCheckpoint(const JsonNode &node) {
+  CheckpointRules rules;
+  if (node.has("layer"))
+    rules.layer = node["layer"].integer(0, INT32_MAX);
+  if (node.has("prefix"))
+    rules.prefixes = readTexts(node["prefix"]);
+  if (node.has("ignore"))
+    rules.ignore = readTexts(node["ignore"]);
+  return rules;
 }
 
 static void readState(const JsonNode &list, Manifest &manifest) {
@@ -160,6 +190,8 @@ Manifest parseManifest(std::string_view text, const std::string &label) {
   JsonNode root(document, label);
   Manifest manifest;
   readHead(root, manifest, label);
+  if (root.has("checkpoint"))
+    manifest.checkpoint = readCheckpoint(root["checkpoint"]);
   readWeights(root["weights"], manifest);
   readState(root["state"], manifest);
   readFunctions(root["functions"], manifest);

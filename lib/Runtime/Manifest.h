@@ -14,6 +14,7 @@
 #define MOE_LIB_RUNTIME_MANIFEST_H
 
 #include "DType.h"
+#include "Sources.h"
 
 #include <string>
 #include <string_view>
@@ -45,6 +46,9 @@ struct Tensor {
 struct Weight : Tensor {
   std::string fileName;
   int64_t fanIn = 1;
+  bool perExpert = false; ///< the first dimension counts experts
+  /// None: the weight is in the tensor `fileName`.
+  std::vector<SourceList> alternatives;
 };
 
 struct State : Tensor {
@@ -70,8 +74,16 @@ struct Function {
   int find(std::string_view argument) const;
 };
 
+/// What a reader of files needs to know beside the weights.
+struct CheckpointRules {
+  int64_t layer = 0;
+  /// What begins so must belong to a weight, or match what is ignored.
+  std::vector<std::string> prefixes, ignore;
+};
+
 struct Manifest {
   std::string name, triple;
+  CheckpointRules checkpoint;
   std::vector<std::string> cpuFeatures;
   std::vector<Weight> weights;
   std::vector<State> state;

@@ -74,7 +74,7 @@ static void layOut(moe_layer &layer, const Function &function,
     case Role::input:
       continue;
     case Role::weight:
-      state.pointers[i] = layer.weights->slots[argument.index].data.data();
+      state.pointers[i] = layer.weights->slots[argument.index].data();
       continue;
     case Role::state:
       state.pointers[i] = layer.state[argument.index].data.data();

@@ -44,11 +44,23 @@ SafetensorsHeader parseSafetensorsHeader(std::string_view text,
                                          uint64_t dataBytes,
                                          const std::string &label);
 
-/// Where each tensor of a `.safetensors.index.json` is: name to absolute path,
-/// for the shards that lie inside the index's own folder.
-std::unordered_map<std::string, std::string>
-readSafetensorsIndex(const std::string &path,
-                     const std::vector<std::string> &names);
+/// A `.safetensors.index.json`: which file beside it has each tensor.
+class SafetensorsIndex {
+public:
+  explicit SafetensorsIndex(const std::string &path);
+
+  bool has(const std::string &name) const { return shards.count(name) != 0; }
+  /// The path of the file that has the tensor, which the index names.
+  const std::string &shardOf(const std::string &name);
+  template <typename Visit> void visitNames(Visit &&visit) const {
+    for (const auto &tensor : shards)
+      visit(tensor.first);
+  }
+
+private:
+  std::string path;
+  std::unordered_map<std::string, std::string> shards, resolved;
+};
 
 /// Writes all of a file or nothing.
 void writeSafetensors(const std::string &path, const moe_named_tensor *tensors,

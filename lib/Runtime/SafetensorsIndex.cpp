@@ -4,9 +4,11 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-// The index of a sharded checkpoint. A shard's path comes from a file that
-// somebody else wrote, so it may name nothing outside the index's own folder,
-// neither directly nor through a link.
+// The index of a sharded checkpoint. A shard's name comes from a file that
+// somebody else wrote, so it names nothing outside the index's own folder. What
+// stands there under that name may be a link to anywhere: caches of the hub
+// keep contents elsewhere, and whoever can make links in the folder needs no
+// index to lead astray.
 //
 //===----------------------------------------------------------------------===//
 
@@ -30,42 +32,43 @@ static std::string resolveShard(const fs::path &folder, const std::string &name,
     fail(MOE_BAD_FILE, label, ": error: the shard '", name,
          "' is not inside the folder");
   std::error_code code;
-  fs::path resolved = fs::canonical(folder / relative, code);
+  fs::path path = folder / relative;
+  // The last part may be a link, the folders before it may not lead outside.
+  fs::path parent = fs::canonical(path.parent_path(), code);
+  if (!code && !fs::exists(path, code) && !code)
+    code = std::make_error_code(std::errc::no_such_file_or_directory);
   if (code)
     fail(code == std::errc::no_such_file_or_directory ? MOE_NOT_FOUND : MOE_IO,
-         (folder / relative).string(), ": error: ", code.message());
-  auto [end, rest] = std::mismatch(folder.begin(), folder.end(),
-                                   resolved.begin(), resolved.end());
+         path.string(), ": error: ", code.message());
+  auto [end, rest] =
+      std::mismatch(folder.begin(), folder.end(), parent.begin(), parent.end());
   if (end != folder.end())
     fail(MOE_BAD_FILE, label, ": error: the shard '", name,
-         "' is a link to a file outside the folder");
-  return resolved.string();
+         "' is in a folder that is a link to one outside");
+  return path.string();
 }
 
-std::unordered_map<std::string, std::string>
-readSafetensorsIndex(const std::string &path,
-                     const std::vector<std::string> &names) {
+SafetensorsIndex::SafetensorsIndex(const std::string &path) : path(path) {
   nlohmann::json document = parseJson(readTextFile(path, maxIndexBytes), path);
-  JsonNode map = JsonNode(document, path)["weight_map"];
-  map.members([](const std::string &, const JsonNode &shard) {
-    if (!shard.isString())
-      shard.failExpected("the name of a file");
-  });
+  JsonNode(document, path)["weight_map"].members(
+      [&](const std::string &tensor, const JsonNode &shard) {
+        if (!shard.isString())
+          shard.failExpected("the name of a file");
+        shards.emplace(tensor, shard.string());
+      });
+}
+
+const std::string &SafetensorsIndex::shardOf(const std::string &name) {
+  const std::string &shard = shards.at(name);
+  auto known = resolved.find(shard);
+  if (known != resolved.end())
+    return known->second;
   std::error_code code;
   fs::path folder = fs::canonical(fs::absolute(path).parent_path(), code);
   if (code)
     fail(MOE_IO, path, ": error: ", code.message());
-  std::unordered_map<std::string, std::string> resolved, places;
-  for (const std::string &name : names) {
-    if (!map.has(name.c_str()))
-      continue;
-    std::string shard = map[name.c_str()].string();
-    auto known = resolved.find(shard);
-    if (known == resolved.end())
-      known = resolved.emplace(shard, resolveShard(folder, shard, path)).first;
-    places.emplace(name, known->second);
-  }
-  return places;
+  return resolved.emplace(shard, resolveShard(folder, shard, path))
+      .first->second;
 }
 
 } // namespace moe::runtime

@@ -147,24 +147,25 @@ def _replacements(model: Any) -> Iterator[Replacement]:
 
 def _make(located: Located, cache: Path) -> Replacement:
     package = _cache.package(located.spec, cache)
+    nulls = package.manifest["spec"]["router"]["null_experts"]["count"]
     wanted = []
     for entry in package.manifest["weights"]:
-        weight = Weight(entry["name"], entry["dtype"], entry["shape"], located.experts)
+        name, shape = entry["name"], entry["shape"]
+        weight = Weight(name, entry["dtype"], shape, located.experts, nulls)
         if weight.name not in located.sources:
             raise SourceError(f"the spec does not say where {weight.name} is")
         source = located.sources[weight.name]
         wanted.append((weight, find(weight, source, located.prefix, located.lookup)))
-    return Replacement(located.module, package.layer(), wanted, located.lookup)
+    return Replacement(located, package.layer(), wanted)
 
 
 def _check(forward: Replacement) -> float:
     """The error of the compiled layer on a few tokens; raises where it does not fit the block."""
-    hidden = forward.layer.package.manifest["spec"]["hidden"]
     modes = [(m, m.training) for _, m in forward.module.named_modules() if m.training]
     for module, _ in modes:
         module.training = False
     try:
-        expected, got = _look(forward, hidden)
+        expected, got = _look(forward)
     finally:
         for module, training in modes:
             module.training = training
@@ -178,14 +179,17 @@ def _check(forward: Replacement) -> float:
     return error
 
 
-def _look(forward: Replacement, hidden: int):
-    values = np.random.default_rng(0).standard_normal((2, 4, hidden), np.float32)
+def _look(forward: Replacement):
+    spec = forward.layer.package.manifest["spec"]
+    values = np.random.default_rng(0).standard_normal((2, 4, spec["hidden"]), np.float32)
+    ids = np.arange(8).reshape(2, 4) % (spec["router"].get("vocabulary") or 8)
     if not forward.of_torch:
-        return forward.look(values.astype(numpy_type(forward.dtype)))
+        return forward.look(values.astype(numpy_type(forward.dtype)), ids)
     import torch
 
+    x = torch.from_numpy(values).to(getattr(torch, long_name(forward.dtype)))
     with torch.no_grad():
-        pair = forward.look(torch.from_numpy(values).to(getattr(torch, long_name(forward.dtype))))
+        pair = forward.look(x, torch.from_numpy(ids))
         return tuple(result.float().numpy() for result in pair)
 
 

@@ -72,9 +72,12 @@ def _text(config: Any) -> str:
     >>> _text({"hidden_size": 8, "quantization_config": {"quant_method": "fp8"}})
     '{"hidden_size": 8}'
     """
+    given = config
     if hasattr(config, "to_json_string"):  # which knows how to write types of torch
         config = json.loads(config.to_json_string(use_diff=False))
     config = dict(config)
+    if layers := getattr(given, "num_hidden_layers", None):  # some only compute it
+        config.setdefault("num_hidden_layers", layers)
     # Tensors in memory have a type of their own; how a file was quantised says nothing of them.
     config.pop("quantization_config", None)
     return json.dumps(config)

@@ -54,12 +54,16 @@ class Layer:
         self._destroy = weakref.finalize(self, _destroy, self._runtime, handle, package)
         self._functions = {f["name"]: f for f in package.manifest["functions"]}
         self._weights = {w["name"]: w for w in package.manifest["weights"]}
+        #: Arrays whose memory the weights are, of all layers that share them.
+        self._borrowed: Dict[str, Tensor] = {}
 
     def share(self) -> "Layer":
         """A further layer with the same weights and fresh state."""
         handle = ctypes.c_void_p()
         self._runtime.moe_layer_share(self._handle, ctypes.byref(handle))
-        return Layer(self.package, handle)
+        shared = Layer(self.package, handle)
+        shared._borrowed = self._borrowed
+        return shared
 
     # --- Weights ---
 
@@ -68,14 +72,28 @@ class Layer:
         dtype = self._weights.get(name, {}).get("dtype", "f32")
         tensor = as_tensor(value, dtype)
         self._runtime.moe_layer_set_weight(self._handle, name.encode(), ctypes.byref(tensor.dl))
+        self._borrowed.pop(name, None)
+
+    def borrow_weight(self, name: str, value: Any) -> None:
+        """Uses the memory of an array for one weight, without a copy.
+
+        The array is compact and of the weight's type; the layer keeps it alive. What is written
+        into it later is what the layer computes with.
+        """
+        dtype = self._weights.get(name, {}).get("dtype", "f32")
+        tensor = as_tensor(value, dtype, copy=False)
+        self._runtime.moe_layer_borrow_weight(self._handle, name.encode(), ctypes.byref(tensor.dl))
+        self._borrowed[name] = tensor
 
     def load_weights(
         self,
         path: Union[str, os.PathLike],
         progress: Optional[Callable[[str, int, int], Any]] = None,
+        layer: Optional[int] = None,
     ) -> None:
-        """Loads a .safetensors file or a sharded .safetensors.index.json.
+        """Loads a .safetensors file, a sharded .safetensors.index.json, or a folder with either.
 
+        `layer` is that of the package unless given; others have the same shape.
         `progress(tensor, done_bytes, total_bytes)` is called as weights arrive; it may raise, or
         return True, to cancel. The layer keeps the weights it had if anything fails.
         """
@@ -90,7 +108,12 @@ class Layer:
 
         callback = _library.Progress(report) if progress else _library.Progress()
         try:
-            self._runtime.moe_layer_load_weights(self._handle, os.fsencode(path), callback, None)
+            where = (self._handle, os.fsencode(path))
+            if layer is None:
+                self._runtime.moe_layer_load_weights(*where, callback, None)
+            else:
+                self._runtime.moe_layer_load_weights_of(*where, layer, callback, None)
+            self._borrowed.clear()
         except RuntimeError:
             if raised:
                 raise raised[0]
@@ -102,6 +125,7 @@ class Layer:
         With `exact`, values whose sums of products f32 holds exactly in any order.
         """
         self._runtime.moe_layer_randomize(self._handle, seed, int(exact))
+        self._borrowed.clear()
 
     def save_weights(self, path: Union[str, os.PathLike]) -> None:
         """Writes all weights to a .safetensors file."""

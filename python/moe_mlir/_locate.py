@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Dict, List, Mapping, NamedTuple, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from ._sources import Found, SourceError, Weight, find
 from ._tensors import element_type
@@ -22,6 +22,7 @@ class Located(NamedTuple):
     prefix: str
     lookup: "Tensors"
     experts: int
+    unused: List[str]  #: tensors of the module that are no weights of the layer
 
 
 class Tensors:
@@ -58,15 +59,17 @@ class Tensors:
 def locate(model: Any, layer: int, spec: Mapping[str, Any]) -> Located:
     """The block of a layer. Raises `ValueError`, whose message names the block if there is one."""
     tensors = Tensors(model)
-    weights = spec.get("weights", {})
-    sources = weights.get("tensors", {})
+    weights = _filled(spec.get("weights", {}), layer)
+    sources, prefixes = weights.get("tensors", {}), weights.get("prefix", "")
     if not sources:
         raise SourceError("the spec does not say where weights are (weights.tensors)")
     experts = spec["router"]["experts"]
-    prefixes = weights.get("prefix", "")
     prefixes = [prefixes] if isinstance(prefixes, str) else prefixes
-    filled = [prefix.replace("{l}", str(layer)) for prefix in prefixes]
-    prefix, found = _first(filled, sources, experts, tensors)
+    prefix, found = _first(prefixes, sources, experts, tensors)
+    for name, each in found.items():
+        if _lies_as_rows(name, each, spec, tensors):  # though its file has columns
+            entry = {key: value for key, value in each.entries[0].items() if key != "transposed"}
+            sources[name], found[name] = entry, each._replace(entries=[entry])
     inner = [n for name, f in found.items() if not name.startswith("shared.") for n in f.names]
     path = _common([tensors.path(name) for name in inner])
     module = tensors.modules[path]
@@ -77,7 +80,8 @@ def locate(model: Any, layer: int, spec: Mapping[str, Any]) -> Located:
         spec = _compiled(spec, tensors(found["experts.down.weight"].names[0]))
         if not all(name.startswith(root) for name in used):
             spec["shared"] = {}  # computed by another module, which goes on doing so
-        _covered(module, root, used)
+        sources = {**sources, **_joined(spec, found)}
+        unused = _unused(module, root, used)
     except ValueError as error:
         raise BlockError(title, str(error)) from None
     router = found.get("router.weight")
@@ -85,7 +89,20 @@ def locate(model: Any, layer: int, spec: Mapping[str, Any]) -> Located:
         kind = element_type(tensors(router.names[0]))
         if kind != spec["dtype"]["weights"]:
             spec["dtype"]["router"] = kind
-    return Located(module, title, spec, dict(sources), prefix, tensors, experts)
+    return Located(module, title, spec, dict(sources), prefix, tensors, experts, unused)
+
+
+def _filled(value: Any, layer: int) -> Any:
+    """With the layer's number in every name.
+
+    >>> _filled({"prefix": ["l.{l}."], "tensors": {"a": {"name": "{l}.{e}"}}}, 3)
+    {'prefix': ['l.3.'], 'tensors': {'a': {'name': '3.{e}'}}}
+    """
+    if isinstance(value, str):
+        return value.replace("{l}", str(layer))
+    if isinstance(value, Mapping):
+        return {key: _filled(entry, layer) for key, entry in value.items()}
+    return [_filled(entry, layer) for entry in value] if isinstance(value, list) else value
 
 
 class BlockError(ValueError):
@@ -113,6 +130,17 @@ def _first(prefixes: List[str], sources: Mapping[str, Any], experts: int, lookup
     if {"experts.up.weight", "experts.down.weight"} <= set(found):
         return best, found
     raise missing or SourceError("the spec has no weights.prefix")
+
+
+def _lies_as_rows(name: str, found: Found, spec: Mapping[str, Any], lookup: Tensors) -> bool:
+    """Whether a matrix that files have as `[in, out]` is `[out, in]` here, as its shape shows."""
+    entry = found.entries[0]
+    if not entry.get("transposed") or len(found.names) > 1 or not name.startswith("experts."):
+        return False
+    inner = spec["experts"]["intermediate"]
+    outer = spec["experts"].get("latent") or spec["hidden"]
+    rows = [outer, inner] if ".down." in name else [inner * entry.get("part", [0, 1])[1], outer]
+    return rows[0] != rows[1] and list(lookup(found.names[0]).shape)[-2:] == rows
 
 
 def _common(names: List[str]) -> str:
@@ -143,10 +171,59 @@ def _compiled(spec: Mapping[str, Any], example: Any) -> Dict[str, Any]:
     return spec
 
 
-def _covered(module: Any, root: str, used: set) -> None:
-    """Refuses a module with parameters that the spec knows nothing of."""
+def _joined(spec: Dict[str, Any], found: Mapping[str, Found]) -> Dict[str, Any]:
+    """Has gate and up as one weight where the model has them so, and returns its sources."""
+    sources: Dict[str, Any] = {}
+    for section, gate in (("experts", "gate"), ("shared", "gate_proj")):
+        layouts, own = set(), {}
+        for kind in ("weight", "bias"):
+            pair = [found.get(f"{section}.{part}.{kind}") for part in (gate, "up")]
+            if pair[0]:
+                layouts.add(_layout(*pair))
+                entry = dict(pair[0].entries[0])
+                own[f"{section}.gate_up.{kind}"] = entry
+                entry.pop("part", None), entry.pop("interleaved", None)
+        if len(layouts) == 1 and None not in layouts and spec.get(section):
+            spec[section]["gate_up"] = layouts.pop()
+            sources.update(own)
+    return sources
+
+
+def _layout(gate: Found, up: Optional[Found]) -> Optional[str]:
+    """How two weights lie in one tensor, if it can be used as it is.
+
+    >>> half = lambda i, **more: Found(["w"], [], False, [{"name": "w", "part": [i, 2], **more}])
+    >>> _layout(half(0), half(1)), _layout(half(1), half(0))
+    ('concatenated', None)
+    >>> _layout(half(0, interleaved=True), half(1, interleaved=True))
+    'interleaved'
+    """
+    if not up or gate.names != up.names or gate.stacked or len(gate.entries) > 1:
+        return None
+    first, second = gate.entries[0], up.entries[0]
+    if first.get("transposed") or (first.get("part"), second.get("part")) != ([0, 2], [1, 2]):
+        return None
+    if bool(first.get("interleaved")) != bool(second.get("interleaved")):
+        return None
+    return "interleaved" if first.get("interleaved") else "concatenated"
+
+
+def _unused(module: Any, root: str, used: set) -> List[str]:
+    """The tensors that the spec knows nothing of: of one child at most, which may come after."""
     own = [name for name, _ in [*module.named_parameters(), *module.named_buffers()]]
-    unknown = [name for name in own if root + name not in used]
-    if unknown:
-        more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
-        raise ValueError(f"it also has {unknown[0]}{more}, which the compiled layer does not use")
+    unused = [name for name in own if root + name not in used]
+    if len({name.partition(".")[0] for name in unused if "." in name}) > 1 or any(
+        "." not in name for name in unused
+    ):
+        raise ValueError(also_has(unused))
+    return unused
+
+
+def also_has(unused: List[str]) -> str:
+    """What is wrong with a block that has those tensors.
+
+    >>> also_has(["bias", "norm.weight"])
+    'it also has bias and 1 more, which the compiled layer does not use'
+    """
+    more = f" and {len(unused) - 1} more" if len(unused) > 1 else ""
+    return f"it also has {unused[0]}{more}, which the compiled layer does not use"

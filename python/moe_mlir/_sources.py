@@ -8,7 +8,7 @@ what both have is used, so that what is not reordered is never copied.
 from __future__ import annotations
 
 import itertools
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Union
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from ._tensors import element_type, empty, is_compact, is_torch
 
@@ -23,6 +23,7 @@ class Weight(NamedTuple):
     dtype: str
     shape: Sequence[int]
     experts: int  #: of the package
+    nulls: int = 0  #: experts without weights
 
     @property
     def stacked(self) -> bool:
@@ -42,6 +43,7 @@ class Found(NamedTuple):
     names: List[str]
     pieces: List[Callable[[Any], Any]]  #: tensor -> its part of the weight
     stacked: bool  #: whether each piece is one expert
+    entries: List[Mapping[str, Any]]  #: the sources that were taken
 
 
 class SourceError(ValueError):
@@ -88,7 +90,8 @@ def _all_of(weight: Weight, parts: Sequence[Any], prefix: str, lookup: Lookup) -
     pieces = [piece for each in found for piece in each.pieces]
     if len(found) > 1 and not all(each.stacked for each in found):
         raise SourceError(f"{weight.name}: only tensors of one expert each can follow each other")
-    return Found(names, pieces, found[0].stacked)
+    entries = [entry for each in found for entry in each.entries]
+    return Found(names, pieces, found[0].stacked, entries)
 
 
 def _one(weight, part, prefix: str, lookup: Lookup, several: bool) -> Optional[Found]:
@@ -103,10 +106,10 @@ def _one(weight, part, prefix: str, lookup: Lookup, several: bool) -> Optional[F
         if not names or any(lookup(n) is None for n in names):
             return None
         pieces = [_reader(weight, entry, n, list(weight.shape[1:])) for n in names]
-        return Found(names, pieces, True)
+        return Found(names, pieces, True, [entry])
     if lookup(name) is None:
         return None
-    return Found([name], [_reader(weight, entry, name, list(weight.shape))], False)
+    return Found([name], [_reader(weight, entry, name, list(weight.shape))], False, [entry])
 
 
 def _reader(weight: Weight, entry: Mapping[str, Any], name: str, shape: List[int]):
@@ -124,6 +127,8 @@ def _reader(weight: Weight, entry: Mapping[str, Any], name: str, shape: List[int
         stored[axis] *= count
         if entry.get("transposed"):
             stored[-1], stored[-2] = stored[-2], stored[-1]
+        if weight.nulls and list(tensor.shape) == [stored[0] + weight.nulls, *stored[1:]]:
+            tensor = tensor[: stored[0]]  # of experts that do nothing, too
         if not _same_layout(list(tensor.shape), stored):
             raise SourceError(f"{name} has shape {list(tensor.shape)}, expected {stored}")
         view = tensor.reshape(stored)
@@ -159,14 +164,15 @@ def _elements(shape: Sequence[int]) -> int:
     return count
 
 
-def read(weight: Weight, found: Found, lookup: Lookup) -> Any:
-    """The weight's value: a view of the model's memory where it lies there as it should.
+def read(weight: Weight, found: Found, lookup: Lookup) -> Tuple[Any, bool]:
+    """The weight's value, and whether it lies in the model's own memory.
 
     >>> import numpy as np
     >>> model = {"w.0": np.ones((2, 2), np.float32), "w.1": np.zeros((2, 2), np.float32)}
     >>> up = Weight("experts.up.weight", "f32", [2, 2, 2], 2)
-    >>> read(up, find(up, ["stacked", "w.{e}"], "", model.get), model.get).sum(axis=(1, 2)).tolist()
-    [4.0, 0.0]
+    >>> value, of_model = read(up, find(up, ["stacked", "w.{e}"], "", model.get), model.get)
+    >>> value.sum(axis=(1, 2)).tolist(), of_model
+    ([4.0, 0.0], False)
     """
     tensors = [_plain(name, lookup(name)) for name in found.names]
     pieces = [reader(tensor) for reader, tensor in zip(found.pieces, tensors)]
@@ -176,7 +182,7 @@ def read(weight: Weight, found: Found, lookup: Lookup) -> Any:
     first = pieces[0]
     if not found.stacked and list(first.shape) == list(weight.shape) and is_compact(first):
         if element_type(first) == weight.dtype:
-            return first
+            return first, True
     if found.stacked and len(pieces) != weight.shape[0]:
         raise SourceError(f"{weight.name}: {len(pieces)} experts, expected {weight.shape[0]}")
     value = empty(weight.shape, weight.dtype, first)
@@ -185,7 +191,7 @@ def read(weight: Weight, found: Found, lookup: Lookup) -> Any:
             value[e] = piece
         else:
             value[...] = piece
-    return value
+    return value, False
 
 
 def _plain(name: str, tensor: Any) -> Any:

@@ -88,19 +88,26 @@ class Tensor:
         return tuple(self.dl.shape[i] for i in range(self.dl.ndim))
 
 
-def as_tensor(value: Any, dtype: str) -> Tensor:
+def as_tensor(value: Any, dtype: str, copy: bool = True) -> Tensor:
     """`value` as the runtime takes it. Compact arrays are not copied.
 
     `dtype` is what the callee expects: bf16 in numpy is told from uint16 by it, and
-    lists become arrays of it.
+    lists become arrays of it. Without `copy` what would have to be copied is refused.
     """
+    if not copy and not (is_torch(value) or isinstance(value, np.ndarray)):
+        if not hasattr(value, "__dlpack__"):
+            raise TypeError(f"a {type(value).__name__} has no memory to borrow, expected an array")
     if is_torch(value):
+        if not copy and not value.is_contiguous():
+            raise ValueError("the tensor is not compact, so that its memory cannot be borrowed")
         return _from_capsule(value.detach().contiguous())
     if hasattr(value, "__dlpack__") and not isinstance(value, np.ndarray):
         return _from_capsule(value)
     wanted = numpy_type(dtype)
     if not isinstance(value, np.ndarray):
         value = np.asarray(value, wanted)
+    if not copy and not value.flags.c_contiguous:
+        raise ValueError("the array is not compact, so that its memory cannot be borrowed")
     return _from_numpy(np.ascontiguousarray(value).reshape(value.shape), dtype)
 
 

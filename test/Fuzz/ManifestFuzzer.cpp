@@ -9,14 +9,65 @@
 //===----------------------------------------------------------------------===//
 
 #include "Runtime/Manifest.h"
+#include "Runtime/Match.h"
 #include "Runtime/Status.h"
 
 #include <cstdlib>
 
 using namespace moe::runtime;
 
+/// A tensor of the weight's own type and shape, and some others, is taken or
+/// refused.
+static void match(const Weight &weight, const Source &source) {
+  static const std::string file = "fuzz.safetensors", name = "w";
+  Target target = targetOf(weight, source.eachExpert());
+  for (const char *dtype : {"F32", "BF16", "I32", "U8"})
+    for (bool half : {false, true}) {
+      SafetensorsEntry entry;
+      entry.dtype = dtype;
+      entry.shape = weight.shape;
+      if (half && !entry.shape.empty())
+        entry.shape.back() /= 2;
+      Stored tensor = {nullptr, &file, &name, &entry};
+      try {
+        Piece piece = matchTensor(tensor, source, target, source.eachExpert());
+        if (piece.part >= piece.parts || piece.fileBytes < 1 ||
+            piece.elementBytes < 1)
+          std::abort();
+        countIn(tensor, source, target);
+      } catch (const Error &error) {
+        if (error.status != MOE_SHAPE_MISMATCH &&
+            error.status != MOE_DTYPE_MISMATCH)
+          std::abort();
+      }
+    }
+}
+
+static void useSource(const Weight &weight, const Source &source) {
+  if (source.name.empty() || source.part < 0 || source.part >= source.parts ||
+      source.scales.size() != source.decode.has_value() ||
+      source.zeros.size() > 1 || source.globalScale.size() > 1)
+    std::abort();
+  filledIn(source.name, 7, 8);
+  match(weight, source);
+  for (const auto *beside :
+       {&source.scales, &source.zeros, &source.globalScale})
+    for (const Source &other : *beside) {
+      if (other.decode)
+        std::abort();
+      match(weight, other);
+    }
+}
+
 /// References point into their tables, and shapes can be evaluated.
 static void use(const Manifest &manifest) {
+  for (const Weight &weight : manifest.weights)
+    for (const SourceList &sources : weight.alternatives) {
+      if (sources.empty())
+        std::abort();
+      for (const Source &source : sources)
+        useSource(weight, source);
+    }
   for (const State &state : manifest.state)
     if (state.initialWeight >= int(manifest.weights.size()))
       std::abort();

@@ -13,6 +13,8 @@ _TYPES = {
     "BF16": np.uint16,
     "I8": np.int8,
     "U8": np.uint8,
+    "F8_E4M3": np.uint8,
+    "F8_E8M0": np.uint8,
     "I32": np.int32,
     "I64": np.int64,
 }

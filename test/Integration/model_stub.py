@@ -83,6 +83,13 @@ class InterleavedExperts(Experts):
         return both[0::2], both[1::2], self.down_proj[e].T
 
 
+class RowsByTurns(Experts):
+    """Gate and up rows by turns, `[out, in]`."""
+
+    def matrices(self, e):
+        return self.gate_up_proj[e][0::2], self.gate_up_proj[e][1::2], self.down_proj[e]
+
+
 class SeparateExperts(Experts):
     """A module for each expert."""
 
@@ -98,6 +105,24 @@ class Block(Module):
         return self.experts(flat, chosen, weights).reshape(x.shape)
 
 
+class TableRouter(Module):
+    """Weights of the scores, for experts that the token's number decides."""
+
+    def forward(self, x, ids):
+        logits = x @ self.weight.T
+        scores = np.exp(logits - logits.max(-1, keepdims=True))
+        scores /= scores.sum(-1, keepdims=True)
+        chosen = self.table[ids.reshape(-1)]
+        return np.take_along_axis(scores, chosen, -1), chosen
+
+
+class TableBlock(Block):
+    def forward(self, x, input_ids=None):
+        flat = x.reshape(-1, x.shape[-1])
+        weights, chosen = self.gate(flat, input_ids)
+        return self.experts(flat, chosen, weights).reshape(x.shape)
+
+
 class TupleBlock(Block):
     """Gives its router's scores, too, and the tokens in one row."""
 
@@ -105,6 +130,18 @@ class TupleBlock(Block):
         flat = x.reshape(-1, x.shape[-1])
         _, weights, chosen = self.gate(flat)
         return self.experts(flat, chosen, weights), weights
+
+
+class Norm(Module):
+    def forward(self, x):
+        return x / np.sqrt((x * x).mean(-1, keepdims=True)) * self.weight
+
+
+class NormedBlock(Block):
+    """Ends in a norm of its own."""
+
+    def forward(self, x):
+        return self.norm(Block.forward(self, x))
 
 
 class DenseLayer(Module):

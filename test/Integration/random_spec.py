@@ -9,6 +9,11 @@ combination that docs/Spec.md allows. Comments name the constraint they keep.
 import json
 import random
 import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "Oracle")]
+
+from weight_formats import UNITS
 
 POSITIVE_SCORES = ["softmax", "sigmoid", "sqrt_softplus", "exp(0.25 * x)", "1 / (1 + abs(x))"]
 OTHER_SCORES = ["identity", "tanh(x) + 0.125 * x", "max(x, -1) * 2", "erf(x) - 0.5"]
@@ -95,6 +100,7 @@ def random_spec(seed):
     if router.get("load_balancing") == "dynamic" and dice.chance(0.8):  # [S14]
         spec["functions"] = ["forward", "step"]
     _variants(dice, spec)
+    _quantization(Dice(f"quantization {seed}"), spec)
     return spec
 
 
@@ -133,8 +139,8 @@ def _learned_router(dice, spec, strategy):
     if strategy == "sparsemixer":
         router["experts"] = max(2, router["experts"])
         router["top_k"] = 2  # [S20]
-        # Sums of products over these are exactly on a limit, or far from it.
-        router["threshold"] = dice.pick(0, 0.0625, 0.25, 0.5, 1)
+        # No simple fraction, which distances of logits often are.
+        router["threshold"] = dice.pick(0, 0.0113, 0.0796, 0.2251, 0.618)
     else:
         _score(dice, router, balancing)
     if strategy == "table":
@@ -301,6 +307,28 @@ def _variants(dice, spec):
         shared["scale"] = dice.pick(0.5, 2.5, -1)
     if glu and dice.chance(0.3):
         shared["gate_up"] = dice.pick("concatenated", "interleaved")
+
+
+def _quantization(dice, spec):
+    """[S51] to [S54]; sizes are rounded up to what a kind needs."""
+    for section, others in (("experts", ("latent",)), ("shared", ())):
+        part = spec.get(section, {})
+        if "intermediate" not in part or not dice.chance(0.3):
+            continue
+        kind = dice.pick("fp8_e4m3", "int8", "int4", "int4", "mxfp4", "nvfp4")
+        part["quantization"] = {"kind": kind}
+        part.pop("gate_up", None)  # [S33]
+        if kind in ("fp8_e4m3", "int8", "int4"):
+            outputs, inputs = (dice.pick(0, 1, 2, 7, 16, 128) for _ in range(2))
+            if kind == "int4":
+                inputs += inputs % 2
+                part["quantization"]["zero_points"] = dice.chance(0.5)
+            if dice.chance(0.8):
+                part["quantization"]["block"] = [outputs, inputs]
+        unit = UNITS.get(kind, 1)
+        for owner, key in ((spec, "hidden"), *((part, key) for key in ("intermediate", *others))):
+            if key in owner:
+                owner[key] += -owner[key] % unit
 
 
 def main():

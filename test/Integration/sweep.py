@@ -32,6 +32,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "Oracle"), str(HERE.parent.parent /
 import files
 import oracle
 import random_spec
+import routing
 
 THREADS = (1, 2, 4)
 TIE = 1e-5  # margins below this may be decided by rounding
@@ -117,8 +118,8 @@ def compare(who, spec, got, result, bound):
     tokens = len(result.indices)
     # A near tie that fell the same way needs no allowance.
     alike = all(np.array_equal(plan[n], getattr(result, n)) for n in ("indices", "positions"))
-    # But the weights of sparsemixer jump as well.
-    alike &= spec["router"]["strategy"] != "sparsemixer" or not (result.margin < TIE).any()
+    if spec["router"]["strategy"] == "sparsemixer":  # whose weights jump as well
+        alike = alike and np.allclose(plan["weights"], result.weights, rtol=1e-3, atol=0)
     near = (result.margin < TIE) & (not alike)
     shared = result.lost.any() or spec["router"]["load_balancing"] == "expert_choice"
     sure = ~near
@@ -145,7 +146,9 @@ def compare(who, spec, got, result, bound):
     w = plan["weights"][sure].astype(np.float64)
     chosen = result.indices[sure] >= 0
     w, expected = w[chosen], result.weights[sure][chosen]
-    close(f"{who}: weights", w, expected, 0.0, 4e-6, 1e-30)
+    # Sums of what was rounded before may cancel.
+    size = 0.0 if routing.exact_logits(spec) else 0.01 * np.sqrt(w.size)
+    close(f"{who}: weights", w, expected, size, 4e-6, 1e-30)
     if result.router_state is not None:
         close(f"{who}: state", plan["router_state_next"], result.router_state, 1.0, 4e-6, 1e-30)
     scale = np.linalg.norm(result.magnitude[sure]) / np.sqrt(oracle.longest_reduction(spec))

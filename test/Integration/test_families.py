@@ -18,6 +18,7 @@ sys.path[:0] = [str(HERE.parent / "Oracle" / "families"), str(HERE.parent.parent
 
 import compare
 import golden
+import table
 
 
 def main():
@@ -26,14 +27,20 @@ def main():
     parser.add_argument("--jobs", type=int, default=2)
     arguments = parser.parse_args()
     names = arguments.names or golden.names()
-    failed = []
+    reports = {}
     with tempfile.TemporaryDirectory(prefix="moe-families-") as work:
         with ThreadPoolExecutor(arguments.jobs) as pool:
             check = lambda name: compare.check(golden.GOLDEN / name, Path(work))
             for report in pool.map(check, names):
                 print(report.line(), flush=True)
-                failed += [report.name] * bool(report.failure)
-    print(f"{len(names) - len(failed)} passed, {len(failed)} failed")
+                reports[report.name] = report
+    failed = [name for name, report in reports.items() if report.failure]
+    if not arguments.names:
+        page = (golden.ROOT / "docs" / "Families.md").read_text()
+        for line in table.differences(page, reports):
+            print(f"FAIL {line}")
+            failed.append(line)
+    print(f"{len(names)} goldens, {len(failed)} failures")
     sys.exit(bool(failed))
 
 

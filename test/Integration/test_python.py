@@ -163,6 +163,43 @@ class Layers(unittest.TestCase):
             with self.assertRaises(ZeroDivisionError):
                 cancelled.load_weights(path, lambda *step: 1 / 0)
 
+    def test_borrowed_weights(self):
+        layer = self.package.layer()
+        arrays = dict(self.layer.weights)
+        for name, value in arrays.items():
+            layer.borrow_weight(name, value)
+        shared = layer.share()
+        del layer
+        name = "router.weight"
+        borrowed, arrays = arrays.pop(name), None
+        np.testing.assert_array_equal(shared(self.x), self.layer(self.x))
+        borrowed[:] = 0
+        np.testing.assert_array_equal(shared.get(name), borrowed)
+        shared.set_weight(name, self.layer.get(name))
+        self.assertFalse(borrowed.any())
+        np.testing.assert_array_equal(shared(self.x), self.layer(self.x))
+        with self.assertRaises(ValueError):
+            shared.borrow_weight(name, np.asfortranarray(borrowed))
+        with self.assertRaises(TypeError):
+            shared.borrow_weight(name, [[1.0]])
+        status = self.status_of(shared.borrow_weight, name, borrowed[:2])
+        self.assertEqual(status, Status.SHAPE_MISMATCH)
+        shared.randomize(3)
+        self.assertFalse(borrowed.any())
+
+    def test_weights_of_another_layer(self):
+        spec = dict(SPEC, weights={"layer": 1, "prefix": "model.{l}."})
+        package = moe_mlir.compile(spec)
+        with tempfile.TemporaryDirectory() as folder:
+            first, second = package.layer(), package.layer()
+            first.randomize(1)
+            first.save_weights(Path(folder) / "model.safetensors")
+            second.load_weights(folder)
+            np.testing.assert_array_equal(second(self.x), first(self.x))
+            status = self.status_of(second.load_weights, folder, None, 2)
+            self.assertEqual(status, Status.WEIGHT_MISSING)
+            second.load_weights(folder, layer=1)
+
     def test_errors(self):
         fresh, x = self.package.layer(), self.x
         self.assertEqual(self.status_of(fresh, x), Status.WEIGHT_MISSING)

@@ -13,6 +13,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "Oracle")]
 import files
 import oracle
 import random_spec
+from weight_formats import UNITS
 
 SEEDS = range(400)
 
@@ -24,6 +25,12 @@ def leaves(value, path=""):
             yield from leaves(inner, f"{path}{key}.")
         else:
             yield path + key, inner
+
+
+def random_weight(rng, shape, dtype):
+    if dtype in ("u8", "i8"):  # no code below 100 is NaN
+        return rng.integers(0, 100, shape)
+    return rng.integers(-8, 9, shape) / 8 / np.sqrt((1, *shape)[-1])
 
 
 class RandomSpec(unittest.TestCase):
@@ -84,6 +91,10 @@ class RandomSpec(unittest.TestCase):
             self.assertGreater(experts["latent"], 0)
         if {experts["gate_up"], shared["gate_up"]} != {"separate"}:  # S32
             self.assertEqual(experts["form"], "glu")
+        for part in (experts, shared):  # S33
+            if part["gate_up"] != "separate":
+                self.assertEqual(part["quantization"]["kind"], "none")
+        self.check_quantization(spec)
         if "step" in spec["functions"]:  # S14
             self.assertEqual(balancing, "dynamic")
         if strategy == "table":  # S19
@@ -100,6 +111,21 @@ class RandomSpec(unittest.TestCase):
             self.assertFalse(router["projection"]["chained"])
         if router["input_norm"]["factor"] != 1:  # S23
             self.assertIn("eps", router["input_norm"])
+
+    def check_quantization(self, spec):
+        experts, shared, hidden = spec["experts"], spec["shared"], spec["hidden"]
+        for part, width in ((experts, experts["latent"] or hidden), (shared, hidden)):
+            kind, block = part["quantization"]["kind"], part["quantization"]["block"]
+            if kind in ("mxfp4", "nvfp4"):  # S51
+                self.assertEqual(block, [1, UNITS[kind]])
+            if kind == "int4":
+                self.assertEqual(block[1] % 2, 0)
+            else:  # S52
+                self.assertFalse(part["quantization"]["zero_points"])
+            for size in (width, part["intermediate"]):  # S53
+                self.assertEqual(size % UNITS.get(kind, 1), 0)
+            if kind != "none":  # S54
+                self.assertGreater(part["intermediate"], 0)
 
     def test_every_feature_comes_up(self):
         seen = Counter()
@@ -120,6 +146,9 @@ class RandomSpec(unittest.TestCase):
             "router.projection.dtype": "input",
             "router.null_experts.kind": "identity skip",
             "router.weight_on": "input",
+            "experts.quantization.kind": "fp8_e4m3 int8 int4 mxfp4 nvfp4",
+            "experts.quantization.zero_points": "True",
+            "shared.quantization.kind": "fp8_e4m3 int8 int4 mxfp4 nvfp4",
             "experts.form": "mlp",
             "experts.activation": "situ swigluoai silu",
             "experts.gate_up": "concatenated interleaved separate",
@@ -147,10 +176,7 @@ class RandomSpec(unittest.TestCase):
             rng = np.random.default_rng(seed)
             x = rng.integers(-8, 9, (min(random_spec.token_count(seed), 40), spec["hidden"])) / 8
             table = oracle.weight_table(spec)
-            weights = {
-                name: rng.integers(-8, 9, shape) / 8 / np.sqrt(shape[-1])
-                for name, (shape, _) in table.items()
-            }
+            weights = {name: random_weight(rng, *entry) for name, entry in table.items()}
             ids = np.arange(len(x)) % max(spec["router"]["vocabulary"], 1)
             if "router.table" in weights:
                 table = rng.integers(0, spec["router"]["experts"], table["router.table"][0])

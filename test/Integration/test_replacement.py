@@ -1,6 +1,7 @@
 """Replacing the blocks of a model, on models of numpy arrays."""
 
 import copy
+import ctypes
 import os
 import pickle
 import subprocess
@@ -17,7 +18,7 @@ sys.path[:0] = [str(ROOT / "python")]
 
 import model_stub as stub
 import moe_mlir
-from moe_mlir import _cache
+from moe_mlir import _cache, _library, _sources
 
 
 def spec(**changes):
@@ -30,6 +31,13 @@ def tensors(sources):
 
 def input_of(shape=(2, 5, stub.D), seed=3):
     return np.random.default_rng(seed).standard_normal(shape, np.float32)
+
+
+def address(layer, name):
+    """Where the layer has a weight."""
+    view = _library.DLTensor()
+    layer._runtime.moe_layer_get(layer._handle, name.encode(), ctypes.byref(view))
+    return view.data + view.byte_offset
 
 
 class Replacement(unittest.TestCase):
@@ -64,10 +72,63 @@ class Replacement(unittest.TestCase):
         self.assertLess(report.blocks[0].error, 1e-5)
         self.assertIn("2 of 2 blocks replaced", str(report))
 
+    def test_config(self):
+        config = {
+            "model_type": "qwen3_moe",
+            "hidden_size": stub.D,
+            "num_hidden_layers": 3,
+            "mlp_only_layers": [0],
+            "num_experts": stub.E,
+            "num_experts_per_tok": 2,
+            "moe_intermediate_size": stub.I,
+            "norm_topk_prob": False,
+            "quantization_config": {"quant_method": "of the file that it was loaded from"},
+        }
+        model = stub.model()
+        model.config = config
+        report = self.check_like(model, spec=None)
+        self.assertEqual([block.layer for block in report.blocks], [1, 2])
+        model.config = {**config, "num_experts_per_tok": 9}
+        message = self.failure(model, None)
+        self.assertRegex(message, r"^the model \(Model\) cannot be replaced: config.json:1:\d+: ")
+        self.assertIn("num_experts_per_tok", message)
+        model.config = {**config, "mlp_only_layers": [0, 1, 2]}
+        message = self.failure(model, None)
+        self.assertIn("the model (Model) cannot be replaced: ", message)
+
+    def test_shared_memory(self):
+        model, x = stub.model(blocks=1), input_of()
+        block = dict(model.named_modules())["model.layers.1.mlp"]
+        report = self.accelerate(model, strict=True)
+        self.assertEqual(report.copied_bytes, 0)
+        owners = {
+            "router.weight": block.gate.weight,
+            "experts.gate_up.weight": block.experts.gate_up_proj,
+            "experts.down.weight": block.experts.down_proj,
+        }
+        for name, array in owners.items():
+            self.assertEqual(address(block.forward.layer, name), array.ctypes.data, name)
+        before = block(x)
+        block.experts.down_proj *= 2
+        np.testing.assert_array_equal(block(x), 2 * before)
+
     def test_other_layouts(self):
-        self.check_like(stub.model(experts_kind=stub.SeparateExperts))
-        interleaved = stub.model(experts_kind=stub.InterleavedExperts)
-        self.check_like(interleaved, spec=tensors(stub.INTERLEAVED))
+        report = self.check_like(stub.model(experts_kind=stub.SeparateExperts))
+        self.assertEqual(report.shared_bytes, 2 * 4 * stub.E * stub.D)  # the routers
+        model = stub.model(experts_kind=stub.InterleavedExperts)
+        report = self.check_like(model, spec=tensors(stub.INTERLEAVED))
+        self.assertEqual(report.shared_bytes, 2 * 4 * stub.E * stub.D)
+        sources = copy.deepcopy(stub.SPEC["weights"]["tensors"])
+        for part in ("gate", "up"):  # of files, where experts lie the other way
+            sources[f"experts.{part}.weight"][1]["transposed"] = True
+        sources["experts.down.weight"] = {"name": "experts.down_proj", "transposed": True}
+        self.assertEqual(self.check_like(stub.model(), spec=tensors(sources)).copied_bytes, 0)
+        model = stub.model(experts_kind=stub.RowsByTurns)
+        sources = copy.deepcopy(stub.INTERLEAVED)
+        for source in list(sources.values())[1:]:
+            del source["transposed"]
+        report = self.check_like(model, spec=tensors(sources))
+        self.assertEqual(report.copied_bytes, 0)
 
     def test_inner_model(self):
         model = stub.model()
@@ -88,6 +149,72 @@ class Replacement(unittest.TestCase):
         self.assertIsInstance(got, tuple)
         self.assertEqual(got[0].shape, (10, stub.D))
         np.testing.assert_array_equal(got[1], expected[1])
+
+    def test_module_after_the_experts(self):
+        model = stub.model(kind=stub.NormedBlock)
+        for path, module in model.named_modules():
+            if isinstance(module, stub.NormedBlock):
+                module.norm = stub.Norm(weight=np.linspace(1, 2, stub.D, dtype=np.float32))
+        self.check_like(model)
+        block = dict(model.named_modules())["model.layers.1.mlp"]
+        block.forward = lambda x: stub.NormedBlock.forward(block, x) + 0  # something comes after
+        message = self.failure(model)
+        self.assertIn("it also has norm.weight, which the compiled layer does not use", message)
+
+    def test_sources(self):
+        tensors = {f"w.{e}": np.full((2, 3), e, np.float32) for e in range(4)}
+        tensors["all"] = np.arange(30, dtype=np.float32).reshape(5, 2, 3)
+        tensors["rows"] = tensors["all"].reshape(10, 3)
+        tensors["one"] = np.array([7], np.float16)
+
+        def read(name, shape, source, experts=4, nulls=0, dtype="f32"):
+            weight = _sources.Weight(name, dtype, shape, experts, nulls)
+            found = _sources.find(weight, source, "", tensors.get)
+            return _sources.read(weight, found, tensors.get)
+
+        up = "experts.up.weight"
+        for source in ("all", ["none", "all"], "rows"):
+            value, of_model = read(up, [5, 2, 3], source, experts=5)
+            self.assertTrue(of_model and np.shares_memory(value, tensors["all"]), source)
+        value, of_model = read(up, [3, 2, 3], "all", experts=3, nulls=2)
+        self.assertTrue(of_model and value.base is not None)
+        np.testing.assert_array_equal(value, tensors["all"][:3])
+        value, of_model = read(up, [4, 2, 3], "w.{e}")
+        self.assertFalse(of_model)
+        np.testing.assert_array_equal(value[:, 0, 0], [0, 1, 2, 3])
+        value, _ = read(up, [4, 3, 2], {"name": "w.{e}", "transposed": True})
+        self.assertEqual(value.shape, (4, 3, 2))
+        value, _ = read("router.expert_scale", [4], {"name": "one", "broadcast": True})
+        np.testing.assert_array_equal(value, np.full(4, 7, np.float32))
+        for source, message in (
+            ({"name": "all", "broadcast": True}, r"all has shape \[5, 2, 3\], expected one number"),
+            ({"name": "all", "decode": {"kind": "int8"}}, f"{up} is quantised in the model"),
+            ("all", r"all has shape \[5, 2, 3\], expected \[4, 2, 3\]"),
+            (["a", {"name": "b"}], f"{up} is not there; looked for a, b"),
+            ([["rows", "rows"]], f"{up}: only tensors of one expert each can follow each other"),
+        ):
+            with self.assertRaisesRegex(_sources.SourceError, message):
+                read(up, [4, 2, 3], source)
+
+    def test_token_ids(self):
+        generator = np.random.default_rng(4)
+        block = stub.block(generator, stub.TableBlock)
+        table = np.argsort(generator.random((9, stub.E)), axis=-1)[:, :2]
+        block.gate = stub.TableRouter(weight=block.gate.weight, table=table)
+        model = stub.Module(mlp=block)
+        router = {**stub.SPEC["router"], "strategy": "table", "vocabulary": 9}
+        sources = {**stub.SPEC["weights"]["tensors"], "router.table": "gate.table"}
+        weights = {"prefix": "mlp.", "tensors": sources}
+        x, ids = input_of((2, 3, stub.D)), np.array([[1, 2, 3], [8, 2, 0]])
+        expected = block(x, input_ids=ids)
+        self.accelerate(model, spec(router=router, weights=weights), strict=True)
+        got = block(x, input_ids=ids)
+        self.assertTrue((got != expected).any())
+        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+        with self.assertRaises(AttributeError):  # as its own forward has it
+            block(x)
+        got = block(x, ids)
+        np.testing.assert_array_equal(got, expected)
 
     def test_packages_are_shared(self):
         before = set(os.listdir(self.cache.name))
@@ -149,11 +276,12 @@ class Replacement(unittest.TestCase):
         self.assertTrue((block(x) != expected).any())
 
     def test_changed_weights(self):
-        model, x = stub.model(blocks=1), input_of()
+        model, x = stub.model(blocks=1, experts_kind=stub.InterleavedExperts), input_of()
         block = dict(model.named_modules())["model.layers.1.mlp"]
-        self.accelerate(model, strict=True)
+        self.accelerate(model, tensors(stub.INTERLEAVED), strict=True)
         before = block(x)
         block.experts.down_proj *= 2
+        np.testing.assert_array_equal(block(x), before)  # of copies, and nobody counts
         self.assertEqual(moe_mlir.refresh(model), 1)
         np.testing.assert_array_equal(block(x), 2 * before)
         block.experts.down_proj = block.experts.down_proj * 2  # other memory is seen at once
@@ -220,7 +348,7 @@ class Replacement(unittest.TestCase):
         sources = copy.deepcopy(stub.SPEC["weights"]["tensors"])
         moved = {k: v for k, v in sources.items() if k != "router.weight"}
         layer.router, layer.mlp.gate = layer.mlp.gate, layer.mlp.gate
-        moved["router.weight"] = {"name": "model.layers.1.router.weight", "absolute": True}
+        moved["router.weight"] = {"name": "model.layers.{l}.router.weight", "absolute": True}
         self.assertRegex(
             self.failure(model, tensors(moved)),
             r"^model.layers.1 \(MoeLayer\) cannot be replaced: it also has .*, which the compiled",

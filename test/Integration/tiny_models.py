@@ -37,6 +37,7 @@ DEEPSEEK = dict(
     norm_topk_prob=True,
     routed_scaling_factor=2.5,
 )
+INDEXER = dict(index_n_heads=2, index_head_dim=8, index_topk=16)
 MAMBA = dict(mamba_n_heads=8, mamba_d_head=8, mamba_d_state=8, mamba_n_groups=1, mamba_chunk_size=8)
 
 #: model_type -> (class before "ForCausalLM", what its config has besides COMMON)
@@ -44,6 +45,10 @@ FAMILIES = {
     "afmoe": (
         "Afmoe",
         dict(QWEN, num_shared_experts=1, num_dense_layers=1, global_attn_every_n_layers=2),
+    ),
+    "aria_text": (
+        "AriaText",
+        dict(intermediate_size=24, moe_num_experts=8, moe_topk=2, moe_num_shared_experts=2),
     ),
     "axk1": ("AXK1", dict(DEEPSEEK, **LATENT_ATTENTION)),
     "cohere2_moe": (
@@ -70,9 +75,12 @@ FAMILIES = {
     ),
     "deepseek_v2": (
         "DeepseekV2",
-        dict(DEEPSEEK, **LATENT_ATTENTION, topk_method="group_limited_greedy"),
+        dict(
+            DEEPSEEK, **LATENT_ATTENTION, topk_method="group_limited_greedy", norm_topk_prob=False
+        ),
     ),
     "deepseek_v3": ("DeepseekV3", dict(DEEPSEEK, **LATENT_ATTENTION)),
+    "deepseek_v32": ("DeepseekV32", dict(DEEPSEEK, **LATENT_ATTENTION, **INDEXER)),
     "deepseek_v4": (
         "DeepseekV4",
         dict(
@@ -102,8 +110,10 @@ FAMILIES = {
     ),
     "glm4_moe": ("Glm4Moe", dict(DEEPSEEK)),
     "glm4_moe_lite": ("Glm4MoeLite", dict(DEEPSEEK, **LATENT_ATTENTION)),
+    "glm_moe_dsa": ("GlmMoeDsa", dict(DEEPSEEK, **LATENT_ATTENTION, **INDEXER)),
     "gpt_oss": ("GptOss", dict(MIXTRAL)),
     "granitemoe": ("GraniteMoe", dict(MIXTRAL)),
+    "granitemoe_swa": ("GraniteMoeSWA", dict(MIXTRAL)),
     "granitemoehybrid": (
         "GraniteMoeHybrid",
         dict(MIXTRAL, **MAMBA, shared_intermediate_size=16, layer_types=["mamba", "attention"]),
@@ -158,6 +168,7 @@ FAMILIES = {
     "mimo_v2_flash": ("MiMoV2Flash", dict(DEEPSEEK, moe_layer_freq=[0, 1], n_shared_experts=None)),
     "minimax": ("MiniMax", dict(MIXTRAL, block_size=16)),
     "minimax_m2": ("MiniMaxM2", dict(MIXTRAL)),
+    "minimax_m3_vl_text": ("MiniMaxM3VL", dict(MIXTRAL)),
     "mixtral": ("Mixtral", dict(MIXTRAL)),
     "nemotron_h": (
         "NemotronH",
@@ -202,6 +213,34 @@ FAMILIES = {
         ),
     ),
     "solar_open": ("SolarOpen", dict(DEEPSEEK)),
+    "zaya": ("Zaya", dict(intermediate_size=24, num_experts=8)),
+}
+
+VISION = dict(hidden_size=16, intermediate_size=64)
+QWEN_VISION = dict(VISION, depth=1, num_heads=2, out_hidden_size=32)
+
+#: Class before "Config" -> its text model, what that has besides, and its vision model
+MULTIMODAL = {
+    "Llama4": (
+        "llama4_text",
+        {},
+        dict(
+            VISION,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            vision_output_dim=16,
+            projector_input_dim=16,
+            projector_output_dim=16,
+            image_size=28,
+            patch_size=14,
+        ),
+    ),
+    "Qwen3VLMoe": (
+        "qwen3_moe",
+        dict(rope_parameters=dict(rope_type="default", rope_theta=1e4, mrope_section=[2, 1, 1])),
+        dict(QWEN_VISION, deepstack_visual_indexes=[0]),
+    ),
+    "Qwen3_5Moe": ("qwen3_5_moe_text", {}, QWEN_VISION),
 }
 
 #: What configs of other names do not take.
@@ -220,15 +259,28 @@ def build(family, dtype=torch.float32, **changes):
     unknown = _NOT_COMMON.get(family, ())
     common = {key: value for key, value in COMMON.items() if key not in unknown}
     config = transformers.CONFIG_MAPPING[family](**{**common, **own, **changes})
+    return _seeded(lambda: getattr(transformers, f"{name}ForCausalLM")(config)).to(dtype)
+
+
+def build_multimodal(name):
+    """The same with a vision model beside the text model."""
+    text, own, vision = MULTIMODAL[name]
+    config = getattr(transformers, f"{name}Config")(
+        text_config={**COMMON, **FAMILIES[text][1], **own}, vision_config=vision
+    )
+    return _seeded(lambda: getattr(transformers, f"{name}ForConditionalGeneration")(config))
+
+
+def _seeded(make):
     torch.manual_seed(0)
-    model = getattr(transformers, f"{name}ForCausalLM")(config)
+    model = make()
     with torch.no_grad():
         for tensor_name, tensor in [*model.named_parameters(), *model.named_buffers()]:
             if tensor.is_floating_point() and not any(k in tensor_name for k in _KEPT):
                 tensor.normal_(0, 0.3 if tensor.ndim > 1 else 0.1)
             elif tensor_name.endswith("tid2eid"):
                 tensor.copy_(torch.rand(tensor.shape[0], 8).argsort(-1)[:, : tensor.shape[1]])
-    return model.eval().to(dtype)
+    return model.eval()
 
 
 def prompt():

@@ -179,6 +179,15 @@ func.func @huge(%x: tensor<?x1xf32> {moe.sizes = ["T"]}, %w: tensor<1x2147483647
 
 // -----
 
+func.func @state_of_other_tokens(%x: tensor<?x4xf32> {moe.sizes = ["T"]}, %y: tensor<?x4xf32> {moe.sizes = ["n"]}, %s: tensor<4xf32>)
+    -> (tensor<?x4xf32> {moe.sizes = ["T"]}) {
+  // expected-error @below {{cannot be lowered: expected T rows, found n}}
+  %z = moe.add_scaled %x, %y, %s : (tensor<?x4xf32>, tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  return %z : tensor<?x4xf32>
+}
+
+// -----
+
 // A slice is a view of memory that is there, at a place that is known.
 func.func @slice_of_many(%x: tensor<?x4xf32> {moe.sizes = ["T"]}) -> tensor<2x4xf32> {
   // expected-error @below {{'tensor.extract_slice' op cannot be lowered to a view; expected constant offsets, sizes and strides in a tensor of static shape and of the same rank}}
@@ -226,13 +235,4 @@ func.func @slice_of_columns(%x: tensor<?x4xf32> {moe.sizes = ["T"]}, %w: tensor<
   // expected-error @below {{'moe.grouped_matmul' op expected rows without gaps to lower it to loops, found a slice of stride 2 along the last dimension}}
   %z = moe.grouped_matmul %x, %odd : (tensor<?x4xf32>, tensor<3x4xf32>) -> tensor<?x3xf32>
   return %y, %z : tensor<?x3xf32>, tensor<?x3xf32>
-}
-
-// -----
-
-func.func @state_of_other_tokens(%x: tensor<?x4xf32> {moe.sizes = ["T"]}, %y: tensor<?x4xf32> {moe.sizes = ["n"]}, %s: tensor<4xf32>)
-    -> (tensor<?x4xf32> {moe.sizes = ["T"]}) {
-  // expected-error @below {{cannot be lowered: expected T rows, found n}}
-  %z = moe.add_scaled %x, %y, %s : (tensor<?x4xf32>, tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
-  return %z : tensor<?x4xf32>
 }

@@ -11,7 +11,7 @@ comparison with narrower arithmetic can tell a rounding tie from an error, and
 what its output would be if no terms cancelled (`magnitude`).
 
 This file has sections 4 to 7 and puts the parts together; sections 1 to 3 and
-quantisation are in the files it imports.
+what is about formats of few bits are in the files it imports.
 """
 
 import math
@@ -59,6 +59,7 @@ from specs import (
     weight_table,
 )
 
+from weight_formats import decode_weights
 
 @dataclass
 class Routing:
@@ -354,6 +355,7 @@ class Result:
 
 def forward(spec, weights, x, token_ids=None, state=None, router_state=None):
     spec = resolve(spec)
+    weights = decode_weights(spec, weights)
     if state is None:
         state = initial_state(spec, weights)
     routing = route(spec, weights, x, token_ids, state, router_state)

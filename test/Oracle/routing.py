@@ -271,6 +271,7 @@ def distances(l, top):
 def sparsemixer(spec, l):
     """The indices [T, 2], their weights, and by how little a logit counted or not [T]."""
     limit = 2 * spec["router"]["threshold"]
+    exact = exact_logits(spec) and spec["router"]["softcap"] == 0
     indices = descending(l)[:, :2]
     weights, margin = np.zeros(indices.shape), np.full(len(l), np.inf)
     others = np.ones(l.shape, bool)
@@ -280,7 +281,9 @@ def sparsemixer(spec, l):
         near = others & ~(distance > limit)
         with np.errstate(all="ignore"):
             weights[:, j] = 1 / np.sum(np.where(near, np.exp(l - top), 0.0), axis=1)
-            gap = np.where(others & (distance != limit), np.abs(distance - limit), np.inf)
+            sure = distance == limit if exact else np.zeros(l.shape, bool)
+            np.put_along_axis(sure, indices[:, j : j + 1], True, axis=1)
+            gap = np.where(others & ~sure, np.abs(distance - limit), np.inf)
         margin = np.minimum(margin, np.min(gap, axis=1, initial=np.inf))
         np.put_along_axis(others, indices[:, j : j + 1], False, axis=1)
     return indices, weights, margin

@@ -2,6 +2,8 @@
 
 import copy
 
+from weight_formats import DEFAULT, default_block, parts, quantization_of
+
 DEFAULTS = {
     "moe_spec": 1,
     "name": "layer",
@@ -41,8 +43,9 @@ DEFAULTS = {
         "output_bias": False,
         "gate_up": "separate",
         "latent": 0,
+        "quantization": DEFAULT,
     },
-    "shared": {"intermediate": 0, "gate_up": "separate", "gate": "none", "scale": 1.0},
+    "shared": {"intermediate": 0, "gate_up": "separate", "gate": "none", "scale": 1.0, "quantization": DEFAULT},
     "capacity": {"overflow": "drop", "scope": "global", "priority": "token_order"},
     "losses": {
         "load_balance": 0.0,
@@ -90,6 +93,9 @@ def resolve(spec):
     if isinstance(renormalize, dict):
         router["renormalize"] = {"eps": 0.0, "mode": "add", "p": 1.0, **renormalize}
     full["shared"].setdefault("activation", full["experts"]["activation"])
+    for section in ("experts", "shared"):
+        quantization = full[section]["quantization"]
+        quantization.setdefault("block", default_block(quantization["kind"]))
     dtype = full["dtype"]
     dtype.setdefault("weights", dtype["activation"])
     dtype.setdefault("router", dtype["weights"])
@@ -138,8 +144,18 @@ def has_selection_bias(spec):
 
 
 def weight_table(spec):
-    """The weights of a spec: name -> (shape, dtype)."""
+    """The weights of a spec as they are stored: name -> (shape, dtype)."""
     spec = resolve(spec)
+    table = {}
+    for name, (shape, dtype) in _value_table(spec).items():
+        quantization = quantization_of(spec, name)
+        plain = {name: (shape, dtype)}
+        table |= parts(name, shape, quantization) if quantization else plain
+    return table
+
+
+def _value_table(spec):
+    """The same before anything is stored in few bits."""
     router, experts, shared = spec["router"], spec["experts"], spec["shared"]
     d, e, n, i = spec["hidden"], router["experts"], total_experts(spec), experts["intermediate"]
     m, s, h = experts["latent"] or d, shared["intermediate"], router["projection"]["hidden"]
@@ -190,6 +206,6 @@ def weight_table(spec):
 def longest_reduction(spec):
     """Length of the longest sum of products in a forward."""
     spec = resolve(spec)
-    table = weight_table(spec).values()
+    table = _value_table(spec).values()
     shapes = [shape for shape, dtype in table if len(shape) > 1 and dtype != "i32"]
     return max(shape[-1] for shape in shapes)

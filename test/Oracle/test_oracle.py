@@ -10,6 +10,7 @@ import floats
 import formulas
 import oracle
 import routing
+import weight_formats
 
 try:
     import torch
@@ -48,8 +49,60 @@ def run_logits(values, extra=None, state=None, **router):
 
 class Docs(unittest.TestCase):
     def test_examples(self):
-        for module in (floats, formulas, oracle, routing):
+        for module in (floats, formulas, oracle, routing, weight_formats):
             self.assertEqual(doctest.testmod(module).failed, 0)
+
+
+class WeightFormats(unittest.TestCase):
+    def decode(self, kind, data, scales, block=None, **others):
+        block = block or weight_formats.default_block(kind)
+        quantization = {"kind": kind, "block": block}
+        return weight_formats.decode(quantization, np.array(data), np.array(scales), **others)
+
+    def test_by_hand(self):
+        # 1.0 and -1.125 in e4m3; the largest and the smallest
+        got = self.decode("fp8_e4m3", [[0x38, 0xB9], [0x7E, 0x01]], [[2.0], [1.0]])
+        np.testing.assert_array_equal(got, [[2.0, -2.25], [448.0, 2.0**-9]])
+        got = self.decode("int8", [[-128, 127, 3]], [[0.5, 2.0]], [0, 2])
+        np.testing.assert_array_equal(got, [[-64.0, 63.5, 6.0]])
+        got = self.decode("int4", [[0xF0, 0x8A]], [[1.0, 0.5]], [1, 2])
+        np.testing.assert_array_equal(got, [[-8.0, 7.0, 1.0, 0.0]])
+        zeros = np.array([[1, 200]])
+        got = self.decode("int4", [[0xF0, 0x8A]], [[1.0, 0.5]], [1, 2], zeros=zeros)
+        np.testing.assert_array_equal(got, [[-1.0, 14.0, -95.0, -96.0]])
+        got = self.decode("mxfp4", [[0xF1] * 16 + [0x52] * 16], [[128, 126]])
+        np.testing.assert_array_equal(got[0, [0, 1, 32, 33]], [1.0, -12.0, 0.5, 1.5])
+        got = self.decode("nvfp4", [[[0x24] * 8]], [[[0x40]]], global_scale=np.array([0.25]))
+        np.testing.assert_array_equal(got[0, 0, :2], [1.0, 0.5])
+
+    def test_tables(self):
+        self.assertTrue(np.isnan(weight_formats.E4M3[[127, 255]]).all())
+        self.assertEqual(np.isnan(weight_formats.E4M3).sum(), 2)
+        np.testing.assert_array_equal(weight_formats.E2M1[:8], [0, 0.5, 1, 1.5, 2, 3, 4, 6])
+        self.assertEqual(weight_formats.E8M0[0], 2.0**-127)
+        if torch:
+            codes = torch.arange(256, dtype=torch.uint8)
+            expected = codes.view(torch.float8_e4m3fn).double().numpy()
+            np.testing.assert_array_equal(weight_formats.E4M3, expected)
+
+    def test_a_layer_of_few_bits(self):
+        quantization = {"kind": "int8", "block": [0, 0]}
+        plain = make_spec(experts=1, top_k=1)
+        coded = make_spec(experts=1, top_k=1, experts_section={"quantization": quantization})
+        weights, rng = random_weights(plain), np.random.default_rng(3)
+        encoded = {"router.weight": weights["router.weight"]}
+        for name in ("gate", "up", "down"):
+            data = rng.integers(-128, 128, weights[f"experts.{name}.weight"].shape)
+            weights[f"experts.{name}.weight"] = data * 0.25
+            encoded[f"experts.{name}.weight"] = data
+            encoded[f"experts.{name}.scales"] = np.full((1, 1, 1), 0.25)
+        self.assertEqual(
+            {name: value.shape for name, value in encoded.items()},
+            {name: shape for name, (shape, _) in oracle.weight_table(coded).items()},
+        )
+        x = rng.uniform(-1, 1, (4, 3))
+        expected = oracle.forward(plain, weights, x).y
+        np.testing.assert_array_equal(oracle.forward(coded, encoded, x).y, expected)
 
 
 class Formulas(unittest.TestCase):

@@ -86,14 +86,26 @@ MOE_API void moe_layer_destroy(moe_layer *layer);
 typedef int (*moe_progress)(void *user, const char *tensor, uint64_t done_bytes,
                             uint64_t total_bytes);
 
-/** Loads every weight from a `.safetensors` file or a sharded
- *  `.safetensors.index.json`, whose shards must lie inside its own folder, also
- *  after following links. On failure the layer keeps what it had. */
+/** Loads every weight from a `.safetensors` file, a sharded
+ *  `.safetensors.index.json`, or a folder with either. The names of an index's
+ *  shards stay inside its own folder. On failure the layer keeps what it had.
+ */
 MOE_API moe_status moe_layer_load_weights(moe_layer *layer, const char *path,
                                           moe_progress progress, void *user);
+/** The same for layer `number` of the model, where the package was made for
+ *  another one of the same shape. */
+MOE_API moe_status moe_layer_load_weights_of(moe_layer *layer, const char *path,
+                                             int64_t number,
+                                             moe_progress progress, void *user);
 /** Copies one weight in, by its name in the manifest. */
 MOE_API moe_status moe_layer_set_weight(moe_layer *layer, const char *name,
                                         const DLTensor *value);
+/** Uses the caller's memory for one weight, without a copy and without writing
+ *  to it. It is compact, aligned to its elements, and stays as it is until the
+ *  weight is set, loaded or borrowed anew, or the last layer that shares it is
+ *  destroyed. */
+MOE_API moe_status moe_layer_borrow_weight(moe_layer *layer, const char *name,
+                                           const DLTensor *value);
 /** Uniform values in [-bound, bound] with bound = 1/sqrt(fan in), the same for
  *  the same seed everywhere. With `exact`, multiples of a power of two small
  *  enough that f32 sums of products are exact in any order.

@@ -112,13 +112,15 @@ LogicalResult DecodeOp::verify() {
   auto blocks = [](std::optional<int64_t> size, int64_t block) {
     return block == 0 ? std::optional<int64_t>(1) : ceilDiv(size, block);
   };
-  dims.set("O/o", blocks(dims.get("O"), format.getOutputs()));
-  dims.set("M/i", blocks(inputs, format.getInputs()));
+  dims.set("ceil(O/outputs)", blocks(dims.get("O"), format.getOutputs()));
+  dims.set("ceil(M/inputs)", blocks(inputs, format.getInputs()));
   return success(
       succeeded(dims.check("data", getData(),
                            shape({"O", isPacked ? "M/2" : "M"}))) &&
-      succeeded(dims.check("scales", getScales(), shape({"O/o", "M/i"}))) &&
-      succeeded(dims.check("zeros", getZeros(), shape({"O/o", "M/i"}))) &&
+      succeeded(dims.check("scales", getScales(),
+                           shape({"ceil(O/outputs)", "ceil(M/inputs)"}))) &&
+      succeeded(dims.check("zeros", getZeros(),
+                           shape({"ceil(O/outputs)", "ceil(M/inputs)"}))) &&
       succeeded(dims.check("global", getGlobalScale(), shape({}))));
 }
 

@@ -1179,3 +1179,136 @@ func.func @op(%s: tensor<0x4xf32>) {
   %0:2 = moe.average %s : (tensor<0x4xf32>) -> (tensor<4xf32>, tensor<i32>)
   return
 }
+
+// -----
+
+// [O61]
+// expected-error @below {{expected a kind other than none}}
+func.func private @op() attributes {f = #moe.format<kind = none>}
+
+// -----
+
+// [O61]
+// expected-error @below {{expected outputs = 1 and inputs = 32 with mxfp4, found 1 and 0}}
+func.func private @op() attributes {f = #moe.format<kind = mxfp4>}
+
+// -----
+
+// [O61]
+// expected-error @below {{expected outputs = 1 and inputs = 16 with nvfp4, found 2 and 16}}
+func.func private @op() attributes {f = #moe.format<kind = nvfp4, outputs = 2, inputs = 16>}
+
+// -----
+
+// [O61]
+// expected-error @below {{expected an even number of 'inputs' with int4, found 7}}
+func.func private @op() attributes {f = #moe.format<kind = int4, inputs = 7>}
+
+// -----
+
+// [O61]
+// expected-error @below {{expected 'outputs' from 0 to 2147483647, found -1}}
+func.func private @op() attributes {f = #moe.format<kind = int8, outputs = -1>}
+
+// -----
+
+// [O61]
+// expected-error @below {{expected 'inputs' from 0 to 2147483647, found -1}}
+func.func private @op() attributes {f = #moe.format<kind = int8, inputs = -1>}
+
+// -----
+
+// [O62]
+func.func @op(%d: tensor<4x8xi8>, %s: tensor<4x1xi8>) {
+  // expected-error @below {{expected scales of f32 with kind = int8, found 'i8'}}
+  %0 = moe.decode %d, %s <kind = int8> : (tensor<4x8xi8>, tensor<4x1xi8>) -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+// [O62]
+func.func @op(%d: tensor<4x16xi8>, %s: tensor<4x1xf32>) {
+  // expected-error @below {{expected scales of i8 with kind = mxfp4, found 'f32'}}
+  %0 = moe.decode %d, %s <kind = mxfp4, inputs = 32>
+      : (tensor<4x16xi8>, tensor<4x1xf32>) -> tensor<4x32xf32>
+  return
+}
+
+// -----
+
+// [O62]
+func.func @op(%d: tensor<4x8xi8>, %s: tensor<4x1xf32>, %z: tensor<4x1xi8>) {
+  // expected-error @below {{expected no 'zeros' with kind = int8}}
+  %0 = moe.decode %d, %s zeros %z <kind = int8>
+      : (tensor<4x8xi8>, tensor<4x1xf32>, tensor<4x1xi8>) -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+// [O62]
+func.func @op(%d: tensor<4x8xi8>, %s: tensor<4x1xi8>) {
+  // expected-error @below {{expected 'global' with kind = nvfp4}}
+  %0 = moe.decode %d, %s <kind = nvfp4, inputs = 16>
+      : (tensor<4x8xi8>, tensor<4x1xi8>) -> tensor<4x16xf32>
+  return
+}
+
+// -----
+
+// [O62]
+func.func @op(%d: tensor<4x8xi8>, %s: tensor<4x1xf32>, %g: tensor<f32>) {
+  // expected-error @below {{expected no 'global' with kind = int8}}
+  %0 = moe.decode %d, %s global %g <kind = int8>
+      : (tensor<4x8xi8>, tensor<4x1xf32>, tensor<f32>) -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+// [O63]
+func.func @op(%d: tensor<4x4xi8>, %s: tensor<4x1xf32>) {
+  // expected-error @below {{expected a multiple of 2 inputs with kind = int4, found 7}}
+  %0 = moe.decode %d, %s <kind = int4> : (tensor<4x4xi8>, tensor<4x1xf32>) -> tensor<4x7xf32>
+  return
+}
+
+// -----
+
+// [O63]
+func.func @op(%d: tensor<4x24xi8>, %s: tensor<4x2xi8>) {
+  // expected-error @below {{expected a multiple of 32 inputs with kind = mxfp4, found 48}}
+  %0 = moe.decode %d, %s <kind = mxfp4, inputs = 32>
+      : (tensor<4x24xi8>, tensor<4x2xi8>) -> tensor<4x48xf32>
+  return
+}
+
+// -----
+
+// [O1]: two values share a byte.
+func.func @op(%d: tensor<2x4x8xi8>, %s: tensor<2x4x1xf32>) {
+  // expected-error @below {{expected 'data' of shape [E, O, M/2] with M/2 = 4}}
+  %0 = moe.decode %d, %s <kind = int4>
+      : (tensor<2x4x8xi8>, tensor<2x4x1xf32>) -> tensor<2x4x8xf32>
+  return
+}
+
+// -----
+
+// [O1]: the last blocks may be shorter.
+func.func @op(%d: tensor<5x7xi8>, %s: tensor<2x2xf32>) {
+  // expected-error @below {{expected 'scales' of shape [ceil(O/outputs), ceil(M/inputs)] with ceil(O/outputs) = 3, found 'tensor<2x2xf32>'}}
+  %0 = moe.decode %d, %s <kind = int8, outputs = 2, inputs = 4>
+      : (tensor<5x7xi8>, tensor<2x2xf32>) -> tensor<5x7xf32>
+  return
+}
+
+// -----
+
+// [O1]
+func.func @op(%d: tensor<5x7xi8>, %s: tensor<5x1xf32>) {
+  // expected-error @below {{expected 'values' of shape [O, M], found 'tensor<35xf32>'}}
+  %0 = moe.decode %d, %s <kind = int8> : (tensor<5x7xi8>, tensor<5x1xf32>) -> tensor<35xf32>
+  return
+}

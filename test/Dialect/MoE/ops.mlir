@@ -372,3 +372,30 @@ func.func @empty(%logits: tensor<0x4xf32>, %v: tensor<0xf32>) {
       : (tensor<0xf32>) -> (tensor<0xi8>, tensor<0xf32>, tensor<i32>)
   return
 }
+
+// CHECK-LABEL: func @decode
+func.func @decode(%d: tensor<2x5x8xi8>, %s: tensor<2x3x3xf32>, %one: tensor<1x1xf32>,
+                  %z: tensor<2x3x3xi8>, %x: tensor<5x32xi8>, %e: tensor<5x2xi8>,
+                  %f: tensor<5x4xi8>, %g: tensor<f32>, %h: tensor<5x8xi8>,
+                  %any: tensor<?x?xi8>, %anys: tensor<?x?xf32>) {
+  // CHECK: moe.decode %{{.*}}, %{{.*}} <kind = fp8_e4m3, outputs = 2, inputs = 3>
+  %0 = moe.decode %d, %s <kind = fp8_e4m3, outputs = 2, inputs = 3>
+      : (tensor<2x5x8xi8>, tensor<2x3x3xf32>) -> tensor<2x5x8xf32>
+  // One scale for the whole matrix.
+  // CHECK: moe.decode %{{.*}}, %{{.*}} <kind = int8, outputs = 0>
+  %1 = moe.decode %h, %one <kind = int8, outputs = 0>
+      : (tensor<5x8xi8>, tensor<1x1xf32>) -> tensor<5x8xf32>
+  // CHECK: moe.decode %{{.*}}, %{{.*}} zeros %{{.*}} <kind = int4, outputs = 2, inputs = 6>
+  %2 = moe.decode %d, %s zeros %z <kind = int4, outputs = 2, inputs = 6>
+      : (tensor<2x5x8xi8>, tensor<2x3x3xf32>, tensor<2x3x3xi8>) -> tensor<2x5x16xf32>
+  // CHECK: moe.decode %{{.*}}, %{{.*}} <kind = mxfp4, inputs = 32>
+  %3 = moe.decode %x, %e <kind = mxfp4, inputs = 32>
+      : (tensor<5x32xi8>, tensor<5x2xi8>) -> tensor<5x64xf32>
+  // CHECK: moe.decode %{{.*}}, %{{.*}} global %{{.*}} <kind = nvfp4, inputs = 16>
+  %4 = moe.decode %x, %f global %g <kind = nvfp4, inputs = 16>
+      : (tensor<5x32xi8>, tensor<5x4xi8>, tensor<f32>) -> tensor<5x64xf32>
+  // CHECK: moe.decode %{{.*}} : (tensor<?x?xi8>, tensor<?x?xf32>) -> tensor<?x?xf32>
+  %5 = moe.decode %any, %anys <kind = int8>
+      : (tensor<?x?xi8>, tensor<?x?xf32>) -> tensor<?x?xf32>
+  return
+}

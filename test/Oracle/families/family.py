@@ -1,8 +1,15 @@
 """What the oracle has to know about a family to run it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import record
+
+# The key of a config that `factor` is, where one is.
+FACTORS = {
+    "laguna": "moe_routed_scaling_factor",
+    "minimax_m3_vl": "routed_scaling_factor",
+    "step3p7": "moe_router_scaling_factor",
+}
 
 
 @dataclass
@@ -29,10 +36,25 @@ class Family:
     factor: float = 1.0  # of the weights, where the code applies it to the output
     notes: str = ""
     shards: int = 1
+    changed: bool = False  # by options
+    options: tuple = ()  # of the config, one for each seed of a live run, and again from the first
 
     @property
     def block_path(self):
         return self.block.format(l=self.layer)
+
+    def with_options(self, seed):
+        """The family with the options of a seed; the golden, of seed 0, has none."""
+        if not self.options or not seed:
+            return self
+        chosen = self.options[(seed // 100 - 1) % len(self.options)]
+        section = self.config.get("text_config", self.config)
+        changed = section | chosen
+        whole = changed if section is self.config else self.config | {"text_config": changed}
+        factor = chosen.get(FACTORS.get(self.name), self.factor)
+        if chosen.get("shared_expert_combination_strategy") == "sum":
+            factor = 1.0
+        return replace(self, changed=True, config=whole, factor=factor)
 
     @property
     def layers_path(self):

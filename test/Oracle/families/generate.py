@@ -1,6 +1,6 @@
 """Writes the golden files.
 
-    python3 generate.py [NAME...] [--out DIR]
+python3 generate.py [NAME...] [--out DIR]
 """
 
 import argparse
@@ -14,6 +14,9 @@ import transformers
 
 import build
 import golden
+import hub
+import options
+import quantised
 import record
 import remote
 import sigmoid
@@ -32,6 +35,7 @@ def inputs(family, hidden, seed):
 
 def generate(family, seed=0):
     """A golden of the family; other seeds are tried while rounding could decide a choice."""
+    family = options.of(family).with_options(seed)
     for attempt in range(seed, seed + 50):
         try:
             return generate_from(family, attempt)
@@ -64,6 +68,7 @@ def generate_from(family, seed):
         notes=family.notes,
         ties=ties,
         shards=family.shards,
+        also={"hub": hub.config_of(family.name, config)} if hub.applies(family) else {},
     )
 
 
@@ -73,9 +78,7 @@ def block_width(family):
 
 
 def experts_of(block):
-    return next(
-        getattr(m, n) for m in block.modules() for n in ("num_experts",) if hasattr(m, n)
-    )
+    return next(getattr(m, n) for m in block.modules() for n in ("num_experts",) if hasattr(m, n))
 
 
 def moe_layers(family, modules):
@@ -91,7 +94,9 @@ def moe_layers(family, modules):
 def makers():
     """name -> what gives its golden from a seed."""
     made = {name: functools.partial(generate, family) for name, family in FAMILIES.items()}
-    return made | {m.name: functools.partial(remote.generate, m) for m in remote.MODELS}
+    for module in (remote, quantised):
+        made |= {m.name: functools.partial(module.generate, m) for m in module.MODELS}
+    return made
 
 
 def main():

@@ -1,9 +1,9 @@
 """Golden files: a family's config, the tensors of one layer, and what they must give.
 
-    NAME/config.json         as the hub has it
-    NAME/model.safetensors   the tensors of one MoE layer under hub names; or shards and an index
-    NAME/case.json           the family, where the expected values are from, which layer
-    NAME/case.safetensors    CASE.x, CASE.indices, CASE.weights, CASE.y and more, see `Case`
+NAME/config.json         as the hub has it
+NAME/model.safetensors   the tensors of one MoE layer under hub names; or shards and an index
+NAME/case.json           the family, where the expected values are from, which layer
+NAME/case.safetensors    CASE.x, CASE.indices, CASE.weights, CASE.y and more, see `Case`
 """
 
 import json
@@ -29,7 +29,6 @@ STORED = {
     "y": "F32",
     "own_y": "BF16",
     "own_indices": "I32",
-    "own_weights": "F32",
     "token_ids": "I64",
     "router_state": "BF16",
     "router_state_next": "F32",
@@ -51,7 +50,6 @@ class Case:
     y: np.ndarray
     own_y: np.ndarray | None = None
     own_indices: np.ndarray | None = None
-    own_weights: np.ndarray | None = None
     token_ids: np.ndarray | None = None
     router_state: np.ndarray | None = None
     router_state_next: np.ndarray | None = None
@@ -73,6 +71,7 @@ class Golden:
     notes: str = ""
     ties: int = 0  # tokens in which the module chose otherwise among equal scores
     shards: int = 1
+    also: dict = field(default_factory=dict)  # name -> a config that must mean the same
 
 
 def to_bf16(values):
@@ -94,11 +93,13 @@ def save(golden, folder):
     for old in folder.iterdir():
         old.unlink()
     write_json(folder / "config.json", golden.config)
+    for name, config in golden.also.items():
+        write_json(folder / f"config-{name}.json", config)
     _save_tensors(golden, folder)
     about = {
         f.name: getattr(golden, f.name)
         for f in fields(Golden)
-        if f.name not in ("config", "tensors", "cases")
+        if f.name not in ("config", "tensors", "cases", "also")
     }
     write_json(folder / "case.json", about | {"cases": list(golden.cases)})
     stored = {}
@@ -154,7 +155,8 @@ def load(folder):
                 )
         cases[name] = Case(**members)
     config = json.loads((folder / "config.json").read_text())
-    return Golden(**about, config=config, tensors={}, cases=cases)
+    also = {p.stem[7:]: json.loads(p.read_text()) for p in sorted(folder.glob("config-*.json"))}
+    return Golden(**about, config=config, tensors={}, cases=cases, also=also)
 
 
 def _wide(dtype):

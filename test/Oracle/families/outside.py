@@ -15,7 +15,9 @@ def with_shared_mlp(layer, x):
 def before_last_norm(block, x):
     """A.X: what the norm at the block's end is given."""
     seen = []
-    handle = block.post_mlp_layernorm.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    handle = block.post_mlp_layernorm.register_forward_pre_hook(
+        lambda _, given: seen.append(given[0])
+    )
     try:
         outcome = run_block(block, x)
     finally:

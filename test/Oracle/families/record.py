@@ -90,7 +90,7 @@ def record(family, block, inputs):
         own = run(family, block, inputs, torch.bfloat16)
     indices, weights = by_expert(as_numpy(exact.indices), as_numpy(exact.weights))
     (free_indices,) = by_expert(as_numpy(free.indices))
-    own_indices, own_weights = by_expert(as_numpy(own.indices), as_numpy(own.weights))
+    (own_indices,) = by_expert(as_numpy(own.indices))
     ties = int((free_indices != indices).any(axis=1).sum())
     case = golden.Case(
         x=x,
@@ -99,7 +99,6 @@ def record(family, block, inputs):
         y=as_numpy(exact.y),
         own_y=as_numpy(own.y),
         own_indices=own_indices,
-        own_weights=own_weights * family.factor,
         token_ids=extra.get("token_ids"),
         router_state=extra.get("router_state"),
     )

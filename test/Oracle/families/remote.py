@@ -23,6 +23,7 @@ class Remote:
     layer: int = 1
     moe_layers: list = field(default_factory=lambda: [1, 2])
     notes: str = ""
+    types: tuple = ()  # other values of model_type that mean the same
 
 
 def matrix(rng, *shape):
@@ -162,7 +163,11 @@ def run_step3p5(t, x):
     names = ("gate_proj", "up_proj", "down_proj")
     expert = lambda e, v: clamped_glu(v, *(t[f"moe.{n}.weight"][e] for n in names), 0.5)
     y = s.mixture(x, indices, weights, expert)
-    return indices, weights, y + clamped_glu(x, *(t[f"share_expert.{n}.weight"] for n in names), 0.25)
+    return (
+        indices,
+        weights,
+        y + clamped_glu(x, *(t[f"share_expert.{n}.weight"] for n in names), 0.25),
+    )
 
 
 def tensors_of(*parts):
@@ -233,7 +238,14 @@ MODELS = [
     ),
     Remote(
         "bailing_moe",
-        config("bailing_moe", "BailingMoeForCausalLM", num_experts=E, num_shared_experts=2, norm_topk_prob=True, **FIRST),
+        config(
+            "bailing_moe",
+            "BailingMoeForCausalLM",
+            num_experts=E,
+            num_shared_experts=2,
+            norm_topk_prob=True,
+            **FIRST,
+        ),
         MLP,
         tensors_of(router, experts, TWO_SHARED),
         run_bailing,
@@ -253,6 +265,7 @@ MODELS = [
         MLP,
         tensors_of(router, EXPERT_BIAS, experts, shared),
         run_grouped("gate.expert_bias", (4, 2)),
+        types=("bailing_moe_linear", "bailing_moe_linear_v2", "bailing_moe_v2_5"),
     ),
     Remote(
         "sarvam_moe",
@@ -272,7 +285,16 @@ MODELS = [
     ),
     Remote(
         "deepseek",
-        config("deepseek", "DeepseekForCausalLM", n_routed_experts=E, n_shared_experts=2, norm_topk_prob=False, moe_layer_freq=1, scoring_func="softmax", **FIRST),
+        config(
+            "deepseek",
+            "DeepseekForCausalLM",
+            n_routed_experts=E,
+            n_shared_experts=2,
+            norm_topk_prob=False,
+            moe_layer_freq=1,
+            scoring_func="softmax",
+            **FIRST,
+        ),
         MLP,
         tensors_of(router, experts, TWO_SHARED),
         run_deepseek,
@@ -324,16 +346,28 @@ MODELS = [
         },
         "language_model.model.layers.{l}.block_sparse_moe.",
         tensors_of(
-            router, GATE_BIAS, lambda r: experts(r, ("w1", "w3", "w2"), 16), TWO_SHARED, kimi_k3_tensors
+            router,
+            GATE_BIAS,
+            lambda r: experts(r, ("w1", "w3", "w2"), 16),
+            TWO_SHARED,
+            kimi_k3_tensors,
         ),
         run_kimi_k3,
     ),
     Remote(
         "grok_1",
-        config("grok-1", "Grok1ModelForCausalLM", num_local_experts=E, num_experts_per_tok=2, intermediate_size=I, hidden_act="gelu"),
+        config(
+            "grok-1",
+            "Grok1ModelForCausalLM",
+            num_local_experts=E,
+            num_experts_per_tok=2,
+            intermediate_size=I,
+            hidden_act="gelu",
+        ),
         "model.layers.{l}.moe_block.",
         tensors_of(router, lambda r: experts(r, ("linear", "linear_v", "linear_1"))),
         run_grok(("linear", "linear_v", "linear_1"), True),
+        types=("grok_1", "grok"),
         moe_layers=[0, 1, 2],
     ),
     Remote(
@@ -420,11 +454,6 @@ def _generate(model, seed):
     rng = np.random.default_rng(seed)
     tensors = model.tensors(rng)
     values = {name: value for name, (value, _) in tensors.items()}
-    cases = {}
-    for name, x in inputs(D, rng):
-        indices, weights, y = model.run(values, x)
-        order = np.argsort(indices, axis=1)
-        cases[name] = golden.Case(x=x, indices=s.pick(indices, order), weights=s.pick(weights, order), y=y)
     prefix = model.prefix.format(l=model.layer)
     return golden.Golden(
         family=model.name,
@@ -433,10 +462,21 @@ def _generate(model, seed):
         moe_layers=model.moe_layers,
         config=model.config,
         tensors={prefix + name: stored(value) for name, value in tensors.items()},
-        cases=cases,
+        cases=cases(lambda x: model.run(values, x), D, rng),
         experts=E,
         notes=model.notes,
+        also={kind: model.config | {"model_type": kind} for kind in model.types},
     )
+
+
+def cases(run, hidden, rng):
+    made = {}
+    for name, x in inputs(hidden, rng):
+        indices, weights, y = run(x)
+        order = np.argsort(indices, axis=1)
+        sorted_weights = s.pick(weights, order)
+        made[name] = golden.Case(x=x, indices=s.pick(indices, order), weights=sorted_weights, y=y)
+    return made
 
 
 def stored(tensor):

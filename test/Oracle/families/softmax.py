@@ -24,7 +24,9 @@ FAMILIES = [
     Family(
         "qwen2_moe",
         "Qwen2MoeForCausalLM",
-        tiny(num_hidden_layers=4, decoder_sparse_step=2, shared_expert_intermediate_size=36, **QWEN),
+        tiny(
+            num_hidden_layers=4, decoder_sparse_step=2, shared_expert_intermediate_size=36, **QWEN
+        ),
         layer=3,
     ),
     Family(

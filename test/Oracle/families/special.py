@@ -1,5 +1,7 @@
 """Families with stacked weights, other experts than gated ones, or a router of their own."""
 
+import re
+
 import numpy as np
 import torch
 
@@ -63,6 +65,23 @@ def transposed(config, tensors):
         if ".mlp.experts." in name
     }
     return config, tensors | turned
+
+
+def within_vision(config, tensors):
+    """The text part of a model that sees."""
+    whole = {
+        "architectures": ["Gemma4ForConditionalGeneration"],
+        "dtype": config["dtype"],
+        "model_type": "gemma4",
+        "text_config": config,
+    }
+    rename = lambda name: name.replace("model.layers.", "model.language_model.layers.")
+    return whole, {rename(name): t for name, t in tensors.items()}
+
+
+def without_identities(config, tensors):
+    number = lambda name: int((re.findall(r"experts\.(\d+)", name) or [0])[0])
+    return config, {n: tensors[n] for n in tensors if number(n) < config["n_routed_experts"]}
 
 
 DEEPSEEK_V4 = tiny(
@@ -176,6 +195,24 @@ FAMILIES = [
         run=outside.router_and_experts,
     ),
     Family(
+        "gemma4_vision",
+        "Gemma4ForCausalLM",
+        tiny(
+            enable_moe_block=True,
+            num_experts=8,
+            top_k_experts=3,
+            moe_intermediate_size=20,
+            hidden_size_per_layer_input=0,
+            global_head_dim=16,
+            layer_types=["sliding_attention", "full_attention", "full_attention"],
+        ),
+        block="model.layers.{l}",
+        keep=r"layers\.{l}\.(router|experts)\.",
+        tied=("router.proj.weight",),
+        run=outside.router_and_experts,
+        adapt=within_vision,
+    ),
+    Family(
         "nemotron_h",
         "NemotronHForCausalLM",
         tiny(
@@ -206,8 +243,11 @@ FAMILIES = [
         "llama4",
         "Llama4ForConditionalGeneration",
         {
-            "text_config": tiny(num_local_experts=8, intermediate_size_mlp=40, interleave_moe_layer_step=2),
-            "vision_config": VISION | {"vision_output_dim": 32, "projector_input_dim": 32, "projector_output_dim": 32},
+            "text_config": tiny(
+                num_local_experts=8, intermediate_size_mlp=40, interleave_moe_layer_step=2
+            ),
+            "vision_config": VISION
+            | {"vision_output_dim": 32, "projector_input_dim": 32, "projector_output_dim": 32},
         },
         block="language_model.model.layers.{l}.feed_forward",
         keep=r"layers\.{l}\.feed_forward\.",
@@ -270,7 +310,12 @@ FAMILIES = [
             "max_seq_len": 64,
             "vocab_size": 64,
             "attn_config": {"kv_n_heads": 2, "rope_theta": 10000.0},
-            "ffn_config": {"hidden_size": 32, "ffn_hidden_size": 24, "moe_num_experts": 8, "moe_top_k": 3},
+            "ffn_config": {
+                "hidden_size": 32,
+                "ffn_hidden_size": 24,
+                "moe_num_experts": 8,
+                "moe_top_k": 3,
+            },
         },
         block="transformer.blocks.{l}.ffn",
         keep=r"blocks\.{l}\.ffn\.",
@@ -291,6 +336,8 @@ FAMILIES = [
         ),
         keep=r"layers\.{l}\.mlp\.",
         tied=("router.classifier.weight", "router.e_score_correction_bias"),
+        adapt=without_identities,
+        notes="5.23 has gate and up projections for identity experts, too; the hub's files do not",
         scales={"e_score_correction_bias": 0.05},
     ),
     Family(
@@ -356,16 +403,16 @@ FAMILIES = [
         "InklingForConditionalGeneration",
         {
             "text_config": tiny(
-            n_routed_experts=8,
-            num_experts_per_tok=3,
-            moe_intermediate_size=24,
-            swa_num_attention_heads=2,
-            swa_num_key_value_heads=2,
-            swa_head_dim=16,
-            d_rel=4,
-            rel_extent=16,
-            **SPARSE,
-        ),
+                n_routed_experts=8,
+                num_experts_per_tok=3,
+                moe_intermediate_size=24,
+                swa_num_attention_heads=2,
+                swa_num_key_value_heads=2,
+                swa_head_dim=16,
+                d_rel=4,
+                rel_extent=16,
+                **SPARSE,
+            ),
             "vision_config": VISION | {"text_hidden_size": 32, "patch_size": 4},
             "audio_config": {"n_mel_bins": 4, "mel_vocab_size": 8, "text_hidden_size": 32},
         },

@@ -33,7 +33,7 @@ static const BadInput inputs[] = {
        "found no key 'router.top_k', expected an integer from 1 to "
        "2147483647"}}},
     {"HuggingFace",
-     R"({"model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 2, "intermediate_size": 96})",
+     R"({"model_type": "mixtral", "num_hidden_layers": 2, "num_local_experts": 8, "num_experts_per_tok": 2, "intermediate_size": 96})",
      {{Kind::error, 1, 1,
        "found no key 'hidden_size', which a configuration of family 'mixtral' "
        "needs"}}},

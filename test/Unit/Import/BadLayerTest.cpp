@@ -132,6 +132,13 @@ static const BadInput inputs[] = {
        "shared.gate_up 'interleaved' needs experts.form to be 'glu', found "
        "'mlp'"},
       {Kind::note, 3, 34, "experts.form is given here"}}},
+    // [S33]
+    {"GateUpOfFewBits",
+     experts(R"("gate_up": "concatenated", "quantization": {"kind": "int8"})"),
+     {{Kind::error, 4, 3,
+       "experts.gate_up 'concatenated' needs experts.quantization.kind to be "
+       "'none', found 'int8'"},
+      {Kind::note, 4, 47, "experts.quantization.kind is given here"}}},
     // [S14]
     {"FunctionTwice",
      rest(R"("functions": ["forward", "forward"])"),

@@ -17,6 +17,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <ostream>
 #include <set>
 
 using namespace moe;
@@ -84,6 +85,9 @@ private:
         problem("spec", "unknown key '" + inner + "'");
       else if (isGroup(inner))
         checkSpec(member.value, inner);
+      if (member.key == "quantization" &&
+          !(member.value.find("kind") && member.value.find("block")))
+        problem("spec", "'" + inner + "' needs kind and block");
     }
     if (path.empty())
       checkHoles(spec, "spec");
@@ -101,7 +105,7 @@ private:
   }
 
   void checkWeights(const Value &weights) {
-    onlyKeys(weights, "weights", {"prefix", "tensors", "quantized"});
+    onlyKeys(weights, "weights", {"prefix", "tensors", "ignore", "quantized"});
     checkHoles(weights, "weights");
     if (const Value *tensors = weights.find("tensors"))
       for (const json::Member &member : tensors->members)
@@ -167,6 +171,12 @@ private:
 
 } // namespace
 
+namespace moe {
+static void PrintTo(const FamilyFile &file, std::ostream *out) {
+  *out << file.name;
+}
+} // namespace moe
+
 class FamilyTest : public testing::TestWithParam<FamilyFile> {};
 
 TEST_P(FamilyTest, IsWithoutFaults) {
@@ -197,7 +207,8 @@ TEST(Families, FaultsAreSeen) {
   FamilyFile file{"x", "", "", R"json({
     "model_types": ["x"],
     "layers": {"count": "$a |", "most": []},
-    "spec": {"hiden": 1, "router": {"top_k": "$"}},
+    "spec": {"hiden": 1, "router": {"top_k": "$"},
+             "shared": {"quantization": {"kind": "int8"}}},
     "when": [{"is": [1]}, {"key": "a", "above": "b"},
              {"key": "a", "is": ["b"]}],
     "require": [{"key": "c", "is": [1]}],
@@ -207,6 +218,7 @@ TEST(Families, FaultsAreSeen) {
       "layers: unknown key 'most'",
       "layers.count: no hole: $a |",
       "spec: unknown key 'hiden'",
+      "spec: 'shared.quantization' needs kind and block",
       "spec.router.top_k: no hole: $",
       "weights.tensors.router.weight.nam: no text with holes: a${b",
       "weights.tensors.router.weight: unknown key 'nam'",

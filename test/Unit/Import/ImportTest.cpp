@@ -86,18 +86,6 @@ TEST(Import, DefaultsThatFollowOtherKeys) {
   EXPECT_EQ(spec.router.renormalize, Renormalize::add);
 }
 
-TEST(Import, GateAndUpInOneWeight) {
-  Spec spec = read(
-      R"({"hidden": 64, "router": {"experts": 8, "top_k": 2},
-          "experts": {"intermediate": 96, "gate_up": "interleaved"},
-          "shared": {"intermediate": 8, "gate_up": "concatenated",
-                     "activation": "swigluoai"}})");
-  EXPECT_EQ(spec.experts.gateUp, GateUp::interleaved);
-  EXPECT_EQ(spec.shared.gateUp, GateUp::concatenated);
-  EXPECT_EQ(spec.shared.activation.text, "swigluoai");
-  expectFixedPoint(spec);
-}
-
 TEST(Import, RouterVariants) {
   Spec spec = read(router("\"projection\": {\"form\": \"recurrent\", "
                           "\"eps\": 1e-5, \"chained\": true}"));
@@ -127,6 +115,18 @@ TEST(Import, RouterVariants) {
   spec = read(rest("\"capacity\": {\"tokens\": 4, "
                    "\"priority\": \"choice_order\"}"));
   EXPECT_EQ(spec.capacity.priority, Priority::choice_order);
+  expectFixedPoint(spec);
+}
+
+TEST(Import, GateAndUpInOneWeight) {
+  Spec spec = read(
+      R"({"hidden": 64, "router": {"experts": 8, "top_k": 2},
+          "experts": {"intermediate": 96, "gate_up": "interleaved"},
+          "shared": {"intermediate": 8, "gate_up": "concatenated",
+                     "activation": "swigluoai"}})");
+  EXPECT_EQ(spec.experts.gateUp, GateUp::interleaved);
+  EXPECT_EQ(spec.shared.gateUp, GateUp::concatenated);
+  EXPECT_EQ(spec.shared.activation.text, "swigluoai");
   expectFixedPoint(spec);
 }
 

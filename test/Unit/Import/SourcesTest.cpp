@@ -94,6 +94,16 @@ static const BadInput inputs[] = {
      up(R"({"name": "a", "broadcast": true, "packing": "awq"})"),
      {{Kind::error, 6, 1,
        here + "found 'packing' with 'broadcast', expected one of them"}}},
+    {"TransposedWords",
+     up(R"({"name": "a", "packing": "awq", "transposed": true})"),
+     {{Kind::error, 6, 1,
+       here + "found 'packing' of words with 'transposed' or 'interleaved', "
+              "expected the order that the packing has"}}},
+    {"ZeroPointsOfInt8",
+     up(R"({"name": "a", "decode": {"kind": "int8", "zero_points": true}, "scales": "s", "zeros": "z"})"),
+     {{Kind::error, 6, 1,
+       here + "found 'decode.zero_points' without 'int4', expected both or "
+              "neither"}}},
     {"DecodeIsNoObject",
      up(R"({"name": "a", "decode": "int8", "scales": "s"})"),
      {{Kind::error, 6, 25,

@@ -24,6 +24,11 @@ json &argument(json &m, int function, int index) {
   return m["functions"][function]["arguments"][index];
 }
 
+/// Gives the first weight one source.
+void source(json &m, const json &value) {
+  m["weights"][0]["sources"] = json::array({value});
+}
+
 const Corruption corruptions[] = {
     {"NoName", [](json &m) { m.erase("name"); },
      "error: expected a key 'name', found none"},
@@ -133,6 +138,93 @@ const Corruption corruptions[] = {
     {"NegativeWorkspace",
      [](json &m) { m["functions"][0]["workspace"]["constant"] = -1; },
      "workspace.constant: expected an integer of at least 0, found -1"},
+    {"SourcesAreNoList", [](json &m) { m["weights"][0]["sources"] = "a"; },
+     "weights[0].sources: expected an array, found \"a\""},
+    {"NoSources", [](json &m) { m["weights"][0]["sources"] = json::array(); },
+     "weights[0].sources: expected at least one source, found none"},
+    {"EmptyListOfSources",
+     [](json &m) { m["weights"][0]["sources"] = {json::array()}; },
+     "sources[0]: expected at least one source, found none"},
+    {"SourceIsNumber", [](json &m) { m["weights"][0]["sources"] = {1}; },
+     "sources[0]: expected an object, found 1"},
+    {"SourceWithoutName", [](json &m) { source(m, json::object()); },
+     "sources[0]: expected a key 'name', found none"},
+    {"SourceWithEmptyName", [](json &m) { source(m, {{"name", ""}}); },
+     "sources[0].name: expected the name of a tensor, found \"\""},
+    {"PartBeyondParts",
+     [](json &m) { source(m, {{"name", "a"}, {"part", {2, 2}}}); },
+     "sources[0].part[0]: expected an integer from 0 to 1, found 2"},
+    {"PartOfOne", [](json &m) { source(m, {{"name", "a"}, {"part", {2}}}); },
+     "sources[0].part: expected two numbers, found an array"},
+    {"FlagIsNoFlag",
+     [](json &m) { source(m, {{"name", "a"}, {"transposed", 1}}); },
+     "sources[0].transposed: expected true or false, found 1"},
+    {"UnknownPacking",
+     [](json &m) { source(m, {{"name", "a"}, {"packing", "gguf"}}); },
+     "sources[0].packing: expected one of none gptq awq compressed blocks"},
+    {"TransposedWords",
+     [](json &m) {
+       source(m, {{"name", "a"}, {"packing", "awq"}, {"transposed", true}});
+     },
+     "'packing' of words excludes 'transposed' and 'interleaved'"},
+    {"BroadcastPart",
+     [](json &m) {
+       source(m, {{"name", "a"}, {"broadcast", true}, {"part", {0, 2}}});
+     },
+     "'broadcast' excludes 'part', 'transposed' and 'packing'"},
+    {"UnknownKindOfDecode",
+     [](json &m) { source(m, {{"name", "a"}, {"decode", {{"kind", "q"}}}}); },
+     "decode.kind: expected one of fp8_e4m3 int8 int4 mxfp4 nvfp4"},
+    {"BlockOfDecode",
+     [](json &m) {
+       source(m,
+              {{"name", "a"}, {"decode", {{"kind", "int8"}, {"block", {1}}}}});
+     },
+     "decode.block: expected two numbers"},
+    {"ZeroPointsOfInt8",
+     [](json &m) {
+       source(m, {{"name", "a"},
+                  {"decode", {{"kind", "int8"}, {"zero_points", true}}}});
+     },
+     "sources[0].decode: only int4 has zero points"},
+    {"DecodeWithoutScales",
+     [](json &m) {
+       source(m, {{"name", "a"}, {"decode", {{"kind", "int8"}}}});
+     },
+     "sources[0]: expected key 'scales', found none"},
+    {"ScalesWithoutDecode",
+     [](json &m) { source(m, {{"name", "a"}, {"scales", "s"}}); },
+     "sources[0]: expected no key 'scales', found one"},
+    {"GlobalScaleOfInt8",
+     [](json &m) {
+       source(m, {{"name", "a"},
+                  {"decode", {{"kind", "int8"}}},
+                  {"scales", "s"},
+                  {"global_scale", "g"}});
+     },
+     "sources[0]: expected no key 'global_scale', found one"},
+    {"PerExpertScalar",
+     [](json &m) {
+       m["weights"].push_back({{"name", "s"},
+                               {"dtype", "f32"},
+                               {"shape", json::array()},
+                               {"per_expert", true}});
+     },
+     "weights[3].per_expert: a scalar has no experts"},
+    {"SourcesThatOverflow",
+     [](json &m) {
+       m["weights"].push_back({{"name", "s"},
+                               {"dtype", "u8"},
+                               {"shape", {int64_t(1) << 52}},
+                               {"sources", {"a"}}});
+     },
+     "weights[3].shape: the sizes of its sources overflow"},
+    {"NegativeLayer", [](json &m) { m["checkpoint"] = {{"layer", -1}}; },
+     "checkpoint.layer: expected an integer from 0 to 2147483647, found -1"},
+    {"PrefixIsNoList", [](json &m) { m["checkpoint"] = {{"prefix", "a"}}; },
+     "checkpoint.prefix: expected an array, found \"a\""},
+    {"IgnoresNumbers", [](json &m) { m["checkpoint"] = {{"ignore", {1}}}; },
+     "checkpoint.ignore[0]: expected text, found 1"},
     {"FunctionIsText", [](json &m) { m["functions"][0] = "forward"; },
      "functions[0]: expected an object, found \"forward\""},
 };

@@ -44,10 +44,10 @@ template <typename T> static const T *data(moe_layer *layer, const char *name) {
 
 /// A package with one more weight to look at.
 static EditedPackage withWeight(const char *type, std::vector<int64_t> shape,
-                                int64_t fanIn) {
+                                int64_t fanIn, const char *name = "w") {
   return EditedPackage([&](json &m) {
     m["weights"].push_back(
-        {{"name", "w"}, {"dtype", type}, {"shape", shape}, {"fan_in", fanIn}});
+        {{"name", name}, {"dtype", type}, {"shape", shape}, {"fan_in", fanIn}});
   });
 }
 
@@ -167,5 +167,50 @@ TEST(Random, IntegersAndDoubles) {
     EditedPackage other = withWeight(type, {3}, 3);
     layer = random(other, 9, true);
     EXPECT_NE(nullptr, data<char>(layer.get(), "w"));
+  }
+}
+
+/// Bytes of a part of a weight that is stored in few bits.
+static std::vector<uint8_t> bytesOf(const char *name, int64_t row,
+                                    int64_t fanIn, bool exact) {
+  EditedPackage package = withWeight("u8", {40, row}, fanIn, name);
+  Layer layer = random(package, 11, exact);
+  const uint8_t *begin = data<uint8_t>(layer.get(), name);
+  return {begin, begin + 40 * row};
+}
+
+TEST(Random, CodesAsDocumented) {
+  uint8_t codes[] = {0xC8, 0xC4, 0xC0, 0xB8, 0, 0x38, 0x40, 0x44, 0x48};
+  for (bool exact : {false, true}) {
+    std::vector<uint8_t> e4m3 = bytesOf("a.weight", 32, 32, exact);
+    std::vector<uint8_t> pairs = bytesOf("a.weight", 16, 32, exact);
+    std::vector<uint8_t> zeros = bytesOf("a.zeros", 1, 32, exact);
+    std::vector<uint8_t> mx = bytesOf("a.scales", 2, 64, exact);
+    std::vector<uint8_t> nv = bytesOf("a.scales", 4, 64, exact);
+    for (uint64_t i = 0; i < e4m3.size(); ++i)
+      ASSERT_EQ(codes[(bits(11, "a.weight", i) >> 32) % 9], e4m3[i]);
+    for (uint64_t i = 0; i < pairs.size(); ++i)
+      ASSERT_EQ(uint8_t(bits(11, "a.weight", i) >> 32), pairs[i]);
+    for (uint64_t i = 0; i < zeros.size(); ++i)
+      ASSERT_EQ((bits(11, "a.zeros", i) >> 32) % 9 + 4, zeros[i]);
+    // Fan in 64: s is 5.
+    for (uint64_t i = 0; i < mx.size(); ++i)
+      ASSERT_EQ(127 - 5 - (bits(11, "a.scales", i) >> 32) % 3, mx[i]);
+    for (uint64_t i = 0; i < nv.size(); ++i)
+      ASSERT_EQ(0x38 - 8 * ((bits(11, "a.scales", i) >> 32) % 3), nv[i]);
+  }
+}
+
+TEST(Random, ScalesAsDocumented) {
+  for (const char *name : {"a.scales", "a.global_scale"}) {
+    EditedPackage package = withWeight("f32", {500}, 64, name);
+    Layer uniform = random(package, 3, false), exact = random(package, 3, true);
+    for (uint64_t i = 0; i < 500; ++i) {
+      uint64_t z = bits(3, name, i);
+      ASSERT_EQ(float((1 + double(z >> 40) / 16777216) / 64),
+                data<float>(uniform.get(), name)[i]);
+      ASSERT_EQ(std::ldexp(1.0f, -5 - int((z >> 32) % 3)),
+                data<float>(exact.get(), name)[i]);
+    }
   }
 }

@@ -4,8 +4,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-// All or nothing: what fails leaves the layer as it was. And shards, which stay
-// in their folder.
+// All or nothing: what fails leaves the layer as it was. And shards, whose
+// names stay in their folder.
 //
 //===----------------------------------------------------------------------===//
 
@@ -102,7 +102,7 @@ TEST_F(WeightsTest, CancelLeavesTheLayerUnchanged) {
 
 TEST_F(WeightsTest, MissingFile) {
   expectRefused(MOE_NOT_FOUND, folder / "none.safetensors", "No such file");
-  expectRefused(MOE_IO, folder.path.string(), "not a regular file");
+  expectRefused(MOE_IO, "/dev/null", "not a regular file");
 }
 
 TEST_F(WeightsTest, MissingTensor) {
@@ -136,19 +136,26 @@ TEST_F(WeightsTest, Shards) {
   EXPECT_EQ(7, scale());
 }
 
-TEST_F(WeightsTest, LinksWithinTheFolderAreFine) {
-  writeAll("m/real.safetensors");
-  fs::create_symlink("real.safetensors", folder / "m/link.safetensors");
-  EXPECT_MOE_OK(load(writeIndex({{"layer.scale.weight", "link.safetensors"},
-                                 {"layer.bias", "link.safetensors"},
-                                 {"layer.table", "link.safetensors"}})));
+TEST_F(WeightsTest, LinksMayLeadAnywhere) {
+  // As a cache of the hub has them.
+  writeAll("blobs/0123abc");
+  fs::create_directories(folder / "snapshots/main");
+  fs::create_symlink("../../blobs/0123abc",
+                     folder / "snapshots/main/link.safetensors");
+  std::string index = writeIndex({{"layer.scale.weight", "link.safetensors"},
+                                  {"layer.bias", "link.safetensors"},
+                                  {"layer.table", "link.safetensors"}});
+  fs::rename(index, folder / "blobs/4567def");
+  fs::create_symlink("../../blobs/4567def",
+                     folder / "snapshots/main/model.safetensors.index.json");
+  ASSERT_MOE_OK(load(folder / "snapshots/main/model.safetensors.index.json"));
+  EXPECT_EQ(7, scale());
 }
 
 TEST_F(WeightsTest, ShardsOutsideTheFolder) {
   std::string outside = writeAll("outside.safetensors");
   writeAll("mm/outside.safetensors");
   writeAll("m/inside.safetensors");
-  fs::create_symlink("../outside.safetensors", folder / "m/link.safetensors");
   fs::create_directory_symlink("..", folder / "m/up");
   fs::create_directory_symlink("../mm", folder / "m/near");
   auto refuse = [&](const std::string &shard, const char *message) {
@@ -163,9 +170,34 @@ TEST_F(WeightsTest, ShardsOutsideTheFolder) {
   refuse(outside, "is not inside the folder");
   refuse("", "is not inside the folder");
   refuse(std::string("inside.safetensors\0x", 20), "is not inside the folder");
-  refuse("link.safetensors", "is a link to a file outside the folder");
-  refuse("up/outside.safetensors", "is a link to a file outside the folder");
-  refuse("near/outside.safetensors", "is a link to a file outside the folder");
+  refuse("up/outside.safetensors",
+         "is in a folder that is a link to one outside");
+  refuse("near/outside.safetensors",
+         "is in a folder that is a link to one outside");
+}
+
+TEST_F(WeightsTest, Folders) {
+  auto refuse = [&](const std::string &name, const std::string &message) {
+    expectRefused(MOE_NOT_FOUND, folder / name,
+                  name +
+                      ": error: expected model.safetensors.index.json, "
+                      "model.safetensors or one other .safetensors file, "
+                      "found " +
+                      message);
+  };
+  fs::create_directories(folder / "m");
+  refuse("m", "none");
+  writeAll("m/b.safetensors");
+  EXPECT_MOE_OK(load(folder / "m"));
+  setWeights(layer.get());
+  writeAll("m/a.safetensors");
+  refuse("m", "a.safetensors and b.safetensors");
+  writeAll("m/model.safetensors");
+  EXPECT_MOE_OK(load(folder / "m"));
+  setWeights(layer.get());
+  writeIndex({{"layer.scale.weight", "gone.safetensors"}});
+  expectRefused(MOE_NOT_FOUND, folder / "m",
+                "gone.safetensors: error: No such");
 }
 
 TEST_F(WeightsTest, MalformedIndex) {
@@ -232,4 +264,80 @@ TEST_F(WeightsTest, LoadReachesSharedLayersAndTheirState) {
   DLTensor view;
   ASSERT_MOE_OK(moe_layer_get(raw, "bias", &view));
   EXPECT_EQ(8, static_cast<const float *>(view.data)[0]);
+}
+
+TEST_F(WeightsTest, BorrowedMemoryIsUsedAsItIs) {
+  Tensor<float> value({4}, f32, 5);
+  moe_layer *raw = nullptr;
+  ASSERT_MOE_OK(moe_layer_share(layer.get(), &raw));
+  Layer shared(raw);
+  ASSERT_MOE_OK(
+      moe_layer_borrow_weight(layer.get(), "scale.weight", &value.view));
+  DLTensor view;
+  ASSERT_MOE_OK(moe_layer_get(raw, "scale.weight", &view));
+  EXPECT_EQ(value.data.data(), view.data);
+  value.data[0] = 6;
+  EXPECT_EQ(6, scale());
+  // What replaces it does not write to it.
+  Tensor<float> other({4}, f32, 9);
+  ASSERT_MOE_OK(moe_layer_set_weight(layer.get(), "scale.weight", &other.view));
+  EXPECT_EQ(9, scale());
+  EXPECT_EQ(6, value.data[0]);
+  ASSERT_MOE_OK(
+      moe_layer_borrow_weight(layer.get(), "scale.weight", &value.view));
+  ASSERT_MOE_OK(load(writeAll()));
+  EXPECT_EQ(7, scale());
+  EXPECT_EQ(6, value.data[0]);
+}
+
+TEST_F(WeightsTest, AViewOfBorrowedMemoryCanBeSet) {
+  Tensor<float> value({4}, f32, 5);
+  ASSERT_MOE_OK(
+      moe_layer_borrow_weight(layer.get(), "scale.weight", &value.view));
+  DLTensor view;
+  ASSERT_MOE_OK(moe_layer_get(layer.get(), "scale.weight", &view));
+  ASSERT_MOE_OK(moe_layer_set_weight(layer.get(), "scale.weight", &view));
+  value.data[0] = 6;
+  EXPECT_EQ(5, scale());
+  // A layer's own memory is not taken from under it.
+  ASSERT_MOE_OK(moe_layer_get(layer.get(), "scale.weight", &view));
+  ASSERT_MOE_OK(moe_layer_borrow_weight(layer.get(), "scale.weight", &view));
+  EXPECT_EQ(5, scale());
+}
+
+TEST_F(WeightsTest, BorrowedStateStartsAsTheWeight) {
+  Tensor<float> bias({3}, f32, 4);
+  ASSERT_MOE_OK(moe_layer_borrow_weight(layer.get(), "bias", &bias.view));
+  ASSERT_MOE_OK(moe_layer_run(layer.get(), "step", nullptr, nullptr));
+  DLTensor view;
+  ASSERT_MOE_OK(moe_layer_get(layer.get(), "bias", &view));
+  EXPECT_EQ(5, static_cast<const float *>(view.data)[0]);
+  EXPECT_EQ(4, bias.data[0]);
+}
+
+TEST_F(WeightsTest, WhatCannotBeBorrowed) {
+  auto refuse = [&](moe_status status, const DLTensor &value,
+                    const char *message) {
+    EXPECT_STATUS(status,
+                  moe_layer_borrow_weight(layer.get(), "scale.weight", &value),
+                  message);
+    EXPECT_EQ(1, scale());
+  };
+  Tensor<float> good({4}, f32), shape({5}, f32);
+  Tensor<double> type({4}, f64);
+  refuse(MOE_SHAPE_MISMATCH, shape.view, "expected [4], found [5]");
+  refuse(MOE_DTYPE_MISMATCH, type.view, "expected f32, found f64");
+  DLTensor view = good.view;
+  view.byte_offset = 2;
+  refuse(MOE_INVALID_ARGUMENT, view, "expected data aligned to 4 bytes");
+  view = good.view;
+  int64_t strides[] = {2};
+  view.strides = strides;
+  refuse(MOE_INVALID_ARGUMENT, view, "expected compact row-major strides");
+  EXPECT_STATUS(MOE_NOT_FOUND,
+                moe_layer_borrow_weight(layer.get(), "none", &good.view),
+                "has no weight 'none'");
+  EXPECT_STATUS(MOE_INVALID_ARGUMENT,
+                moe_layer_borrow_weight(layer.get(), "bias", nullptr),
+                "'value' is null");
 }

@@ -1,0 +1,29 @@
+//===- DecodeRows.h - Values of quantised weights ---------------*- C++ -*-===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+// docs/Spec.md has the kinds and what they mean.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_LIB_RUNTIME_DECODEROWS_H
+#define MOE_LIB_RUNTIME_DECODEROWS_H
+
+#include "Pieces.h"
+
+namespace moe::runtime {
+
+/// The arrays of one unit.
+struct QuantisedUnit {
+  const char *weights, *scales, *zeros, *globalScale;
+};
+
+/// Computes outputs [begin, end) of a unit that begins at `to`.
+void decodeRows(const DecodedPiece &piece, const QuantisedUnit &unit,
+                int64_t begin, int64_t end, char *to);
+
+} // namespace moe::runtime
+
+#endif // MOE_LIB_RUNTIME_DECODEROWS_H
