@@ -115,6 +115,7 @@ TEST(Import, RouterVariants) {
   spec = read(rest("\"capacity\": {\"tokens\": 4, "
                    "\"priority\": \"choice_order\"}"));
   EXPECT_EQ(spec.capacity.priority, Priority::choice_order);
+  expectFixedPoint(spec);
 }
 
 TEST(Import, GateAndUpInOneWeight) {
