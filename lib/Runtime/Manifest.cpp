@@ -74,6 +74,17 @@ static void readTensor(const JsonNode &node, Names &names, Tensor &tensor) {
   tensor.byteSize = *size;
 }
 
+/// Files may have so many times more, of which sizes are computed; of weights
+/// without elements too, whose other sizes may be large.
+static void checkSources(const JsonNode &node, const Weight &weight) {
+  std::vector<int64_t> shape = weight.shape;
+  std::replace(shape.begin(), shape.end(), int64_t(0), int64_t(1));
+  std::optional<int64_t> size =
+      byteCount(shape.data(), shape.size(), weight.dtype);
+  if (!size || !multiply(*size, 16 * maxParts))
+    node.failBecause("the sizes of its sources overflow");
+}
+
 static void readWeights(const JsonNode &list, Manifest &manifest) {
   Names names, fileNames;
   for (size_t i = 0, e = list.size(maxTensors); i < e; ++i) {
@@ -95,9 +106,7 @@ static void readWeights(const JsonNode &list, Manifest &manifest) {
       node["per_expert"].failBecause("a scalar has no experts");
     if (node.has("sources")) {
       weight.alternatives = readSources(node["sources"]);
-      // Files may have so many times more, of which sizes are computed.
-      if (!multiply(std::max<int64_t>(weight.byteSize, 1), 16 * maxParts))
-        node["shape"].failBecause("the sizes of its sources overflow");
+      checkSources(node["shape"], weight);
     }
     manifest.weights.push_back(std::move(weight));
   }

@@ -218,6 +218,36 @@ TEST(Layer, SharedLayersRunConcurrently) {
   EXPECT_EQ(0, wrong);
 }
 
+// Each load replaces all weights at once, whatever else loads or runs.
+TEST(Layer, SharedLayersLoadConcurrently) {
+  TemporaryFolder folder;
+  Layer layer = makeLayer();
+  std::string files[] = {folder / "a.safetensors", folder / "b.safetensors"};
+  ASSERT_MOE_OK(moe_layer_save_weights(layer.get(), files[0].c_str()));
+  Tensor<float> scale({4}, f32, 7);
+  ASSERT_MOE_OK(moe_layer_set_weight(layer.get(), "scale.weight", &scale.view));
+  setBias(layer.get(), -7);
+  ASSERT_MOE_OK(moe_layer_save_weights(layer.get(), files[1].c_str()));
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i)
+    threads.emplace_back([&, i] {
+      moe_layer *raw = nullptr;
+      if (moe_layer_share(layer.get(), &raw) != MOE_OK)
+        ++wrong;
+      Layer mine(raw);
+      for (int round = 0; round < 20; ++round)
+        wrong += moe_layer_load_weights(raw, files[(i + round) % 2].c_str(),
+                                        nullptr, nullptr) != MOE_OK ||
+                 forward(raw, 3) != MOE_OK;
+    });
+  for (std::thread &thread : threads)
+    thread.join();
+  EXPECT_EQ(0, wrong);
+  bool second = get<float>(layer.get(), "scale.weight")[0] == 7;
+  EXPECT_EQ(second ? -7 : 10, get<float>(layer.get(), "bias")[0]);
+}
+
 TEST(Layer, Statistics) {
   Layer layer = makeLayer();
   moe_statistics statistics;

@@ -219,6 +219,14 @@ const Corruption corruptions[] = {
                                {"sources", {"a"}}});
      },
      "weights[3].shape: the sizes of its sources overflow"},
+    {"SourcesOfNoExpertsThatOverflow",
+     [](json &m) {
+       m["weights"].push_back({{"name", "s"},
+                               {"dtype", "u8"},
+                               {"shape", {0, int64_t(1) << 52, 1}},
+                               {"sources", {"a"}}});
+     },
+     "weights[3].shape: the sizes of its sources overflow"},
     {"NegativeLayer", [](json &m) { m["checkpoint"] = {{"layer", -1}}; },
      "checkpoint.layer: expected an integer from 0 to 2147483647, found -1"},
     {"PrefixIsNoList", [](json &m) { m["checkpoint"] = {{"prefix", "a"}}; },
