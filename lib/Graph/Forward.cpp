@@ -53,6 +53,7 @@ private:
   Value parameter(StringRef name, ArrayRef<int64_t> shape);
   Value project(Value input, StringRef weightName, int64_t width);
   Value half(Value joined, int64_t dim, GateUp form, int64_t index);
+  Value half(DecodeOp joined, int64_t dim, GateUp form, int64_t index);
   RouterAttr routerAttr();
 
   Value routerLayer(Value input, StringRef name, int64_t width, bool bias,
@@ -265,6 +266,8 @@ void Forward::buildRouting() {
 /// The gate's (0) or the other (1) half of the rows of a joined weight, which
 /// are counted along `dim`.
 Value Forward::half(Value joined, int64_t dim, GateUp form, int64_t index) {
+  if (auto decode = joined.getDefiningOp<DecodeOp>())
+    return half(decode, dim, form, index);
   auto type = cast<RankedTensorType>(joined.getType());
   SmallVector<OpFoldResult> offsets(type.getRank(), b.getIndexAttr(0));
   SmallVector<OpFoldResult> strides(type.getRank(), b.getIndexAttr(1));
@@ -276,6 +279,28 @@ Value Forward::half(Value joined, int64_t dim, GateUp form, int64_t index) {
   sizes[dim] = b.getIndexAttr(rows);
   strides[dim] = b.getIndexAttr(alternate ? 2 : 1);
   return tensor::ExtractSliceOp::create(b, joined, offsets, sizes, strides);
+}
+
+/// The values of half of the data.
+Value Forward::half(DecodeOp joined, int64_t dim, GateUp form, int64_t index) {
+  FormatAttr format = joined.getFormat();
+  int64_t outputs = format.getOutputs();
+  // [S33]: a block is all of the rows, in one half, or has rows of both by
+  // turns.
+  bool shared = outputs == 0 || (form == GateUp::interleaved && outputs > 1);
+  if (shared)
+    format = FormatAttr::get(b.getContext(), format.getKind(), outputs / 2,
+                             format.getInputs());
+  auto blocks = [&](Value value) {
+    return !value || shared ? value : half(value, dim, form, index);
+  };
+  auto type = cast<RankedTensorType>(joined.getType());
+  SmallVector<int64_t> shape(type.getShape());
+  shape[dim] /= 2;
+  return DecodeOp::create(b, b.f32(shape),
+                          half(joined.getData(), dim, form, index),
+                          blocks(joined.getScales()), blocks(joined.getZeros()),
+                          joined.getGlobalScale(), format);
 }
 
 /// up/gate, activation, down; `grouped` over the experts of `rows`.
@@ -322,6 +347,8 @@ Value Forward::buildFFN(Value input, StringRef prefix, bool grouped) {
         one.bias.push_back(half(bias, dim, gateUp, index));
       innerValues.push_back(apply(input, one, inner));
     }
+    if (joined.weight.use_empty())
+      joined.weight.getDefiningOp()->erase();
   } else {
     if (spec.experts.form == ExpertForm::glu)
       innerValues.push_back(
