@@ -365,8 +365,13 @@ Value Forward::buildFFN(Value input, StringRef prefix, bool grouped) {
 /// Dispatch, experts and combination; `last` if nothing follows.
 Value Forward::buildExperts(bool last) {
   Value z = x;
+  if (spec.experts.inputNorm)
+    z = RMSNormOp::create(b, b.f32({T, spec.hidden}), z,
+                          parameter("experts.input_scale", {spec.hidden}),
+                          b.getF64FloatAttr(*spec.experts.inputNorm),
+                          b.getF64FloatAttr(1.0));
   if (spec.experts.latent)
-    z = project(x, "latent.down.weight", spec.experts.latent);
+    z = project(z, "latent.down.weight", spec.experts.latent);
   int64_t width = expertWidth();
   bool onInput = router.weightOn == WeightOn::input;
   Type rowType = onInput ? Type(b.getF32Type())

@@ -313,6 +313,7 @@ static std::vector<Key> makeTable() {
     flag<experts, &E::outputBias>("experts.output_bias"),
     choice<experts, &E::gateUp>("experts.gate_up", gateUp),
     integer<experts, &E::latent>("experts.latent", 0),
+    positive<experts, &E::inputNorm>("experts.input_norm"),
     positive<experts, &E::latentNorm>("experts.latent_norm"),
     choice<experts, expertQuant, &Q::kind>("experts.quantization.kind", weightKinds),
     pair<experts, expertQuant, &Q::block>("experts.quantization.block"),

@@ -81,6 +81,9 @@ static bool hasJoinedBias(const Spec &spec) {
 }
 static bool hasOutputBias(const Spec &spec) { return spec.experts.outputBias; }
 static bool hasLatent(const Spec &spec) { return spec.experts.latent != 0; }
+static bool hasExpertsNorm(const Spec &spec) {
+  return spec.experts.inputNorm.has_value();
+}
 static bool hasLatentNorm(const Spec &spec) {
   return spec.experts.latentNorm.has_value();
 }
@@ -126,6 +129,7 @@ static constexpr KnownWeight knownWeights[] = {
     {"experts.up.bias", hasUpBias, "experts.bias"},
     {"experts.gate_up.bias", hasJoinedBias, "experts.bias"},
     {"experts.down.bias", hasBias, "experts.bias"},
+    {"experts.input_scale", hasExpertsNorm, "experts.input_norm"},
     {"experts.output_bias", hasOutputBias, "experts.output_bias"},
     {"latent.down.weight", hasLatent, "experts.latent"},
     {"latent.up.weight", hasLatent, "experts.latent"},

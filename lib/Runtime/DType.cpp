@@ -100,14 +100,6 @@ std::optional<int64_t> byteCount(const int64_t *shape, size_t rank,
   return empty ? 0 : nonZero;
 }
 
-uint16_t toBf16(float value) {
-  uint32_t bits;
-  std::memcpy(&bits, &value, sizeof bits);
-  if ((bits & 0x7fffffff) > 0x7f800000)
-    return static_cast<uint16_t>(bits >> 16 | 0x40);
-  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
 uint16_t toF16(float value) {
   uint32_t bits;
   std::memcpy(&bits, &value, sizeof bits);

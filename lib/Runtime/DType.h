@@ -15,6 +15,7 @@
 
 #include "moe/Runtime/moe.h"
 
+#include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -48,7 +49,13 @@ std::optional<int64_t> add(int64_t a, int64_t b);
 std::optional<int64_t> byteCount(const int64_t *shape, size_t rank, DType type);
 
 /// The bits of the nearest value, ties to even; NaN stays NaN.
-uint16_t toBf16(float value);
+inline uint16_t toBf16(float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  uint32_t rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+  bool isNan = (bits & 0x7fffffff) > 0x7f800000;
+  return static_cast<uint16_t>(isNan ? bits >> 16 | 0x40 : rounded);
+}
 uint16_t toF16(float value);
 
 /// The bits of the same value in f32.

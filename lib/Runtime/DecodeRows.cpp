@@ -12,7 +12,6 @@
 #include "DecodeRows.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstring>
 
@@ -24,22 +23,12 @@ static float asFloat(uint32_t bits) {
   return value;
 }
 
-static float fromE4m3(int bits) {
-  int exponent = bits >> 3 & 15, significand = bits & 7;
-  float value = exponent == 15 && significand == 7 ? NAN
-                : exponent ? std::ldexp(float(8 + significand), exponent - 10)
-                           : std::ldexp(float(significand), -9);
+/// Moved to the place that they have in f32, the exponent and the digits are
+/// those of a number 2^120 times smaller, also where it is subnormal.
+static float fromE4m3(uint8_t bits) {
+  float value = asFloat(uint32_t(bits & 127) << 20) * 0x1p120f;
+  value = (bits & 127) == 127 ? NAN : value;
   return bits & 128 ? -value : value;
-}
-
-static const std::array<float, 256> &e4m3Values() {
-  static const std::array<float, 256> values = [] {
-    std::array<float, 256> table;
-    for (int i = 0; i < 256; ++i)
-      table[size_t(i)] = fromE4m3(i);
-    return table;
-  }();
-  return values;
 }
 
 static constexpr float e2m1Values[] = {0,    .5f,  1,  1.5f,  2,  3,  4,  6,
@@ -58,33 +47,28 @@ template <typename T> T at(const char *array, int64_t index) {
 }
 } // namespace
 
-static int nibble(const char *row, int64_t input) {
-  return static_cast<uint8_t>(row[input / 2]) >> (input % 2 * 4) & 15;
+/// The 16 values that four bits stand for under a scale.
+static void makeTable(Coding coding, const Run &run, float *table) {
+  for (int i = 0; i < 16; ++i)
+    table[i] = coding == Coding::int4 ? (float(i) - run.zero) * run.scale
+                                      : e2m1Values[i] * run.scale * run.global;
 }
 
 /// Inputs [begin, end) of a row, which share a scale.
-static void decodeRun(Coding coding, const char *row, int64_t begin,
-                      int64_t end, const Run &run, float *to) {
-  switch (coding) {
-  case Coding::fp8_e4m3: {
-    const std::array<float, 256> &values = e4m3Values();
+static void decodeRun(Coding coding, const char *__restrict row, int64_t begin,
+                      int64_t end, const Run &run, float *__restrict to) {
+  const float scale = run.scale;
+  if (coding == Coding::fp8_e4m3) {
     for (int64_t i = begin; i < end; ++i)
-      to[i] = values[static_cast<uint8_t>(row[i])] * run.scale;
-    return;
-  }
-  case Coding::int8:
+      to[i] = fromE4m3(static_cast<uint8_t>(row[i])) * scale;
+  } else if (coding == Coding::int8) {
     for (int64_t i = begin; i < end; ++i)
-      to[i] = float(static_cast<int8_t>(row[i])) * run.scale;
-    return;
-  case Coding::int4:
+      to[i] = float(static_cast<int8_t>(row[i])) * scale;
+  } else {
+    float table[16];
+    makeTable(coding, run, table);
     for (int64_t i = begin; i < end; ++i)
-      to[i] = (float(nibble(row, i)) - run.zero) * run.scale;
-    return;
-  case Coding::mxfp4:
-  case Coding::nvfp4:
-    for (int64_t i = begin; i < end; ++i)
-      to[i] = e2m1Values[nibble(row, i)] * run.scale * run.global;
-    return;
+      to[i] = table[static_cast<uint8_t>(row[i / 2]) >> (i % 2 * 4) & 15];
   }
 }
 
@@ -96,7 +80,7 @@ static Run runOf(const DecodedPiece &piece, const QuantisedUnit &unit,
     run.scale = asFloat(e8m0ToF32Bits(at<uint8_t>(unit.scales, scale)));
     return run;
   case Coding::nvfp4:
-    run.scale = e4m3Values()[at<uint8_t>(unit.scales, scale)];
+    run.scale = fromE4m3(at<uint8_t>(unit.scales, scale));
     run.global = at<float>(unit.globalScale, 0);
     return run;
   default:
@@ -107,15 +91,22 @@ static Run runOf(const DecodedPiece &piece, const QuantisedUnit &unit,
   }
 }
 
-static void store(const float *values, int64_t count, DType dtype, char *to) {
+static void store(const float *__restrict values, int64_t count, DType dtype,
+                  char *__restrict to) {
   if (dtype == DType::f32) {
     std::memcpy(to, values, size_t(count) * sizeof(float));
     return;
   }
-  for (int64_t i = 0; i < count; ++i) {
-    uint16_t bits = dtype == DType::bf16 ? toBf16(values[i]) : toF16(values[i]);
-    std::memcpy(to + 2 * i, &bits, sizeof bits);
-  }
+  auto round = [&](auto &&toBits) {
+    for (int64_t i = 0; i < count; ++i) {
+      uint16_t bits = toBits(values[i]);
+      std::memcpy(to + 2 * i, &bits, sizeof bits);
+    }
+  };
+  if (dtype == DType::bf16)
+    round([](float value) { return toBf16(value); });
+  else
+    round([](float value) { return toF16(value); });
 }
 
 void decodeRows(const DecodedPiece &piece, const QuantisedUnit &unit,

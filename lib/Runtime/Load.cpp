@@ -124,14 +124,17 @@ private:
     globalScale.ensure(4);
     for (int64_t unit = 0; unit < piece.units; ++unit) {
       uint64_t bytes = 0;
+      std::vector<Transfer> transfers;
       auto read = [&](const std::vector<Piece> &array, const Buffer &to) {
-        runTransfers(transfersOf(array, unit, static_cast<char *>(to.data())),
-                     [&](uint64_t count) { bytes += count; });
+        for (Transfer &transfer :
+             transfersOf(array, unit, static_cast<char *>(to.data())))
+          transfers.push_back(std::move(transfer));
       };
       read(piece.weights, weights);
       read(piece.scales, scaleValues);
       read(piece.zeros, zeros);
       read(piece.globalScale, globalScale);
+      runTransfers(transfers, [&](uint64_t count) { bytes += count; });
       auto at = [](const Buffer &buffer) {
         return static_cast<const char *>(buffer.data());
       };

@@ -107,6 +107,10 @@ static std::string nearestName(const Checkpoint &checkpoint,
     if (left.size() > 64 || right.size() > 64)
       return;
     size_t distance = editDistance(left, right);
+    bool near = left.empty() || right.empty() ||
+                distance < (std::max(left.size(), right.size()) + 2) / 3;
+    if (!near)
+      return;
     if (distance < bestDistance || (distance == bestDistance && name < best)) {
       bestDistance = distance;
       best = name;

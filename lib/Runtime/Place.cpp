@@ -11,6 +11,7 @@
 
 #include "Place.h"
 #include "Status.h"
+#include "Turn.h"
 
 #include <algorithm>
 #include <cstring>
@@ -85,33 +86,70 @@ static void placeStraight(const Piece &piece, const Rows &rows, char *unit) {
   }
 }
 
-/// Rows of the file are inputs. Tiles are small enough that what they read and
-/// write stays in the first cache.
+/// Where the file has an output of this part.
+static int64_t columnOf(const Piece &piece, int64_t output) {
+  return piece.interleaved ? output * piece.parts + piece.part
+                           : piece.part * piece.outputs + output;
+}
+
+/// Element by element: rows [firstRow, lastRow) and outputs from `output` on.
+template <typename C>
+static void turnElements(const Piece &piece, const Rows &rows, char *unit,
+                         int64_t firstRow, int64_t lastRow, int64_t output) {
+  using From = typename C::From;
+  using To = typename C::To;
+  for (; output < piece.outputs; ++output) {
+    const char *from = rows.data + (firstRow - rows.begin) * rows.pitch +
+                       columnOf(piece, output) * int64_t(sizeof(From));
+    char *to = unit + (output * piece.inputs + firstRow) * int64_t(sizeof(To));
+    for (int64_t row = firstRow; row < lastRow; ++row) {
+      put<To>(to, C::convert(get<From>(from)));
+      from += rows.pitch;
+      to += sizeof(To);
+    }
+  }
+}
+
+/// A line of the cache of as many outputs as a tile has columns of the part.
+/// Returns the first output that is left.
+template <typename T>
+static int64_t turnTiles(const Piece &piece, const Rows &rows, char *unit,
+                         int64_t firstRow, int64_t lastRow) {
+  constexpr int64_t size = Tile<T>::size;
+  int64_t step = piece.interleaved ? piece.parts : 1;
+  if (size % step != 0 || (lastRow - firstRow) % size != 0)
+    return 0;
+  int64_t output = 0, taken = size / step;
+  // A tile reads all columns, those of the other parts too.
+  for (; output + taken <= piece.outputs; output += taken) {
+    int64_t column = columnOf(piece, output), first = column % step;
+    for (int64_t row = firstRow; row < lastRow; row += size) {
+      Tile<T> tile;
+      tile.load(rows.data + (row - rows.begin) * rows.pitch +
+                    (column - first) * int64_t(sizeof(T)),
+                rows.pitch);
+      tile.turn();
+      for (int64_t i = 0; i < taken; ++i)
+        tile.store(int(i * step + first),
+                   unit + ((output + i) * piece.inputs + row) *
+                              int64_t(sizeof(T)));
+    }
+  }
+  return output;
+}
+
+/// Rows of the file are inputs: the few that fill a line of the cache are
+/// turned together, so that it is written whole.
 template <typename C>
 static void placeTurned(const Piece &piece, const Rows &rows, char *unit) {
   using From = typename C::From;
-  using To = typename C::To;
-  constexpr int64_t tile = 32, size = sizeof(From);
-  int64_t pitch = piece.inputs * piece.elementBytes;
-  int64_t step = (piece.interleaved ? piece.parts : 1) * size;
-  const char *source =
-      rows.data +
-      (piece.interleaved ? piece.part : piece.part * piece.outputs) * size;
-  for (int64_t r = rows.begin; r < rows.end; r += tile)
-    for (int64_t o = 0; o < piece.outputs; o += tile) {
-      int64_t lastRow = std::min(r + tile, rows.end);
-      int64_t lastOutput = std::min(o + tile, piece.outputs);
-      for (int64_t output = o; output < lastOutput; ++output) {
-        const char *from =
-            source + (r - rows.begin) * rows.pitch + output * step;
-        char *to = unit + output * pitch + r * int64_t(sizeof(To));
-        for (int64_t row = r; row < lastRow; ++row) {
-          put<To>(to, C::convert(get<From>(from)));
-          from += rows.pitch;
-          to += sizeof(To);
-        }
-      }
-    }
+  constexpr int64_t line = 64 / sizeof(typename C::To);
+  for (int64_t row = rows.begin; row < rows.end; row += line) {
+    int64_t lastRow = std::min(row + line, rows.end), output = 0;
+    if constexpr (std::is_same_v<From, typename C::To> && sizeof(From) < 8)
+      output = turnTiles<From>(piece, rows, unit, row, lastRow);
+    turnElements<C>(piece, rows, unit, row, lastRow, output);
+  }
 }
 
 template <typename C>

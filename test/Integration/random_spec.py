@@ -296,6 +296,8 @@ def _variants(dice, spec):
         experts["output_bias"] = True
     if glu and dice.chance(0.25):  # [S32]
         experts["gate_up"] = dice.pick("concatenated", "interleaved", "interleaved", "separate")
+    if dice.chance(0.1):
+        experts["input_norm"] = dice.pick(1e-6, 1e-5, 0.125)
     if experts.get("latent") and dice.chance(0.4):  # [S31]
         experts["latent_norm"] = dice.pick(1e-6, 1e-5, 0.125)
     if not shared:

@@ -170,6 +170,7 @@ class RandomSpec(unittest.TestCase):
             router.renormalize router.renormalize.eps router.renormalize.p router.always_on
             router.input_norm.eps router.input_norm.factor router.threshold capacity.factor
             capacity.tokens experts.latent experts.bias experts.output_bias experts.latent_norm
+            experts.input_norm
             shared.activation shared.scale losses.importance losses.router_z""".split():
             self.assertGreater(seen[key], 0, key)
 

@@ -217,3 +217,50 @@ func.func @dispatched_and_returned(%x: tensor<?x8xf32>, %rows: tensor<?xi32>,
       : (tensor<?x8xf32>, tensor<4x16x8xf32>, tensor<5xi32>) -> tensor<?x16xf32>
   return %h, %xs : tensor<?x16xf32>, tensor<?x8xf32>
 }
+
+// -----
+
+// Rows are taken before they are decoded, with their scales: each its own, or
+// those of whole blocks, or one for all.
+// CHECK-LABEL: func @decoded_rows
+// CHECK-SAME: %[[D:.*]]: tensor<4x16x8xi8>, %[[S:.*]]: tensor<4x16x1xf32>, %[[B:.*]]: tensor<4x4x2xf32>, %[[Z:.*]]: tensor<4x4x2xi8>, %[[ONE:.*]]: tensor<4x1x1xf32>
+func.func @decoded_rows(%d: tensor<4x16x8xi8>, %s: tensor<4x16x1xf32>, %b: tensor<4x4x2xf32>,
+                        %z: tensor<4x4x2xi8>, %one: tensor<4x1x1xf32>)
+    -> (tensor<4x8x8xf32>, tensor<4x8x16xf32>, tensor<4x8x16xf32>, tensor<4x8x8xf32>) {
+  // CHECK-DAG: %[[D0:.*]] = tensor.extract_slice %[[D]][0, 1, 0] [4, 8, 8] [1, 2, 1]
+  // CHECK-DAG: %[[S0:.*]] = tensor.extract_slice %[[S]][0, 1, 0] [4, 8, 1] [1, 2, 1]
+  // CHECK: %[[V0:.*]] = moe.decode %[[D0]], %[[S0]] <kind = int8>
+  %w0 = moe.decode %d, %s <kind = int8> : (tensor<4x16x8xi8>, tensor<4x16x1xf32>) -> tensor<4x16x8xf32>
+  %r0 = tensor.extract_slice %w0[0, 1, 0] [4, 8, 8] [1, 2, 1] : tensor<4x16x8xf32> to tensor<4x8x8xf32>
+  // CHECK-DAG: %[[D1:.*]] = tensor.extract_slice %[[D]][0, 8, 0] [4, 8, 8] [1, 1, 1]
+  // CHECK-DAG: %[[B1:.*]] = tensor.extract_slice %[[B]][0, 2, 0] [4, 2, 2] [1, 1, 1]
+  // CHECK-DAG: %[[Z1:.*]] = tensor.extract_slice %[[Z]][0, 2, 0] [4, 2, 2] [1, 1, 1]
+  // CHECK: %[[V1:.*]] = moe.decode %[[D1]], %[[B1]] zeros %[[Z1]] <kind = int4, outputs = 4, inputs = 8>
+  %w1 = moe.decode %d, %b zeros %z <kind = int4, outputs = 4, inputs = 8>
+      : (tensor<4x16x8xi8>, tensor<4x4x2xf32>, tensor<4x4x2xi8>) -> tensor<4x16x16xf32>
+  %r1 = tensor.extract_slice %w1[0, 8, 0] [4, 8, 16] [1, 1, 1] : tensor<4x16x16xf32> to tensor<4x8x16xf32>
+  // CHECK: %[[V2:.*]] = moe.decode %{{.*}}, %[[B]] zeros %[[Z]] <kind = int4, outputs = 2, inputs = 8>
+  %r2 = tensor.extract_slice %w1[0, 1, 0] [4, 8, 16] [1, 2, 1] : tensor<4x16x16xf32> to tensor<4x8x16xf32>
+  // CHECK: %[[V3:.*]] = moe.decode %{{.*}}, %[[ONE]] <kind = int8, outputs = 0>
+  %w3 = moe.decode %d, %one <kind = int8, outputs = 0>
+      : (tensor<4x16x8xi8>, tensor<4x1x1xf32>) -> tensor<4x16x8xf32>
+  %r3 = tensor.extract_slice %w3[0, 8, 0] [4, 8, 8] [1, 1, 1] : tensor<4x16x8xf32> to tensor<4x8x8xf32>
+  // CHECK: return %[[V0]], %[[V1]], %[[V2]], %[[V3]]
+  return %r0, %r1, %r2, %r3
+      : tensor<4x8x8xf32>, tensor<4x8x16xf32>, tensor<4x8x16xf32>, tensor<4x8x8xf32>
+}
+
+// -----
+
+// A block of which only a part is taken is decoded whole, and so are columns.
+// CHECK-LABEL: func @decoded_parts
+func.func @decoded_parts(%d: tensor<4x16x8xi8>, %b: tensor<4x4x1xf32>)
+    -> (tensor<4x6x8xf32>, tensor<4x16x4xf32>) {
+  // CHECK: %[[W:.*]] = moe.decode
+  // CHECK-DAG: tensor.extract_slice %[[W]][0, 10, 0]
+  // CHECK-DAG: tensor.extract_slice %[[W]][0, 0, 4]
+  %w = moe.decode %d, %b <kind = int8, outputs = 4> : (tensor<4x16x8xi8>, tensor<4x4x1xf32>) -> tensor<4x16x8xf32>
+  %r0 = tensor.extract_slice %w[0, 10, 0] [4, 6, 8] [1, 1, 1] : tensor<4x16x8xf32> to tensor<4x6x8xf32>
+  %r1 = tensor.extract_slice %w[0, 0, 4] [4, 16, 4] [1, 1, 1] : tensor<4x16x8xf32> to tensor<4x16x4xf32>
+  return %r0, %r1 : tensor<4x6x8xf32>, tensor<4x16x4xf32>
+}

@@ -247,6 +247,9 @@ def routed_output(spec, weights, x, indices, w, grouping):
     router = spec["router"]
     experts = router["experts"]
     latent = spec["experts"]["latent"] > 0
+    if "input_norm" in spec["experts"]:
+        root = np.sqrt(np.mean(x**2, axis=1, keepdims=True) + spec["experts"]["input_norm"])
+        x = x / root * weights["experts.input_scale"]
     z = x @ weights["latent.down.weight"].T if latent else x
     tokens, slots = indices.shape
     terms = np.zeros((tokens, slots, z.shape[1]))

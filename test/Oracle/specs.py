@@ -191,6 +191,7 @@ def _value_table(spec):
         ("experts.output_bias", (d,), "f32", experts["output_bias"]),
         ("latent.down.weight", (m, d), matrix, experts["latent"] > 0),
         ("latent.up.weight", (d, m), matrix, experts["latent"] > 0),
+        ("experts.input_scale", (d,), "f32", "input_norm" in experts),
         ("latent.norm.weight", (m,), "f32", "latent_norm" in experts),
         ("shared.gate_proj.weight", (s, d), matrix, s > 0 and glu and shared_apart),
         ("shared.up.weight", (s, d), matrix, s > 0 and shared_apart),

@@ -500,6 +500,14 @@ class Experts(unittest.TestCase):
         # (3, 1.5) over sqrt((9 + 2.25)/2 + 0.5)
         self.assertAlmostEqual(self.y(spec, weights, x), (12 - 7.5) / math.sqrt(6.125))
 
+    def test_norm_of_what_experts_see(self):
+        spec, weights, x = self.scalar(experts_section={"input_norm": 0.25})
+        plain = self.y(spec, {**weights, "experts.input_scale": np.array([2.0])}, x)
+        root = math.sqrt(float(x[0, 0]) ** 2 + 0.25)
+        bare, _, _ = self.scalar()
+        seen = x / root * 2.0
+        self.assertAlmostEqual(plain, self.y(bare, weights, seen))
+
     def test_output_bias(self):
         spec, weights, x = self.scalar(
             experts_section={"output_bias": True}, capacity={"tokens": 1}

@@ -145,6 +145,7 @@ struct ExpertsSpec {
   bool outputBias = false;
   GateUp gateUp = GateUp::separate;
   int64_t latent = 0;               // 0: none
+  std::optional<double> inputNorm;  // its eps
   std::optional<double> latentNorm; // its eps
   QuantizationSpec quantization;
 };

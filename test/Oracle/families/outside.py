@@ -27,9 +27,10 @@ def before_last_norm(block, x):
 
 
 def router_and_experts(layer, x):
-    """Gemma 4: the decoder layer calls both, with norms between that are not the block's."""
+    """Gemma 4: the decoder layer calls both, and norms what the experts see."""
     _, weights, indices = layer.router(x)
-    return Outcome(layer.experts(x, indices, weights), indices, weights)
+    seen = layer.pre_feedforward_layernorm_2(x)
+    return Outcome(layer.experts(seen, indices, weights), indices, weights)
 
 
 def jetmoe(block, x):

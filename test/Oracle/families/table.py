@@ -70,7 +70,7 @@ def model_types(config):
         if isinstance(section, dict) and section is not config.get("vision_config"):
             if "hidden_size" in section or "text_config" in section:
                 found += model_types(section)
-    return list(dict.fromkeys(found))
+    return [kind for kind in dict.fromkeys(found) if kind]
 
 
 def families():

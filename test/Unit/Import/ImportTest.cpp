@@ -115,6 +115,7 @@ TEST(Import, RouterVariants) {
   spec = read(rest("\"capacity\": {\"tokens\": 4, "
                    "\"priority\": \"choice_order\"}"));
   EXPECT_EQ(spec.capacity.priority, Priority::choice_order);
+  expectFixedPoint(spec);
 }
 
 TEST(Import, GateAndUpInOneWeight) {
@@ -148,7 +149,7 @@ TEST(Import, EveryValueArrives) {
     },
     "experts": {"intermediate": 256, "form": "mlp", "activation": "relu2",
                 "bias": true, "output_bias": true, "latent": 16,
-                "latent_norm": 1e-6},
+                "input_norm": 1e-5, "latent_norm": 1e-6},
     "shared": {"intermediate": 64, "activation": "-g", "gate": "softmax2",
                "scale": -0.5},
     "capacity": {"factor": 1.25, "overflow": "drop", "scope": "local",
@@ -196,6 +197,7 @@ TEST(Import, EveryValueArrives) {
   EXPECT_TRUE(spec.experts.bias);
   EXPECT_EQ(spec.experts.latent, 16);
   EXPECT_TRUE(spec.experts.outputBias);
+  EXPECT_EQ(spec.experts.inputNorm, 1e-5);
   EXPECT_EQ(spec.experts.latentNorm, 1e-6);
   EXPECT_EQ(spec.shared.activation.text, "-g");
   EXPECT_EQ(spec.shared.scale, -0.5);
