@@ -103,11 +103,17 @@ def makers():
     return made
 
 
+def check_names(parser, names):
+    if unknown := sorted(set(names) - set(makers())):
+        parser.error(f"no golden is called {', '.join(unknown)}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", help="families; default: all")
     parser.add_argument("--out", type=Path, default=golden.GOLDEN)
     arguments = parser.parse_args()
+    check_names(parser, arguments.names)
     for name, make in makers().items():
         if arguments.names and name not in arguments.names:
             continue

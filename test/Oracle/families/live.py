@@ -50,6 +50,7 @@ def main():
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--table", type=Path, help="write the table here, if all is well or not")
     arguments = parser.parse_args()
+    generate.check_names(parser, arguments.names)
     makers = generate.makers()
     seeds = range(arguments.first, arguments.first + arguments.seeds)
     reports = {}

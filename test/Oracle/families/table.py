@@ -103,7 +103,9 @@ def differences(text, reports):
     if any(report.failure for report in reports.values()):
         return wrong
     for name, types in families().items():
-        of_family = [golden.load(golden.GOLDEN / r.name) for r in reports.values() if r.family == name]
+        of_family = [
+            golden.load(golden.GOLDEN / r.name) for r in reports.values() if r.family == name
+        ]
         seen = {kind for made in of_family for kind in all_types(made)}
         wrong += [f"{kind} of family {name} is in no config" for kind in types if kind not in seen]
     return wrong
