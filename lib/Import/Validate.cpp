@@ -342,17 +342,17 @@ private:
                          const std::string &path,
                          std::initializer_list<Path> widths) {
     const std::string kind = path + ".kind", block = path + ".block";
-    // [S51]
+    // [S24]
     Pair only = defaultBlock(quantization.kind);
     if (only[1] != 0 && *quantization.block != only)
       valueNeeds(kind, block, pairText(only));
     bool isInt4 = quantization.kind == WeightKind::int4;
     if (isInt4 && (*quantization.block)[1] % 2 != 0)
       valueNeeds(kind, block, "even along the inputs");
-    // [S52]
+    // [S25]
     if (quantization.zeroPoints && !isInt4)
       needs(path + ".zero_points", kind, "'int4'");
-    // [S53]
+    // [S26]
     int64_t unit = isInt4 ? 2 : std::max<int64_t>(only[1], 1);
     for (Path width : widths)
       if (std::get<int64_t>(findKey(width)->get(spec)) % unit != 0)
@@ -360,7 +360,7 @@ private:
   }
 
   void checkExperts() {
-    // [S54]
+    // [S27]
     if (spec.shared.quantization.kind != WeightKind::none &&
         spec.shared.intermediate == 0)
       valueNeeds("shared.quantization.kind", "shared.intermediate", "above 0");
@@ -371,17 +371,17 @@ private:
       if (spec.shared.scale != 1.0)
         valueNeeds("shared.scale", "shared.intermediate", "above 0");
     }
-    // [S31]
+    // [S28]
     if (spec.experts.latentNorm && spec.experts.latent == 0)
       needs("experts.latent_norm", "experts.latent", "above 0");
-    // [S32]
+    // [S29]
     if (spec.experts.form != ExpertForm::glu) {
       if (spec.experts.gateUp != GateUp::separate)
         valueNeeds("experts.gate_up", "experts.form", "'glu'");
       if (spec.shared.gateUp != GateUp::separate)
         valueNeeds("shared.gate_up", "experts.form", "'glu'");
     }
-    // [S33]
+    // [S30]
     if (spec.experts.gateUp != GateUp::separate &&
         spec.experts.quantization.kind != WeightKind::none)
       valueNeeds("experts.gate_up", "experts.quantization.kind", "'none'");

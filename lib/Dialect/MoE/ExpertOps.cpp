@@ -76,7 +76,7 @@ LogicalResult DecodeOp::verify() {
   FormatAttr format = getFormat();
   StringRef kind = stringifyWeightFormatKind(format.getKind());
 
-  // [O62]
+  // [O29]
   bool isSmall = format.hasSmallScales();
   Type scales = getElementTypeOrSelf(getScales());
   if (scales.isInteger(8) != isSmall)
@@ -100,7 +100,7 @@ LogicalResult DecodeOp::verify() {
   if (failed(dims.check("values", getValues(), shape({"O", "M"}))))
     return failure();
 
-  // [O63]
+  // [O30]
   std::optional<int64_t> inputs = dims.get("M");
   if (inputs && *inputs % format.getInputUnit() != 0)
     return emitOpError() << "expected a multiple of " << format.getInputUnit()
@@ -283,7 +283,7 @@ LogicalResult CombineOp::canonicalize(CombineOp op, PatternRewriter &rewriter) {
 //===----------------------------------------------------------------------===//
 
 LogicalResult RMSNormOp::verify() {
-  // [O4], [O41]
+  // [O4], [O26]
   auto error = [&] { return emitOpError(); };
   if (failed(verifyNumber(error, "eps", getEps(), Sign::Positive)) ||
       failed(verifyNumber(error, "factor", getFactor())))
@@ -309,7 +309,7 @@ LogicalResult MixOp::verify() {
                          << "'logits' with gate "
                          << stringifyGateKind(getGate());
 
-  // [O4], [O42]
+  // [O4], [O27]
   APFloat scale = getSharedScale();
   if (failed(
           verifyNumber([&] { return emitOpError(); }, "shared_scale", scale)))
