@@ -19,7 +19,11 @@ class Reporter;
 /// several of them: [S3] to [S30] of docs/Spec.md but for [S15].
 void validate(const Spec &spec, const Locations &locations, Reporter &reporter);
 
-/// The part of it that is about sizes, [S18].
+// Parts of it.
+void validateRouter(const Spec &spec, const Locations &locations,
+                    Reporter &reporter);
+void validateExperts(const Spec &spec, const Locations &locations,
+                     Reporter &reporter);
 void validateSizes(const Spec &spec, const Locations &locations,
                    Reporter &reporter);
 
