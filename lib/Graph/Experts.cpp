@@ -60,10 +60,15 @@ static Value project(ForwardBuilder &b, Value input, StringRef weightName,
                                  Value(), Value());
 }
 
+static Value half(ForwardBuilder &b, DecodeOp joined, int64_t dim, GateUp form,
+                  int64_t index);
+
 /// The gate's (0) or the other (1) half of the rows of a joined weight, which
 /// are counted along `dim`.
 static Value half(ForwardBuilder &b, Value joined, int64_t dim, GateUp form,
                   int64_t index) {
+  if (auto decode = joined.getDefiningOp<DecodeOp>())
+    return half(b, decode, dim, form, index);
   auto type = cast<RankedTensorType>(joined.getType());
   SmallVector<OpFoldResult> offsets(type.getRank(), b.getIndexAttr(0));
   SmallVector<OpFoldResult> strides(type.getRank(), b.getIndexAttr(1));
@@ -75,6 +80,30 @@ static Value half(ForwardBuilder &b, Value joined, int64_t dim, GateUp form,
   sizes[dim] = b.getIndexAttr(rows);
   strides[dim] = b.getIndexAttr(alternate ? 2 : 1);
   return tensor::ExtractSliceOp::create(b, joined, offsets, sizes, strides);
+}
+
+/// The values of half of the data.
+static Value half(ForwardBuilder &b, DecodeOp joined, int64_t dim, GateUp form,
+                  int64_t index) {
+  FormatAttr format = joined.getFormat();
+  int64_t outputs = format.getOutputs();
+  // [S30]: a block is all of the rows, in one half, or has rows of both by
+  // turns.
+  bool shared = outputs == 0 || (form == GateUp::interleaved && outputs > 1);
+  if (shared)
+    format = FormatAttr::get(b.getContext(), format.getKind(), outputs / 2,
+                             format.getInputs());
+  auto blocks = [&](Value value) {
+    return !value || shared ? value : half(b, value, dim, form, index);
+  };
+  auto type = cast<RankedTensorType>(joined.getType());
+  SmallVector<int64_t> shape(type.getShape());
+  shape[dim] /= 2;
+  Value data = half(b, joined.getData(), dim, form, index);
+  Value scales = blocks(joined.getScales());
+  return DecodeOp::create(b, b.f32(shape), data, scales,
+                          blocks(joined.getZeros()), joined.getGlobalScale(),
+                          format);
 }
 
 /// up/gate, activation, down; of the routed experts with `offsets`, else of the
@@ -124,6 +153,8 @@ static Value buildFFN(ForwardBuilder &b, Value input, Value offsets) {
         one.bias.push_back(half(b, bias, dim, gateUp, index));
       innerValues.push_back(apply(input, one, inner));
     }
+    if (joined.weight.use_empty())
+      joined.weight.getDefiningOp()->erase();
   } else {
     if (experts.form == ExpertForm::glu)
       innerValues.push_back(

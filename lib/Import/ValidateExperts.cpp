@@ -77,13 +77,25 @@ private:
       if (shared.gateUp != GateUp::separate)
         valueNeeds("shared.gate_up", "experts.form", "'glu'");
     }
-    // [S30]
-    if (experts.gateUp != GateUp::separate &&
-        experts.quantization.kind != WeightKind::none)
-      valueNeeds("experts.gate_up", "experts.quantization.kind", "'none'");
-    if (shared.gateUp != GateUp::separate &&
-        shared.quantization.kind != WeightKind::none)
-      valueNeeds("shared.gate_up", "shared.quantization.kind", "'none'");
+    checkJoined(experts.gateUp, experts.quantization, experts.intermediate,
+                "experts");
+    checkJoined(shared.gateUp, shared.quantization, shared.intermediate,
+                "shared");
+  }
+
+  /// [S30]: each half of the outputs has blocks like those of the whole.
+  void checkJoined(GateUp form, const QuantizationSpec &quantization,
+                   int64_t intermediate, const std::string &path) {
+    int64_t outputs = (*quantization.block)[0];
+    if (quantization.kind == WeightKind::none || outputs <= 1)
+      return;
+    const std::string key = path + ".gate_up";
+    const std::string block = path + ".quantization.block";
+    if (form == GateUp::concatenated && intermediate % outputs != 0)
+      valueNeeds(key, block,
+                 "of outputs that divide " + std::to_string(intermediate));
+    if (form == GateUp::interleaved && outputs % 2 != 0)
+      valueNeeds(key, block, "of 0, 1 or an even number of outputs");
   }
 
   const ExpertsSpec &experts;

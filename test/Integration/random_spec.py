@@ -319,7 +319,6 @@ def _quantization(dice, spec):
             continue
         kind = dice.pick("fp8_e4m3", "int8", "int4", "int4", "mxfp4", "nvfp4")
         part["quantization"] = {"kind": kind}
-        part.pop("gate_up", None)  # [S30]
         if kind in ("fp8_e4m3", "int8", "int4"):
             outputs, inputs = (dice.pick(0, 1, 2, 7, 16, 128) for _ in range(2))
             if kind == "int4":
@@ -331,6 +330,10 @@ def _quantization(dice, spec):
         for owner, key in ((spec, "hidden"), *((part, key) for key in ("intermediate", *others))):
             if key in owner:
                 owner[key] += -owner[key] % unit
+        outputs, joined = part["quantization"].get("block", [1])[0], part.get("gate_up")
+        split = joined == "concatenated" and part["intermediate"] % (outputs or 1)
+        if outputs > 1 and (split or (joined == "interleaved" and outputs % 2)):  # [S30]
+            part["quantization"]["block"][0] = 1
 
 
 def main():

@@ -92,8 +92,12 @@ class RandomSpec(unittest.TestCase):
         if {experts["gate_up"], shared["gate_up"]} != {"separate"}:  # S29
             self.assertEqual(experts["form"], "glu")
         for part in (experts, shared):  # S30
-            if part["gate_up"] != "separate":
-                self.assertEqual(part["quantization"]["kind"], "none")
+            outputs = part["quantization"]["block"][0]
+            if part["quantization"]["kind"] != "none" and outputs > 1:
+                if part["gate_up"] == "concatenated":
+                    self.assertEqual(part["intermediate"] % outputs, 0)
+                elif part["gate_up"] == "interleaved":
+                    self.assertEqual(outputs % 2, 0)
         self.check_quantization(spec)
         if "step" in spec["functions"]:  # S14
             self.assertEqual(balancing, "dynamic")

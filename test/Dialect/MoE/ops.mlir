@@ -382,6 +382,10 @@ func.func @decode(%d: tensor<2x5x8xi8>, %s: tensor<2x3x3xf32>, %one: tensor<1x1x
                   %any: tensor<?x?xi8>, %anys: tensor<?x?xf32>,
                   %data: tensor<4x16x32xi8>, %scales: tensor<4x16x2xf32>,
                   %zeros: tensor<4x16x2xi8>) {
+  // CHECK: moe.decode %{{.*}}, %{{.*}} zeros %{{.*}} <kind = int4, inputs = 32> :
+  %w = moe.decode %data, %scales zeros %zeros <kind = int4, inputs = 32>
+      : (tensor<4x16x32xi8>, tensor<4x16x2xf32>, tensor<4x16x2xi8>)
+      -> tensor<4x16x64xf32>
   // CHECK: moe.decode %{{.*}}, %{{.*}} <kind = fp8_e4m3, outputs = 2, inputs = 3>
   %0 = moe.decode %d, %s <kind = fp8_e4m3, outputs = 2, inputs = 3>
       : (tensor<2x5x8xi8>, tensor<2x3x3xf32>) -> tensor<2x5x8xf32>
@@ -392,10 +396,6 @@ func.func @decode(%d: tensor<2x5x8xi8>, %s: tensor<2x3x3xf32>, %one: tensor<1x1x
   // CHECK: moe.decode %{{.*}}, %{{.*}} zeros %{{.*}} <kind = int4, outputs = 2, inputs = 6>
   %2 = moe.decode %d, %s zeros %z <kind = int4, outputs = 2, inputs = 6>
       : (tensor<2x5x8xi8>, tensor<2x3x3xf32>, tensor<2x3x3xi8>) -> tensor<2x5x16xf32>
-  // CHECK: moe.decode %{{.*}}, %{{.*}} zeros %{{.*}} <kind = int4, inputs = 32>
-  %w = moe.decode %data, %scales zeros %zeros <kind = int4, inputs = 32>
-      : (tensor<4x16x32xi8>, tensor<4x16x2xf32>, tensor<4x16x2xi8>)
-      -> tensor<4x16x64xf32>
   // CHECK: moe.decode %{{.*}}, %{{.*}} <kind = mxfp4, inputs = 32>
   %3 = moe.decode %x, %e <kind = mxfp4, inputs = 32>
       : (tensor<5x32xi8>, tensor<5x2xi8>) -> tensor<5x64xf32>

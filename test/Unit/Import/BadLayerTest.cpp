@@ -133,12 +133,20 @@ static const BadInput inputs[] = {
        "'mlp'"},
       {Kind::note, 3, 34, "experts.form is given here"}}},
     // [S30]
-    {"GateUpOfFewBits",
-     experts(R"("gate_up": "concatenated", "quantization": {"kind": "int8"})"),
+    {"BlockOfBothHalves",
+     experts(
+         R"("gate_up": "concatenated", "quantization": {"kind": "int8", "block": [64, 0]})"),
      {{Kind::error, 4, 3,
-       "experts.gate_up 'concatenated' needs experts.quantization.kind to be "
-       "'none', found 'int8'"},
-      {Kind::note, 4, 47, "experts.quantization.kind is given here"}}},
+       "experts.gate_up 'concatenated' needs experts.quantization.block to be "
+       "of outputs that divide 96, found [64, 0]"},
+      {Kind::note, 4, 63, "experts.quantization.block is given here"}}},
+    {"OddBlockByTurns",
+     rest(
+         R"("shared": {"intermediate": 8, "gate_up": "interleaved", "quantization": {"kind": "int8", "block": [3, 0]}})"),
+     {{Kind::error, 4, 32,
+       "shared.gate_up 'interleaved' needs shared.quantization.block to be of "
+       "0, 1 or an even number of outputs, found [3, 0]"},
+      {Kind::note, 4, 91, "shared.quantization.block is given here"}}},
     // [S14]
     {"FunctionTwice",
      rest(R"("functions": ["forward", "forward"])"),
