@@ -95,10 +95,7 @@ private:
     if (entry.find("layer")) {
       if (!place)
         return false;
-      Value kind;
-      kind.kind = Kind::string;
-      kind.string = layerKindName(place->kind);
-      return contains(*is, kind) ||
+      return contains(*is, json::textValue(layerKindName(place->kind))) ||
              contains(*is, json::numberValue(place->layer));
     }
     const std::string &name = entry.find("key")->string;

@@ -38,13 +38,13 @@ ConfigKey moe::findKey(const Configuration &config, std::string_view path) {
 }
 
 /// Models of several kinds of input keep their text model in one of these.
-static const Value &textModel(const Value &document) {
+static const Value *textModel(const Value &document) {
   for (std::string_view path : {"text_config", "llm_config", "language_config",
                                 "thinker_config.text_config"})
     if (ConfigKey key = findKey(document, path))
       if (key.value->kind == Kind::object)
-        return *key.value;
-  return document;
+        return key.value;
+  return &document;
 }
 
 static bool speaksOfExperts(const Value &object) {
@@ -93,7 +93,7 @@ std::optional<Configuration> moe::recognise(const Value &document,
                                             std::string_view text,
                                             const FamilyFile *&family,
                                             Reporter &reporter) {
-  const Value &model = textModel(document);
+  const Value &model = *textModel(document);
   std::vector<Name> names = namesIn(document, model);
   for (const Name &name : names) {
     if (name.value->kind != Kind::string) {

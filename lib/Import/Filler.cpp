@@ -180,8 +180,7 @@ std::optional<Filler::Filling> Filler::fillHole(const Hole &hole,
 
 /// A text with holes: each becomes its number or name.
 std::optional<Filler::Filling> Filler::fillText(const HoledText &text) {
-  Filling result{Value(), config.anchor, ""};
-  result.value.kind = Kind::string;
+  Filling result{json::textValue(""), config.anchor, ""};
   result.value.begin = config.anchor;
   for (const HoledText::Part &part : text.parts) {
     result.value.string += part.text;

@@ -71,21 +71,15 @@ static std::optional<Hole::Factor> takeFactor(std::string_view &text) {
 }
 
 static Value literal(std::string_view text) {
-  Value value;
+  if (text == "true" || text == "false")
+    return json::flagValue(text == "true");
+  if (text == "[]")
+    return json::emptyValue(Value::Kind::array);
   std::string_view rest = text;
-  if (text == "true" || text == "false") {
-    value.kind = Value::Kind::boolean;
-    value.boolean = text == "true";
-  } else if (text == "[]") {
-    value.kind = Value::Kind::array;
-  } else if (std::optional<double> number = takeNumber(rest);
-             number && rest.empty()) {
-    value = json::numberValue(*number);
-  } else {
-    value.kind = Value::Kind::string;
-    value.string = text;
-  }
-  return value;
+  std::optional<double> number = takeNumber(rest);
+  if (number && rest.empty())
+    return json::numberValue(*number);
+  return json::textValue(text);
 }
 
 static std::optional<Hole::Alternative>

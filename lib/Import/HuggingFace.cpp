@@ -52,18 +52,11 @@ private:
   }
 
   static Value objectAt(size_t begin) {
-    Value value;
-    value.kind = Kind::object;
-    value.begin = value.end = begin;
-    return value;
+    return json::emptyValue(Kind::object, begin);
   }
 
-  Value text(std::string text) const {
-    Value value;
-    value.kind = Kind::string;
-    value.string = std::move(text);
-    value.begin = value.end = config.anchor;
-    return value;
+  Value text(std::string_view text) const {
+    return json::textValue(text, config.anchor);
   }
 
   /// The object `name` of the filled spec.
@@ -112,9 +105,9 @@ void Importer::addDType(Value &spec, Names &names) {
       Value &dtype = group(spec, "dtype");
       if (dtype.find("activation"))
         return;
-      Value value = text(type->second);
-      value.begin = value.end = key.value->begin;
-      dtype.members.push_back({"activation", key.begin, std::move(value)});
+      dtype.members.push_back(
+          {"activation", key.begin,
+           json::textValue(type->second, key.value->begin)});
       names["dtype.activation"] = name;
       return;
     }
@@ -212,50 +205,55 @@ static std::optional<int64_t> chooseLayer(const LayerKinds &layers,
   return asked;
 }
 
-std::optional<Spec> moe::importConfiguration(const Value &document,
-                                             std::string_view text,
-                                             const ImportOptions &options,
-                                             Reporter &reporter) {
+/// Calls `read` with what reads the layers of a configuration, if that is of a
+/// known family and says which layers there are.
+template <typename Read>
+static void readConfiguration(const Value &document, std::string_view text,
+                              const ImportOptions &options, Reporter &reporter,
+                              Read read) {
   const FamilyFile *file = nullptr;
   std::optional<Configuration> config =
       recognise(document, text, file, reporter);
   if (!config)
-    return std::nullopt;
+    return;
   Value family = parseFamily(*file);
   Importer importer(*config, family, options, reporter);
-  std::optional<LayerKinds> kinds = importer.readKinds();
-  if (!kinds)
-    return std::nullopt;
-  std::optional<int64_t> layer =
-      chooseLayer(*kinds, options.layer, *config, reporter);
-  if (!layer)
-    return std::nullopt;
-  return importer.readLayer(*layer, *kinds);
+  if (std::optional<LayerKinds> layers = importer.readKinds())
+    read(importer, *config, *layers);
+}
+
+std::optional<Spec> moe::importConfiguration(const Value &document,
+                                             std::string_view text,
+                                             const ImportOptions &options,
+                                             Reporter &reporter) {
+  std::optional<Spec> spec;
+  readConfiguration(document, text, options, reporter,
+                    [&](Importer &importer, const Configuration &config,
+                        const LayerKinds &layers) {
+                      if (std::optional<int64_t> layer = chooseLayer(
+                              layers, options.layer, config, reporter))
+                        spec = importer.readLayer(*layer, layers);
+                    });
+  return spec;
 }
 
 void moe::importLayers(const Value &document, std::string_view text,
                        const ImportOptions &options, LayersResult &result,
                        Reporter &reporter) {
-  const FamilyFile *file = nullptr;
-  std::optional<Configuration> config =
-      recognise(document, text, file, reporter);
-  if (!config)
-    return;
-  Value family = parseFamily(*file);
-  Importer importer(*config, family, options, reporter);
-  std::optional<LayerKinds> kinds = importer.readKinds();
-  if (!kinds)
-    return;
-  std::vector<Layer> layers;
-  for (int64_t l = 0; l < int64_t(kinds->kinds.size()); ++l) {
-    Layer layer{kinds->kinds[l], std::nullopt};
-    if (hasExperts(layer.kind)) {
-      layer.spec = importer.readLayer(l, *kinds);
-      if (!layer.spec)
-        return;
-    }
-    layers.push_back(std::move(layer));
-  }
-  result.family = config->family;
-  result.layers = std::move(layers);
+  readConfiguration(document, text, options, reporter,
+                    [&](Importer &importer, const Configuration &config,
+                        const LayerKinds &found) {
+                      std::vector<Layer> layers;
+                      for (LayerKind kind : found.kinds) {
+                        Layer layer{kind, std::nullopt};
+                        if (hasExperts(kind)) {
+                          layer.spec = importer.readLayer(layers.size(), found);
+                          if (!layer.spec)
+                            return;
+                        }
+                        layers.push_back(std::move(layer));
+                      }
+                      result.family = config.family;
+                      result.layers = std::move(layers);
+                    });
 }

@@ -11,31 +11,11 @@
 
 #include <nlohmann/json.hpp>
 
-#include <cmath>
 #include <iterator>
 #include <unordered_set>
 
 using namespace moe;
 using namespace moe::json;
-
-const Value *Value::find(std::string_view key) const {
-  for (const Member &member : members)
-    if (member.key == key)
-      return &member.value;
-  return nullptr;
-}
-
-Value json::numberValue(double number) {
-  Value value;
-  value.kind = Value::Kind::number;
-  // -0 would not survive being written as an integer and read again.
-  value.number = number + 0.0;
-  // 64.0 is the integer 64, as JSON Schema has it. Beyond 2^53 a double no
-  // longer says which integer was written.
-  if (std::trunc(number) == number && std::fabs(number) <= 9007199254740992.0)
-    value.integer = static_cast<int64_t>(number);
-  return value;
-}
 
 namespace {
 
@@ -85,12 +65,7 @@ public:
     Value value;
     return scalar(std::move(value), readTo);
   }
-  bool boolean(bool boolean) {
-    Value value;
-    value.kind = Value::Kind::boolean;
-    value.boolean = boolean;
-    return scalar(std::move(value), readTo);
-  }
+  bool boolean(bool boolean) { return scalar(flagValue(boolean), readTo); }
   bool number_integer(int64_t integer) {
     return number(static_cast<double>(integer), integer);
   }

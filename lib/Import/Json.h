@@ -64,8 +64,11 @@ std::optional<Value> parse(std::string_view text, Reporter &reporter);
 /// into JSON: whoever wants a number there will refuse it.
 std::string withoutNonFinite(std::string_view text);
 
-/// A number that stands nowhere in the text.
-Value numberValue(double number);
+// Values that are not in the text. What is said of them points to `at`.
+Value numberValue(double number, size_t at = 0);
+Value flagValue(bool flag, size_t at = 0);
+Value textValue(std::string_view text, size_t at = 0);
+Value emptyValue(Value::Kind kind, size_t at = 0);
 
 /// `a string`, `true`, `2.5`: what a message says was found.
 std::string describe(const Value &value, std::string_view text);

@@ -77,7 +77,7 @@ std::string pairText(const Pair &pair);
 std::string expectation(const Key &key);
 
 /// The block of a kind of weights that is given none, and the only one that
-/// [S51] allows for some kinds.
+/// [S24] allows for some kinds.
 Pair defaultBlock(WeightKind kind);
 
 /// Fills what depends on other keys and was not given. A Spec built in code may

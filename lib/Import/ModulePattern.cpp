@@ -22,8 +22,10 @@ findGroup(std::string_view text) {
     } else if (text[at] == '(') {
       if (depth++ == 0)
         begin = at;
-    } else if (text[at] == ')' && depth > 0 && --depth == 0) {
-      return std::make_pair(begin, at + 1);
+    } else if (text[at] == ')' && depth > 0) {
+      --depth;
+      if (depth == 0)
+        return std::make_pair(begin, at + 1);
     }
   }
   return std::nullopt;

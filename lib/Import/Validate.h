@@ -16,11 +16,14 @@ class Locations;
 class Reporter;
 
 /// Checks a spec whose keys are each right against the constraints that bind
-/// several of them: [S3] to [S14] [S16] to [S18] and [S51] to [S54] of
-/// docs/Spec.md.
+/// several of them: [S3] to [S30] of docs/Spec.md but for [S15].
 void validate(const Spec &spec, const Locations &locations, Reporter &reporter);
 
-/// The part of it that is about sizes, [S18].
+// Parts of it.
+void validateRouter(const Spec &spec, const Locations &locations,
+                    Reporter &reporter);
+void validateExperts(const Spec &spec, const Locations &locations,
+                     Reporter &reporter);
 void validateSizes(const Spec &spec, const Locations &locations,
                    Reporter &reporter);
 
