@@ -137,7 +137,9 @@ public:
   }
 
 private:
-  const char *rowOf(int64_t row) const { return unit.weights + row * rowBytes; }
+  const char *rowOf(int64_t row) const {
+    return unit.weights + (row - unit.firstRow) * rowBytes;
+  }
   char *place(int64_t row, int64_t input) const {
     return to + (row * piece.inputs + input) * int64_t(sizeof(T));
   }
