@@ -45,7 +45,7 @@ KEYS = {
     "inkling": (["mlp_layer_types"], {"dense_mlp_idx": 1}),
     "kimi_linear": (["mlp_layer_types"], {"first_k_dense_replace": 1, "moe_layer_freq": 1}),
     "llama4": (["moe_layers"], {"moe_layers": None}),
-    "longcat_flash": (["num_hidden_layers"], {"zero_expert_type": "identity"}),
+    "longcat_flash": (["num_hidden_layers", "model_type"], {"zero_expert_type": "identity"}),
     "mimo_v2_flash": (["mlp_layer_types"], {"moe_layer_freq": [0, 1, 1], "n_shared_experts": None}),
     "minimax": (
         [],

@@ -9,8 +9,8 @@ from notes import NOTES
 HEAD = """# Families of models
 
 What `moe-opt` reads of Hugging Face models, and how each was compared. Written by `scripts/oracle.sh` from the golden files in
-`test/Oracle/golden` and the notes in `test/Oracle/families/notes.py`; a test keeps its rows those of the golden files, every family here, and
-every `model_type` of a family in the config of a golden or in another config that is to mean the same.
+`test/Oracle/golden` and the notes in `test/Oracle/families/notes.py`; a test keeps its rows those of the golden files, and every
+`model_type` of a family in the config of a golden or in another config that is to mean the same.
 
 *Against* says where the expected values are from: the module of that version of `transformers` upcast to f64, or, where there is no code
 to run, the published code said again in numpy and f64. *Error* is the relative Frobenius error of y in bf16 against f64, the largest of
@@ -31,11 +31,15 @@ Where a publisher's code and that of transformers 5.23 disagree, the latter deci
 
 def page(reports, seeds):
     goldens = {name: golden.load(golden.GOLDEN / name) for name in reports}
-    many = "the golden" if not seeds else f"the golden and {seeds} other seeds"
+    many = f"the golden and {seeds} of other seeds and options" if seeds else "the golden"
     text = HEAD.format(seeds=many)
     for name, report in reports.items():
         text += row(name, report, goldens[name])
-    return text + REMARKS + "".join(f"- **{names}**: {note}\n" for names, note in NOTES)
+    return text + REMARKS + "".join(note_line(*note) for note in NOTES)
+
+
+def note_line(names, note):
+    return f"- **{names}**: {note}\n"
 
 
 def row(name, report, made):
@@ -99,6 +103,11 @@ def differences(text, reports):
         f"docs/Families.md lists {name}, which is no golden"
         for name in listed
         if name not in reports
+    ]
+    wrong += [
+        f"docs/Families.md lacks the note on {note[0]}"
+        for note in NOTES
+        if note_line(*note) not in text
     ]
     if any(report.failure for report in reports.values()):
         return wrong
