@@ -2,10 +2,11 @@
 # Makes the golden files of families anew from transformers, compares them and fresh
 # ones of other seeds with what moe-opt makes, and writes docs/Families.md:
 #   scripts/oracle.sh [--seeds N] [NAME...]
-# It takes minutes. MOE_ORACLE_PYTHON names a Python that has the packages below.
+# It takes minutes. MOE_ORACLE_PYTHON names a Python that has the packages below; without it, they
+# are downloaded into build/oracle, some 5 GB.
 source "$(dirname "$0")/common.sh"
 
-packages=(torch==2.15.0 transformers==5.23.0 safetensors==0.8.0 numpy==2.4.6 scipy)
+packages=(torch==2.15.0 transformers==5.23.0 safetensors==0.8.0 numpy==2.4.6 scipy==1.17.1)
 seeds=2 names=()
 while (($#)); do
   case "$1" in
@@ -33,6 +34,8 @@ if [[ -z "$oracle_python" ]]; then
     quietly oracle-pip "$oracle_python" -m pip install "${packages[@]}"
   fi
 fi
+"$oracle_python" -c "import torch, transformers, safetensors, scipy" 2>/dev/null ||
+  die "$oracle_python lacks some of ${packages[*]}"
 
 export MOE_MLIR_HOME="$root/build/release" PYTHONPATH="$root/python"
 families=test/Oracle/families

@@ -34,7 +34,6 @@ class Family:
     extra: callable = lambda family, tokens, rng: {}
     adapt: callable = lambda config, tensors: (config, tensors)  # to what the hub has
     factor: float = 1.0  # of the weights, where the code applies it to the output
-    notes: str = ""
     shards: int = 1
     changed: bool = False  # by options
     options: tuple = ()  # of the config, one for each seed of a live run, and again from the first

@@ -2,6 +2,10 @@
 
 # name -> (keys that 5.x writes and the hub lacks, keys of the hub). Of the text part, if there is one.
 KEYS = {
+    "aria": (
+        ["moe_num_shared_experts"],
+        {"model_type": "aria_moe_lm", "intermediate_size": 40, "moe_intermediate_size": 24},
+    ),
     "axk1": (["mlp_layer_types"], {"first_k_dense_replace": 1, "moe_layer_freq": 1}),
     "bailing_hybrid": (
         ["mlp_layer_types", "num_experts_per_token", "num_expert_group", "moe_renormalize"],
@@ -41,7 +45,7 @@ KEYS = {
     "inkling": (["mlp_layer_types"], {"dense_mlp_idx": 1}),
     "kimi_linear": (["mlp_layer_types"], {"first_k_dense_replace": 1, "moe_layer_freq": 1}),
     "llama4": (["moe_layers"], {"moe_layers": None}),
-    "longcat_flash": (["num_hidden_layers"], {"zero_expert_type": "identity"}),
+    "longcat_flash": (["num_hidden_layers", "model_type"], {"zero_expert_type": "identity"}),
     "mimo_v2_flash": (["mlp_layer_types"], {"moe_layer_freq": [0, 1, 1], "n_shared_experts": None}),
     "minimax": (
         [],
@@ -68,10 +72,22 @@ KEYS = {
     ),
 }
 
+# name -> what later configs of the hub have instead.
+LATER = {
+    "minimax": {"architectures": ["MiniMaxM1ForCausalLM"], "model_type": "minimax_m1"},
+}
+
 
 def applies(family):
     """Keys are known for the family's own config, not for those with other options."""
     return family.name in KEYS and not family.changed
+
+
+def configs_of(name, config):
+    configs = {"hub": config_of(name, config)}
+    if name in LATER:
+        configs["later"] = configs["hub"] | LATER[name]
+    return configs
 
 
 def config_of(name, config):

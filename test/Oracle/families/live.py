@@ -23,11 +23,11 @@ def run(name, make, seeds, jobs):
     with tempfile.TemporaryDirectory(prefix="moe-live-") as work:
         folders = [golden.GOLDEN / name]
         for seed in seeds:
-            folders.append(Path(work) / str(seed) / name)
+            folders.append(Path(work) / f"seed-{seed}" / name)
             golden.save(make(100 * seed), folders[-1])
         with ThreadPoolExecutor(jobs) as pool:
-            check = lambda i: compare.check(folders[i], Path(work) / f"packages-{i}")
-            return worst(list(pool.map(check, range(len(folders)))))
+            packages = compare.Packages(Path(work))
+            return worst(list(pool.map(lambda folder: compare.check(folder, packages), folders)))
 
 
 def worst(reports):
@@ -50,6 +50,7 @@ def main():
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--table", type=Path, help="write the table here, if all is well or not")
     arguments = parser.parse_args()
+    generate.check_names(parser, arguments.names)
     makers = generate.makers()
     seeds = range(arguments.first, arguments.first + arguments.seeds)
     reports = {}

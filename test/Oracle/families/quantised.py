@@ -34,7 +34,6 @@ class Quantised:
     shared: callable = None
     shared_names: tuple = PROJECTIONS
     shared_width: int = 0
-    notes: str = ""
     layer: int = 1
     moe_layers: tuple = (1, 2)
     make: callable = lambda model, rng: make(model, rng)
@@ -167,7 +166,7 @@ def qwen(name, layout, encode, quantization, sizes=(64, 32, 8), **more):
     )
 
 
-def deepseek(name, model_type, layout, encode, shared, quantization, sizes, notes=""):
+def deepseek(name, model_type, layout, encode, shared, quantization, sizes):
     hidden, width, count = sizes
     config = remote.config(model_type, "DeepseekV3ForCausalLM", **KIMI_K2)
     config |= {"hidden_size": hidden, "moe_intermediate_size": width, "n_routed_experts": count}
@@ -184,7 +183,6 @@ def deepseek(name, model_type, layout, encode, shared, quantization, sizes, note
         bias=bias,
         shared=shared,
         shared_width=width,
-        notes=notes,
     )
 
 
@@ -240,7 +238,6 @@ MODELS = [
             "group_size": 16,
             "ignore": ["lm_head", "*mlp.gate*"],
         },
-        notes="files of modelopt have a scale of their own for each expert's matrices",
     ),
     qwen(
         "qwen3_moe_gptq",
@@ -271,7 +268,7 @@ MODELS = [
     deepseek(
         "kimi_k2_int4",
         "kimi_k2",
-        "compressed-tensors int4",
+        "compressed-tensors int4; shared expert plain",
         q.int4_packed,
         None,
         compressed(
@@ -284,7 +281,6 @@ MODELS = [
         )
         | {"ignore": ["lm_head", "re:.*self_attn.*", "re:.*shared_experts.*", "re:.*mlp.gate$"]},
         (64, 32, 8),
-        notes="shared experts are plain",
     ),
     Quantised(
         "deepseek_v4_fp4",
@@ -459,6 +455,5 @@ def generate(model, seed=0):
             cases=cases,
             experts=model.sizes[2],
             layout=model.layout,
-            notes=model.notes,
         )
     raise RuntimeError(f"{model.name}: every seed has near ties")

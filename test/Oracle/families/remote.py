@@ -22,7 +22,6 @@ class Remote:
     run: callable
     layer: int = 1
     moe_layers: list = field(default_factory=lambda: [1, 2])
-    notes: str = ""
     types: tuple = ()  # other values of model_type that mean the same
 
 
@@ -234,7 +233,6 @@ MODELS = [
         tensors_of(router, W123),
         run_arctic,
         moe_layers=[1],
-        notes="the residual MLP beside the block has a norm of its own and is not the layer's",
     ),
     Remote(
         "bailing_moe",
@@ -387,7 +385,6 @@ MODELS = [
         tensors_of(router, W123),
         run_grok(("w1", "w3", "w2"), False),
         moe_layers=[0, 1, 2],
-        notes="the MLP beside the block and the factor of 1/sqrt(2) are not the layer's",
     ),
     Remote(
         "step3p5",
@@ -464,7 +461,6 @@ def _generate(model, seed):
         tensors={prefix + name: stored(value) for name, value in tensors.items()},
         cases=cases(lambda x: model.run(values, x), D, rng),
         experts=E,
-        notes=model.notes,
         also={kind: model.config | {"model_type": kind} for kind in model.types},
     )
 

@@ -63,7 +63,6 @@ FAMILIES = [
         },
         block="model.language_model.layers.{l}.mlp",
         adapt=as_layers,
-        notes="save_pretrained of 5.23 calls the text layers `blocks`; the hub's files have `layers`",
         **BIAS,
     ),
     Family(

@@ -136,7 +136,6 @@ FAMILIES = [
         {"text_config": tiny(**QWEN), "vision_config": VISION},
         block="model.language_model.layers.{l}.mlp",
         adapt=transposed,
-        notes="the hub's files have [in, out], save_pretrained of 5.23 writes [out, in]",
     ),
     Family(
         "qwen3_omni_moe",
@@ -144,7 +143,6 @@ FAMILIES = [
         {"text_config": tiny(**QWEN), "vision_config": VISION},
         block="model.language_model.layers.{l}.mlp",
         adapt=within_thinker,
-        notes="built as the thinker alone, which the whole model has as `thinker.`",
     ),
     Family(
         "gpt_oss",
@@ -175,7 +173,6 @@ FAMILIES = [
             **SPARSE,
         ),
         factor=0.5,
-        notes="y = (routed + shared) / 2, so 0.5 is a factor of the weights",
     ),
     Family(
         "gemma4",
@@ -297,8 +294,6 @@ FAMILIES = [
         tied=("router.classifier.weight",),
         run=outside.nllb,
         factor=0.8,
-        notes="5.23 gives its experts a mask for indices and so computes something else; the golden "
-        "has its router and experts, joined as by 4.x",
     ),
     Family(
         "dbrx",
@@ -337,7 +332,6 @@ FAMILIES = [
         keep=r"layers\.{l}\.mlp\.",
         tied=("router.classifier.weight", "router.e_score_correction_bias"),
         adapt=without_identities,
-        notes="5.23 has gate and up projections for identity experts, too; the hub's files do not",
         scales={"e_score_correction_bias": 0.05},
     ),
     Family(

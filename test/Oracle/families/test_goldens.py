@@ -1,7 +1,10 @@
 """The golden files are whole and small, and what packs, rounds and compares them is right."""
 
+import dataclasses
 import sys
+import tempfile
 import unittest
+import unittest.mock
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import compare
 import golden
+import notes
 import quantise as q
 
 ALL = {name: golden.load(golden.GOLDEN / name) for name in golden.names()}
@@ -41,12 +45,44 @@ class Goldens(unittest.TestCase):
                 self.assertTrue(ascending[case.indices[:, 1:] >= 0].all(), name)
 
     def test_experts_starve(self):
-        """Of each crowd, some experts have most tokens and others few; ids crowd on nobody."""
+        """One token leaves experts without any; of each crowd, some have many and others few.
+
+        Token ids crowd on nobody.
+        """
         for name, made in ALL.items():
-            chosen = made.cases["crowd"].indices
-            loads = np.bincount(chosen[chosen >= 0], minlength=made.experts)[: made.experts]
+            one, crowd = (
+                np.bincount(chosen[chosen >= 0], minlength=made.experts)[: made.experts]
+                for chosen in (made.cases[label].indices for label in ("one", "crowd"))
+            )
+            self.assertIn(0, one, name)
             if name != "deepseek_v4_hash":
-                self.assertGreaterEqual(loads.max(), 2 * loads.min(), name)
+                self.assertGreaterEqual(crowd.max(), 2 * crowd.min(), name)
+                self.assertGreater(crowd.max(), 1.25 * crowd.mean(), name)
+
+    def test_ties(self):
+        """A tie decides a choice, and equal tokens are there twice."""
+        for name, made in ALL.items():
+            self.assertTrue(golden.has_ties(made), name)
+            for label, one, other in ("seven", 2, 5), ("crowd", 3, 30):
+                x = made.cases[label].x
+                self.assertTrue((x[one] == x[other]).all(), name)
+            self.assertFalse(made.cases["seven"].x[6].any(), name)
+
+    def test_scales_and_biases(self):
+        """Those of the file are neither all 0 nor all 1, nor the same for all experts."""
+        for name in ALL:
+            for file in (golden.GOLDEN / name).glob("model*.safetensors"):
+                for tensor, (array, dtype) in golden.files.read_safetensors(file).items():
+                    if array.size < 2 or dtype not in ("F32", "BF16"):
+                        continue
+                    values = golden.from_bf16(array) if dtype == "BF16" else array
+                    self.assertGreater(values.std(), 0, f"{name}: {tensor}")
+
+    def test_notes(self):
+        """They are of goldens that are here."""
+        for names, note in notes.NOTES:
+            self.assertLessEqual(set(names.split(", ")), set(ALL))
+            self.assertRegex(note, r"\.$")
 
     def test_layers(self):
         for name, made in ALL.items():
@@ -124,6 +160,103 @@ class Formats(unittest.TestCase):
 
 class Comparison(unittest.TestCase):
     """A comparison that accepts what is wrong would be worth nothing."""
+
+    def judge(self, name, change=lambda case, out: None):
+        """What the comparison says of a layer that finds all there is in a golden, but for a change."""
+        made, outputs = ALL[name], []
+        for label, case in made.cases.items():
+            positions = np.where(case.indices < 0, -1, 0)
+            indices = np.maximum(case.indices, 0).astype(np.int32)
+            plan = {"indices": indices, "weights": case.weights.copy(), "positions": positions}
+            out = {"y": golden.round_bf16(case.y), "plan": plan}
+            out["following"] = case.router_state_next
+            if label == "crowd":
+                change(case, out)
+            outputs.append(tuple(out.values()))
+        return compare.judge(made, {"router": {"experts": made.experts}}, outputs, compare.rounded)
+
+    def test_right_everywhere(self):
+        for name in ALL:
+            error, _ = self.judge(name)
+            self.assertLess(error, 3e-3, name)
+
+    def test_wrong_everywhere(self):
+        """Each golden, with one of its cases spoilt."""
+
+        def flip_sign(case, out):
+            order = np.argsort(abs(out["y"]).ravel())
+            median = order[np.count_nonzero(out["y"] == 0) :][np.count_nonzero(out["y"]) // 2]
+            out["y"].flat[median] *= -1
+
+        def scale_output(case, out):
+            out["y"] *= 1.01
+
+        def no_output(case, out):
+            out["y"][:] = 0
+
+        def not_a_number(case, out):
+            out["y"][3, 3] = np.nan
+
+        def another_token(case, out):
+            out["y"][[0, 25]] = out["y"][[25, 0]]
+
+        def scale_weights(case, out):
+            out["plan"]["weights"] *= 1.01
+
+        def swap_indices(case, out):
+            """Within a token, whose weights stay; of two tokens where there is one each."""
+            i = out["plan"]["indices"]
+            if i.shape[1] > 1:
+                i[24:, [0, 1]] = i[24:, [1, 0]]
+            else:
+                other = np.flatnonzero((i != i[0]).ravel() & (case.indices >= 0).ravel())[0]
+                i[[0, other]] = i[[other, 0]]
+
+        def swap_tokens(case, out):
+            i = out["plan"]["indices"]
+            other = np.flatnonzero((i != i[0]).any(axis=1) & (case.indices >= 0).all(axis=1))[0]
+            i[[0, other]] = i[[other, 0]]
+
+        wrong = "error of y"
+        for change, message in [
+            (flip_sign, wrong),
+            (scale_output, wrong),
+            (no_output, wrong),
+            (not_a_number, wrong),
+            (another_token, wrong),
+            (scale_weights, "error of weights"),
+            (swap_indices, "error of weights|experts of token"),
+            (swap_tokens, "experts of token"),
+        ]:
+            for name in ALL:
+                with self.subTest(name=name, change=change.__name__):
+                    with self.assertRaisesRegex(compare.Mismatch, f"case crowd: .*({message})"):
+                        self.judge(name, change)
+
+    def test_wrong_state(self):
+        def change(case, out):
+            out["following"] = out["following"] * 1.01
+
+        with self.assertRaisesRegex(compare.Mismatch, "error of router_state_next"):
+            self.judge("zaya", change)
+
+    def test_no_worse_than_the_module(self):
+        made = ALL["mixtral"]
+        cases = {n: dataclasses.replace(case, own_y=case.y) for n, case in made.cases.items()}
+        with unittest.mock.patch.dict(ALL, mixtral=dataclasses.replace(made, cases=cases)):
+            with self.assertRaisesRegex(compare.Mismatch, "above the module's"):
+                self.judge("mixtral")
+
+    def test_equal_specs_are_compiled_once(self):
+        with tempfile.TemporaryDirectory() as work, unittest.mock.patch("compare.run_tool") as run:
+            run.side_effect = lambda *command: Path(command[-1]).mkdir()
+            packages = compare.Packages(Path(work))
+            one, other = {"name": "a", "hidden": 8}, {"name": "b", "hidden": 8}
+            first = packages.get(one, ["a.json", "--layer=1"])
+            self.assertEqual(packages.get(other, ["b.json", "--layer=1"]), first)
+            self.assertNotEqual(packages.get({"hidden": 9}, ["b.json", "--layer=1"]), first)
+            self.assertNotEqual(packages.get(one, ["a.json", "--layer=1", "--dequantize"]), first)
+            self.assertEqual(run.call_count, 3)
 
     def result(self, change=lambda plan: None):
         case = ALL["mixtral"].cases["seven"]
