@@ -6,10 +6,10 @@
 //===----------------------------------------------------------------------===//
 
 #include "moe/Import/Import.h"
-#include "HuggingFace.h"
-#include "Native.h"
-#include "Reporter.h"
-#include "Validate.h"
+#include "HuggingFace/HuggingFace.h"
+#include "Native/Native.h"
+#include "Native/Validate.h"
+#include "Json/Reporter.h"
 
 using namespace moe;
 

@@ -4,8 +4,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-// A run of inputs under one scale is decoded in f32 and rounded once more to
-// the type of the weight.
+// What is under one scale is computed in f32 and rounded once more to the type
+// of the weight. As there are few codes, that is done once for each of them
+// where the scale is that of more weights than there are codes.
 //
 //===----------------------------------------------------------------------===//
 
@@ -23,12 +24,21 @@ static float asFloat(uint32_t bits) {
   return value;
 }
 
-/// Moved to the place that they have in f32, the exponent and the digits are
-/// those of a number 2^120 times smaller, also where it is subnormal.
+static uint32_t asBits(float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  return bits;
+}
+
+/// Without branches and without the small numbers that machines are slow with:
+/// what has no leading one is given one, which is then taken away. The bits of
+/// NaN come out as those of 480 at first.
 static float fromE4m3(uint8_t bits) {
-  float value = asFloat(uint32_t(bits & 127) << 20) * 0x1p120f;
-  value = (bits & 127) == 127 ? NAN : value;
-  return bits & 128 ? -value : value;
+  uint32_t digits = bits & 127, small = digits < 8, nan = digits == 127;
+  float one = asFloat(small * asBits(0x1p-6f));
+  float value = asFloat((digits << 20) + ((120 + small) << 23)) - one;
+  uint32_t magnitude = asBits(value) + nan * (0x7fc00000 - asBits(480));
+  return asFloat(magnitude | uint32_t(bits & 128) << 24);
 }
 
 static constexpr float e2m1Values[] = {0,    .5f,  1,  1.5f,  2,  3,  4,  6,
@@ -40,37 +50,34 @@ struct Run {
   float scale, global, zero;
 };
 
+/// Codes of a byte.
+struct E4m3 {
+  static float value(char code) { return fromE4m3(static_cast<uint8_t>(code)); }
+};
+struct Int8 {
+  static float value(char code) { return float(static_cast<int8_t>(code)); }
+};
+
+/// Types of weights.
+struct ToF32 {
+  using Type = float;
+  static float round(float value) { return value; }
+};
+struct ToBf16 {
+  using Type = uint16_t;
+  static uint16_t round(float value) { return toBf16(value); }
+};
+struct ToF16 {
+  using Type = uint16_t;
+  static uint16_t round(float value) { return toF16(value); }
+};
+
 template <typename T> T at(const char *array, int64_t index) {
   T value;
   std::memcpy(&value, array + index * int64_t(sizeof value), sizeof value);
   return value;
 }
 } // namespace
-
-/// The 16 values that four bits stand for under a scale.
-static void makeTable(Coding coding, const Run &run, float *table) {
-  for (int i = 0; i < 16; ++i)
-    table[i] = coding == Coding::int4 ? (float(i) - run.zero) * run.scale
-                                      : e2m1Values[i] * run.scale * run.global;
-}
-
-/// Inputs [begin, end) of a row, which share a scale.
-static void decodeRun(Coding coding, const char *__restrict row, int64_t begin,
-                      int64_t end, const Run &run, float *__restrict to) {
-  const float scale = run.scale;
-  if (coding == Coding::fp8_e4m3) {
-    for (int64_t i = begin; i < end; ++i)
-      to[i] = fromE4m3(static_cast<uint8_t>(row[i])) * scale;
-  } else if (coding == Coding::int8) {
-    for (int64_t i = begin; i < end; ++i)
-      to[i] = float(static_cast<int8_t>(row[i])) * scale;
-  } else {
-    float table[16];
-    makeTable(coding, run, table);
-    for (int64_t i = begin; i < end; ++i)
-      to[i] = table[static_cast<uint8_t>(row[i / 2]) >> (i % 2 * 4) & 15];
-  }
-}
 
 static Run runOf(const DecodedPiece &piece, const QuantisedUnit &unit,
                  int64_t scale) {
@@ -91,47 +98,143 @@ static Run runOf(const DecodedPiece &piece, const QuantisedUnit &unit,
   }
 }
 
-static void store(const float *__restrict values, int64_t count, DType dtype,
-                  char *__restrict to) {
-  if (dtype == DType::f32) {
-    std::memcpy(to, values, size_t(count) * sizeof(float));
-    return;
-  }
-  auto round = [&](auto &&toBits) {
-    for (int64_t i = 0; i < count; ++i) {
-      uint16_t bits = toBits(values[i]);
-      std::memcpy(to + 2 * i, &bits, sizeof bits);
+namespace {
+template <typename To> class Decoder {
+public:
+  using T = typename To::Type;
+
+  Decoder(const DecodedPiece &piece, const QuantisedUnit &unit, char *to)
+      : piece(piece), unit(unit), to(to), coding(piece.decode.coding),
+        bytesOfCodes(coding == Coding::fp8_e4m3 || coding == Coding::int8),
+        width(coding == Coding::mxfp4   ? 32
+              : coding == Coding::nvfp4 ? 16
+              : piece.decode.inputs     ? piece.decode.inputs
+                                        : std::max<int64_t>(piece.inputs, 1)),
+        height(piece.hasByteScales()  ? 1
+               : piece.decode.outputs ? piece.decode.outputs
+                                      : std::max<int64_t>(piece.outputs, 1)),
+        rowBytes(piece.weightBytes() / std::max<int64_t>(piece.outputs, 1)) {}
+
+  void decode(int64_t begin, int64_t end) const {
+    for (int64_t row = begin, next = 0; row < end; row = next) {
+      next = std::min(row - row % height + height, end);
+      int64_t shared = (next - row) * std::min(width, piece.inputs);
+      bool tabled = !bytesOfCodes || shared > 512;
+      // Without a table nothing is gained from rows that are not whole.
+      if (!tabled)
+        next = row + 1;
+      for (int64_t i = 0, c = 0; i < piece.inputs; i += width, ++c) {
+        Run run = runOf(piece, unit, row / height * piece.scaleColumns() + c);
+        int64_t last = std::min(i + width, piece.inputs);
+        if (!tabled)
+          scaleRun(row, i, last, run.scale);
+        else if (bytesOfCodes)
+          lookUpBytes(row, next, i, last, run.scale);
+        else
+          lookUpHalves(row, next, i, last, run);
+      }
     }
-  };
-  if (dtype == DType::bf16)
-    round([](float value) { return toBf16(value); });
-  else
-    round([](float value) { return toF16(value); });
-}
+  }
+
+private:
+  const char *rowOf(int64_t row) const {
+    return unit.weights + (row - unit.firstRow) * rowBytes;
+  }
+  char *place(int64_t row, int64_t input) const {
+    return to + (row * piece.inputs + input) * int64_t(sizeof(T));
+  }
+
+  /// The values of bytes, in vectors.
+  template <typename Code>
+  void scale(const char *__restrict codes, int64_t count, float scale,
+             T *__restrict values) const {
+    for (int64_t i = 0; i < count; ++i)
+      values[i] = To::round(Code::value(codes[i]) * scale);
+  }
+
+  void scaleBytes(const char *codes, int64_t count, float by, T *values) const {
+    if (coding == Coding::int8)
+      scale<Int8>(codes, count, by, values);
+    else
+      scale<E4m3>(codes, count, by, values);
+  }
+
+  void scaleRun(int64_t row, int64_t begin, int64_t end, float by) const {
+    constexpr int64_t step = 256;
+    T values[step];
+    for (int64_t i = begin; i < end; i += step) {
+      int64_t count = std::min(step, end - i);
+      scaleBytes(rowOf(row) + i, count, by, values);
+      std::memcpy(place(row, i), values, size_t(count) * sizeof(T));
+    }
+  }
+
+  void lookUpBytes(int64_t row, int64_t lastRow, int64_t begin, int64_t end,
+                   float by) const {
+    char codes[256];
+    for (int i = 0; i < 256; ++i)
+      codes[i] = static_cast<char>(i);
+    T table[256];
+    scaleBytes(codes, 256, by, table);
+    for (; row < lastRow; ++row) {
+      const char *__restrict from = rowOf(row) + begin;
+      char *__restrict next = place(row, begin);
+      for (int64_t i = 0; i < end - begin; ++i)
+        put(next + i * int64_t(sizeof(T)),
+            table[static_cast<uint8_t>(from[i])]);
+    }
+  }
+
+  void lookUpHalves(int64_t row, int64_t lastRow, int64_t begin, int64_t end,
+                    const Run &run) const {
+    T table[16];
+    for (int i = 0; i < 16; ++i)
+      table[i] = To::round(coding == Coding::int4
+                               ? (float(i) - run.zero) * run.scale
+                               : e2m1Values[i] * run.scale * run.global);
+    for (; row < lastRow; ++row) {
+      const char *from = rowOf(row);
+      auto one = [&](int64_t i) {
+        put(place(row, i),
+            table[static_cast<uint8_t>(from[i / 2]) >> (i % 2 * 4) & 15]);
+      };
+      int64_t first = begin + begin % 2, last = end - end % 2;
+      if (first != begin)
+        one(begin);
+      char *__restrict next = place(row, first);
+      for (int64_t i = first / 2; i < last / 2; ++i) {
+        uint8_t both = static_cast<uint8_t>(from[i]);
+        const T pair[] = {table[both & 15], table[both >> 4]};
+        std::memcpy(next, pair, sizeof pair);
+        next += sizeof pair;
+      }
+      if (last != end)
+        one(last);
+    }
+  }
+
+  static void put(char *place, T value) {
+    std::memcpy(place, &value, sizeof value);
+  }
+
+  const DecodedPiece &piece;
+  const QuantisedUnit &unit;
+  char *to;
+  Coding coding;
+  bool bytesOfCodes;     ///< not halves of them
+  int64_t width, height; ///< of what shares a scale
+  int64_t rowBytes;
+};
+} // namespace
 
 void decodeRows(const DecodedPiece &piece, const QuantisedUnit &unit,
                 int64_t begin, int64_t end, char *to) {
-  int64_t columns = piece.scaleColumns();
-  int64_t block = piece.decode.coding == Coding::mxfp4   ? 32
-                  : piece.decode.coding == Coding::nvfp4 ? 16
-                                                         : piece.decode.inputs;
-  if (block == 0)
-    block = std::max<int64_t>(piece.inputs, 1);
-  int64_t outputsOfBlock = piece.hasByteScales()       ? 1
-                           : piece.decode.outputs == 0 ? piece.outputs
-                                                       : piece.decode.outputs;
-  int64_t rowBytes = piece.weightBytes() / std::max<int64_t>(piece.outputs, 1);
-  std::vector<float> values(static_cast<size_t>(piece.inputs));
-  for (int64_t output = begin; output < end; ++output) {
-    const char *row = unit.weights + output * rowBytes;
-    for (int64_t i = 0, c = 0; i < piece.inputs; i += block, ++c) {
-      Run run = runOf(piece, unit, output / outputsOfBlock * columns + c);
-      decodeRun(piece.decode.coding, row, i, std::min(i + block, piece.inputs),
-                run, values.data());
-    }
-    store(values.data(), piece.inputs, piece.dtype,
-          to + output * piece.inputs * bytes(piece.dtype));
-  }
+  if (piece.dtype == DType::f32)
+    Decoder<ToF32>(piece, unit, to).decode(begin, end);
+  else if (piece.dtype == DType::bf16)
+    Decoder<ToBf16>(piece, unit, to).decode(begin, end);
+  else
+    Decoder<ToF16>(piece, unit, to).decode(begin, end);
 }
 
 } // namespace moe::runtime

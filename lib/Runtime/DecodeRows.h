@@ -15,9 +15,10 @@
 
 namespace moe::runtime {
 
-/// The arrays of one unit.
+/// The arrays of one unit; of its weights perhaps only some rows.
 struct QuantisedUnit {
   const char *weights, *scales, *zeros, *globalScale;
+  int64_t firstRow = 0; ///< that `weights` has
 };
 
 /// Computes outputs [begin, end) of a unit that begins at `to`.

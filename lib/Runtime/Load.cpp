@@ -13,6 +13,7 @@
 #include "DecodeRows.h"
 #include "Layer.h"
 #include "Status.h"
+#include "Threads.h"
 #include "Transfer.h"
 
 #include <algorithm>
@@ -22,17 +23,8 @@ namespace moe::runtime {
 
 namespace {
 
-/// The decoding of one unit, for all threads.
-struct Decoding {
-  const DecodedPiece *piece;
-  QuantisedUnit unit;
-  char *to;
-
-  static void run(void *context, int64_t begin, int64_t end) {
-    const Decoding &decoding = *static_cast<const Decoding *>(context);
-    decodeRows(*decoding.piece, decoding.unit, begin, end, decoding.to);
-  }
-};
+/// Read and decoded at a time: what is read is in the cache still.
+constexpr int64_t sliceBytes = int64_t(192) << 10;
 
 class Loader {
 public:
@@ -115,34 +107,94 @@ private:
     return transfers;
   }
 
+  /// As many as share scales where that is not too much.
+  static int64_t rowsOfSlice(const DecodedPiece &piece, int64_t rowBytes) {
+    int64_t rows =
+        std::max<int64_t>(sliceBytes / std::max<int64_t>(rowBytes, 1), 1);
+    int64_t block = piece.hasByteScales() ? 1 : piece.decode.outputs;
+    return block > 0 && block < rows ? rows / block * block : rows;
+  }
+
+  /// Rows of one unit of weights that stand in the file as they are.
+  static void readRows(const std::vector<Piece> &array, int64_t unit,
+                       int64_t begin, int64_t end, void *to) {
+    bool one = array.size() == 1;
+    const Piece &piece = array[one ? 0 : static_cast<size_t>(unit)];
+    uint64_t row = uint64_t(piece.part * piece.outputs + begin);
+    uint64_t offset = piece.tensor.entry->begin +
+                      (one ? uint64_t(unit) * piece.unitBytes() : 0) +
+                      row * piece.rowBytes();
+    piece.tensor.file->read(offset, to,
+                            size_t(end - begin) * size_t(piece.rowBytes()));
+  }
+
+  /// Units whose scales are held together: few threads wait, and there are no
+  /// more bytes of them than one unit has of weights.
+  static int64_t unitsTogether(const DecodedPiece &piece, int64_t scaleBytes) {
+    constexpr int64_t batchBytes = int64_t(64) << 20;
+    int64_t weightBytes = std::max<int64_t>(piece.weightBytes(), 1);
+    return std::max<int64_t>(
+        std::min(weightBytes / scaleBytes, batchBytes / weightBytes), 1);
+  }
+
   void decode(const DecodedPiece &piece, size_t weight) {
+    bool bySlices = std::all_of(piece.weights.begin(), piece.weights.end(),
+                                [](const Piece &p) { return p.isPlain(); });
     int64_t scales = piece.scaleRows() * piece.scaleColumns();
+    int64_t scaleBytes = scales * (piece.hasByteScales() ? 1 : 4);
+    int64_t zeroBytes = piece.zeros.empty() ? 0 : scales, globalBytes = 4;
+    int64_t together =
+        bySlices ? unitsTogether(piece, scaleBytes + zeroBytes + globalBytes)
+                 : 1;
+    together = std::min(together, std::max<int64_t>(piece.units, 1));
     Buffer weights, scaleValues, zeros, globalScale;
-    weights.ensure(piece.weightBytes());
-    scaleValues.ensure(scales * (piece.hasByteScales() ? 1 : 4));
-    zeros.ensure(piece.zeros.empty() ? 0 : scales);
-    globalScale.ensure(4);
-    for (int64_t unit = 0; unit < piece.units; ++unit) {
+    weights.ensure(bySlices ? 0 : piece.weightBytes());
+    scaleValues.ensure(together * scaleBytes);
+    zeros.ensure(together * zeroBytes);
+    globalScale.ensure(together * globalBytes);
+    int64_t rowBytes =
+        piece.weightBytes() / std::max<int64_t>(piece.outputs, 1);
+    int64_t rows = rowsOfSlice(piece, rowBytes);
+    int64_t slices = piece.outputs / rows + (piece.outputs % rows != 0);
+    for (int64_t first = 0; first < piece.units; first += together) {
+      int64_t count = std::min(together, piece.units - first);
       uint64_t bytes = 0;
       std::vector<Transfer> transfers;
-      auto read = [&](const std::vector<Piece> &array, const Buffer &to) {
-        for (Transfer &transfer :
-             transfersOf(array, unit, static_cast<char *>(to.data())))
-          transfers.push_back(std::move(transfer));
+      auto read = [&](const std::vector<Piece> &array, const Buffer &to,
+                      int64_t stride) {
+        for (int64_t i = 0; i < count; ++i)
+          for (Transfer &transfer :
+               transfersOf(array, first + i,
+                           static_cast<char *>(to.data()) + i * stride))
+            transfers.push_back(std::move(transfer));
       };
-      read(piece.weights, weights);
-      read(piece.scales, scaleValues);
-      read(piece.zeros, zeros);
-      read(piece.globalScale, globalScale);
-      runTransfers(transfers, [&](uint64_t count) { bytes += count; });
-      auto at = [](const Buffer &buffer) {
-        return static_cast<const char *>(buffer.data());
-      };
-      Decoding decoding = {
-          &piece,
-          {at(weights), at(scaleValues), at(zeros), at(globalScale)},
-          address(weight) + piece.begin + unit * piece.unitStride};
-      moe_parallel_for(Decoding::run, &decoding, piece.outputs);
+      if (!bySlices)
+        read(piece.weights, weights, 0);
+      read(piece.scales, scaleValues, scaleBytes);
+      read(piece.zeros, zeros, zeroBytes);
+      read(piece.globalScale, globalScale, globalBytes);
+      runTransfers(transfers, [&](uint64_t more) { bytes += more; });
+      onAllThreads(count * slices, [&](int64_t slice, Buffer &scratch) {
+        int64_t i = slice / slices, begin = slice % slices * rows;
+        int64_t end = std::min(begin + rows, piece.outputs);
+        auto at = [](const Buffer &buffer, int64_t place) {
+          return static_cast<const char *>(buffer.data()) + place;
+        };
+        QuantisedUnit unit = {at(weights, 0), at(scaleValues, i * scaleBytes),
+                              at(zeros, i * zeroBytes),
+                              at(globalScale, i * globalBytes)};
+        if (bySlices) {
+          scratch.ensure(rows * rowBytes);
+          readRows(piece.weights, first + i, begin, end, scratch.data());
+          unit.weights = at(scratch, 0);
+          unit.firstRow = begin;
+        }
+        decodeRows(piece, unit, begin, end,
+                   address(weight) + piece.begin +
+                       (first + i) * piece.unitStride);
+      });
+      if (bySlices)
+        bytes += uint64_t(count * piece.weightBytes());
       report(weight, bytes);
     }
   }

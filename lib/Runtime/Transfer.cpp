@@ -9,16 +9,11 @@
 //===----------------------------------------------------------------------===//
 
 #include "Transfer.h"
-#include "Buffer.h"
 #include "Place.h"
 #include "Status.h"
-
-#include "moe/Runtime/Package.h"
+#include "Threads.h"
 
 #include <algorithm>
-#include <atomic>
-#include <exception>
-#include <mutex>
 
 namespace moe::runtime {
 
@@ -26,6 +21,8 @@ namespace moe::runtime {
 /// are placed.
 static constexpr uint64_t plainBytes = uint64_t(4) << 20;
 static constexpr uint64_t stagedBytes = uint64_t(192) << 10;
+/// Not worth waking other threads.
+static constexpr uint64_t fewBytes = uint64_t(64) << 10;
 /// Read between two reports.
 static constexpr uint64_t batchBytes = uint64_t(64) << 20;
 
@@ -140,29 +137,6 @@ static void runOne(const Transfer &transfer, Buffer &scratch) {
   }
 }
 
-namespace {
-/// Some transfers on some threads, and the first failure of any.
-struct Batch {
-  const Transfer *transfers;
-  std::atomic<bool> failed{false};
-  std::mutex mutex;
-  std::exception_ptr failure;
-
-  static void run(void *context, int64_t begin, int64_t end) {
-    Batch &batch = *static_cast<Batch *>(context);
-    try {
-      Buffer scratch;
-      for (int64_t i = begin; i < end && !batch.failed; ++i)
-        runOne(batch.transfers[i], scratch);
-    } catch (...) {
-      std::lock_guard<std::mutex> lock(batch.mutex);
-      if (!batch.failed.exchange(true))
-        batch.failure = std::current_exception();
-    }
-  }
-};
-} // namespace
-
 void runTransfers(const std::vector<Transfer> &transfers,
                   const std::function<void(uint64_t)> &progress) {
   for (size_t i = 0; i < transfers.size();) {
@@ -170,11 +144,16 @@ void runTransfers(const std::vector<Transfer> &transfers,
     uint64_t bytes = 0;
     for (; end < transfers.size() && bytes < batchBytes; ++end)
       bytes += transfers[end].size;
-    Batch batch;
-    batch.transfers = transfers.data() + i;
-    moe_parallel_for(Batch::run, &batch, int64_t(end - i));
-    if (batch.failure)
-      std::rethrow_exception(batch.failure);
+    auto run = [&](int64_t j, Buffer &scratch) {
+      runOne(transfers[i + size_t(j)], scratch);
+    };
+    if (bytes < fewBytes) {
+      Buffer scratch;
+      for (size_t j = 0; j < end - i; ++j)
+        run(int64_t(j), scratch);
+    } else {
+      onAllThreads(int64_t(end - i), run);
+    }
     progress(bytes);
     i = end;
   }

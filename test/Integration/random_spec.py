@@ -294,11 +294,11 @@ def _variants(dice, spec):
     glu = experts.get("form") != "mlp"
     if dice.chance(0.1):
         experts["output_bias"] = True
-    if glu and dice.chance(0.25):  # [S32]
+    if glu and dice.chance(0.25):  # [S29]
         experts["gate_up"] = dice.pick("concatenated", "interleaved", "interleaved", "separate")
     if dice.chance(0.1):
         experts["input_norm"] = dice.pick(1e-6, 1e-5, 0.125)
-    if experts.get("latent") and dice.chance(0.4):  # [S31]
+    if experts.get("latent") and dice.chance(0.4):  # [S28]
         experts["latent_norm"] = dice.pick(1e-6, 1e-5, 0.125)
     if not shared:
         return
@@ -312,14 +312,13 @@ def _variants(dice, spec):
 
 
 def _quantization(dice, spec):
-    """[S51] to [S54]; sizes are rounded up to what a kind needs."""
+    """[S24] to [S27]; sizes are rounded up to what a kind needs."""
     for section, others in (("experts", ("latent",)), ("shared", ())):
         part = spec.get(section, {})
         if "intermediate" not in part or not dice.chance(0.3):
             continue
         kind = dice.pick("fp8_e4m3", "int8", "int4", "int4", "mxfp4", "nvfp4")
         part["quantization"] = {"kind": kind}
-        part.pop("gate_up", None)  # [S33]
         if kind in ("fp8_e4m3", "int8", "int4"):
             outputs, inputs = (dice.pick(0, 1, 2, 7, 16, 128) for _ in range(2))
             if kind == "int4":
@@ -331,6 +330,10 @@ def _quantization(dice, spec):
         for owner, key in ((spec, "hidden"), *((part, key) for key in ("intermediate", *others))):
             if key in owner:
                 owner[key] += -owner[key] % unit
+        outputs, joined = part["quantization"].get("block", [1])[0], part.get("gate_up")
+        split = joined == "concatenated" and part["intermediate"] % (outputs or 1)
+        if outputs > 1 and (split or (joined == "interleaved" and outputs % 2)):  # [S30]
+            part["quantization"]["block"][0] = 1
 
 
 def main():

@@ -87,13 +87,17 @@ class RandomSpec(unittest.TestCase):
         experts, shared = spec["experts"], spec["shared"]
         if shared["gate"] != "none" or shared["scale"] != 1:  # S13
             self.assertGreater(shared["intermediate"], 0)
-        if "latent_norm" in experts:  # S31
+        if "latent_norm" in experts:  # S28
             self.assertGreater(experts["latent"], 0)
-        if {experts["gate_up"], shared["gate_up"]} != {"separate"}:  # S32
+        if {experts["gate_up"], shared["gate_up"]} != {"separate"}:  # S29
             self.assertEqual(experts["form"], "glu")
-        for part in (experts, shared):  # S33
-            if part["gate_up"] != "separate":
-                self.assertEqual(part["quantization"]["kind"], "none")
+        for part in (experts, shared):  # S30
+            outputs = part["quantization"]["block"][0]
+            if part["quantization"]["kind"] != "none" and outputs > 1:
+                if part["gate_up"] == "concatenated":
+                    self.assertEqual(part["intermediate"] % outputs, 0)
+                elif part["gate_up"] == "interleaved":
+                    self.assertEqual(outputs % 2, 0)
         self.check_quantization(spec)
         if "step" in spec["functions"]:  # S14
             self.assertEqual(balancing, "dynamic")
@@ -116,15 +120,15 @@ class RandomSpec(unittest.TestCase):
         experts, shared, hidden = spec["experts"], spec["shared"], spec["hidden"]
         for part, width in ((experts, experts["latent"] or hidden), (shared, hidden)):
             kind, block = part["quantization"]["kind"], part["quantization"]["block"]
-            if kind in ("mxfp4", "nvfp4"):  # S51
+            if kind in ("mxfp4", "nvfp4"):  # S24
                 self.assertEqual(block, [1, UNITS[kind]])
             if kind == "int4":
                 self.assertEqual(block[1] % 2, 0)
-            else:  # S52
+            else:  # S25
                 self.assertFalse(part["quantization"]["zero_points"])
-            for size in (width, part["intermediate"]):  # S53
+            for size in (width, part["intermediate"]):  # S26
                 self.assertEqual(size % UNITS.get(kind, 1), 0)
-            if kind != "none":  # S54
+            if kind != "none":  # S27
                 self.assertGreater(part["intermediate"], 0)
 
     def test_every_feature_comes_up(self):

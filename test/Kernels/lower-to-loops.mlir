@@ -321,4 +321,56 @@ func.func @table(
 // CHECK: func.func private @elsewhere(tensor<4xf32>)
 func.func private @elsewhere(tensor<4xf32>)
 
+// Weights of few bits are decoded as they are read, and nothing holds them: two
+// values come out of every byte, and what a block gives is multiplied by its
+// scale.
+
+// CHECK-LABEL: func.func @layer_few_bits_entry(
+// CHECK-SAME: moe.workspace = {constant = {{0|128}} : i64,
+// REF: arith.shrui
+// REF: arith.sitofp {{.*}} : i64 to f64
+// REF: arith.subf {{.*}} : f64
+// CPU: scf.for {{.*}} step %c32
+// CPU: vector.broadcast {{.*}} : f32 to vector<8xf32>
+// CPU: vector.load {{.*}} vector<4xi8>
+// CPU: vector.interleave {{.*}} : vector<4xi8> -> vector<8xi8>
+// CPU: arith.sitofp {{.*}} : vector<8xi32> to vector<8xf32>
+// CPU: math.fma
+// CHECK: return
+func.func @few_bits(
+    %x: tensor<?x64xf32> {moe.name = "x", moe.role = "input", moe.sizes = ["T"]},
+    %d: tensor<5x32xi8> {moe.name = "w.weight", moe.role = "weight", moe.unsigned},
+    %s: tensor<5x2xf32> {moe.name = "w.scales", moe.role = "weight"})
+    -> (tensor<?x5xf32> {moe.name = "y", moe.role = "output", moe.sizes = ["T"]}) {
+  %w = moe.decode %d, %s <kind = int4, inputs = 32>
+      : (tensor<5x32xi8>, tensor<5x2xf32>) -> tensor<5x64xf32>
+  %y = moe.grouped_matmul %x, %w : (tensor<?x64xf32>, tensor<5x64xf32>) -> tensor<?x5xf32>
+  return %y : tensor<?x5xf32>
+}
+
+// Where something else reads the values, or weights differ in format, they are
+// computed first: 2 matrices of 2x16 numbers.
+
+// CHECK-LABEL: func.func @layer_two_formats_entry(
+// CPU-SAME: moe.workspace = {constant = 512 : i64,
+// CPU: memref.get_global @moe_table.e4m3
+// CPU: memref.store
+// CPU: math.fma
+// CHECK: return
+func.func @two_formats(
+    %x: tensor<?x16xf32> {moe.name = "x", moe.role = "input", moe.sizes = ["T"]},
+    %d: tensor<2x16xi8> {moe.name = "d", moe.role = "input"},
+    %s: tensor<2x1xf32> {moe.name = "s", moe.role = "input"})
+    -> (tensor<?x2xf32> {moe.name = "y", moe.role = "output", moe.sizes = ["T"]}) {
+  %v = moe.decode %d, %s <kind = fp8_e4m3> : (tensor<2x16xi8>, tensor<2x1xf32>) -> tensor<2x16xf32>
+  %w = moe.decode %d, %s <kind = int8> : (tensor<2x16xi8>, tensor<2x1xf32>) -> tensor<2x16xf32>
+  %y = moe.grouped_matmul %x, %v, %w
+      : (tensor<?x16xf32>, tensor<2x16xf32>, tensor<2x16xf32>) -> tensor<?x2xf32> {
+  ^bb0(%a: f32, %b: f32):
+    %sum = arith.addf %a, %b : f32
+    moe.yield %sum
+  }
+  return %y : tensor<?x2xf32>
+}
+
 }

@@ -1,4 +1,4 @@
-//===- ExpertOps.cpp - Moving rows to experts and back --------------------===//
+//===- ExpertOps.cpp - Operations that an expert is made of ---------------===//
 //
 // Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -11,62 +11,11 @@
 
 #include "Verify.h"
 
-#include "mlir/IR/Matchers.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
 using namespace moe;
-
-/// Drops an operand that nothing reads.
-static LogicalResult dropOperand(MutableOperandRange operand,
-                                 PatternRewriter &rewriter) {
-  rewriter.modifyOpInPlace(operand.getOwner(), [&] { operand.clear(); });
-  return success();
-}
-
-//===----------------------------------------------------------------------===//
-// Dispatch
-//===----------------------------------------------------------------------===//
-
-LogicalResult DispatchOp::verify() {
-  // [O3]
-  if (failed(
-          verifyRange([&] { return emitOpError(); }, "slots", getSlots(), 1)))
-    return failure();
-  Dims dims(*this);
-  dims.set("K", getSlots());
-  if (failed(dims.check("x", getX(), {"T", "M"})) ||
-      failed(dims.check("rows", getRows(), {"R"})) ||
-      failed(dims.check("weights", getWeights(), {"T", "K"})) ||
-      failed(dims.check("xs", getXs(), {"R", "M"})))
-    return failure();
-
-  // [O15]
-  Type from = getX().getType().getElementType();
-  Type to = getXs().getType().getElementType();
-  if (getWeights() && !to.isF32())
-    return emitOpError() << "expected 'xs' of 'f32', as products with weights "
-                         << "are, found " << to;
-  if (!getWeights() && from != to)
-    return emitOpError() << "expected 'xs' of " << from
-                         << ", the element type of 'x', found " << to;
-  return success();
-}
-
-LogicalResult DispatchOp::canonicalize(DispatchOp op,
-                                       PatternRewriter &rewriter) {
-  // x * 1 is x, whatever x: signs and NaN stay.
-  DenseElementsAttr weights;
-  if (op.getX().getType().getElementType() !=
-      op.getXs().getType().getElementType())
-    return rewriter.notifyMatchFailure(op, "the products are wider than x");
-  if (!op.getWeights() ||
-      !matchPattern(op.getWeights(), m_Constant(&weights)) ||
-      !weights.isSplat() || !weights.getSplatValue<APFloat>().isExactlyValue(1))
-    return rewriter.notifyMatchFailure(op, "weights are not all 1");
-  return dropOperand(op.getWeightsMutable(), rewriter);
-}
 
 //===----------------------------------------------------------------------===//
 // Decode
@@ -76,7 +25,7 @@ LogicalResult DecodeOp::verify() {
   FormatAttr format = getFormat();
   StringRef kind = stringifyWeightFormatKind(format.getKind());
 
-  // [O62]
+  // [O29]
   bool isSmall = format.hasSmallScales();
   Type scales = getElementTypeOrSelf(getScales());
   if (scales.isInteger(8) != isSmall)
@@ -100,7 +49,7 @@ LogicalResult DecodeOp::verify() {
   if (failed(dims.check("values", getValues(), shape({"O", "M"}))))
     return failure();
 
-  // [O63]
+  // [O30]
   std::optional<int64_t> inputs = dims.get("M");
   if (inputs && *inputs % format.getInputUnit() != 0)
     return emitOpError() << "expected a multiple of " << format.getInputUnit()
@@ -241,95 +190,4 @@ LogicalResult ActivateOp::canonicalize(ActivateOp op,
         return success();
       }
   return rewriter.notifyMatchFailure(op, "every input is read");
-}
-
-//===----------------------------------------------------------------------===//
-// Combine
-//===----------------------------------------------------------------------===//
-
-LogicalResult CombineOp::verify() {
-  // [O3]
-  if (failed(verifyRange([&] { return emitOpError(); }, "experts", getExperts(),
-                         1)))
-    return failure();
-
-  // [O18]
-  bool addsInput = getIdentityNulls() || getPassThrough();
-  StringRef flag = getIdentityNulls() ? "identity_nulls" : "pass_through";
-  if (addsInput && !getX())
-    return emitOpError() << "expected 'x' with '" << flag << "'";
-  if (addsInput && getUnweighted())
-    return emitOpError() << "expected no 'unweighted' with '" << flag << "'";
-
-  Dims dims(*this);
-  return success(
-      succeeded(dims.check("ys", getYs(), {"R", "M"})) &&
-      succeeded(dims.check("positions", getPositions(), {"T", "K"})) &&
-      succeeded(dims.check("indices", getIndices(), {"T", "K"})) &&
-      succeeded(dims.check("weights", getWeights(), {"T", "K"})) &&
-      succeeded(dims.check("x", getX(), {"T", "M"})) &&
-      succeeded(dims.check("y", getY(), {"T", "M"})));
-}
-
-LogicalResult CombineOp::canonicalize(CombineOp op, PatternRewriter &rewriter) {
-  // Only the two flags read x.
-  if (!op.getX() || op.getIdentityNulls() || op.getPassThrough())
-    return rewriter.notifyMatchFailure(op, "x is read");
-  return dropOperand(op.getXMutable(), rewriter);
-}
-
-//===----------------------------------------------------------------------===//
-// RMSNorm
-//===----------------------------------------------------------------------===//
-
-LogicalResult RMSNormOp::verify() {
-  // [O4], [O41]
-  auto error = [&] { return emitOpError(); };
-  if (failed(verifyNumber(error, "eps", getEps(), Sign::Positive)) ||
-      failed(verifyNumber(error, "factor", getFactor())))
-    return failure();
-  Dims dims(*this);
-  return success(succeeded(dims.check("x", getX(), {"T", "M"})) &&
-                 succeeded(dims.check("scale", getScale(), {"M"})) &&
-                 succeeded(dims.check("y", getY(), {"T", "M"})));
-}
-
-//===----------------------------------------------------------------------===//
-// Mix
-//===----------------------------------------------------------------------===//
-
-LogicalResult MixOp::verify() {
-  // [O19]
-  bool isGated = getGate() != GateKind::none;
-  if (isGated && !getShared())
-    return emitOpError() << "expected 'shared' with gate "
-                         << stringifyGateKind(getGate());
-  if (isGated != static_cast<bool>(getLogits()))
-    return emitOpError() << "expected " << (isGated ? "" : "no ")
-                         << "'logits' with gate "
-                         << stringifyGateKind(getGate());
-
-  // [O4], [O42]
-  APFloat scale = getSharedScale();
-  if (failed(
-          verifyNumber([&] { return emitOpError(); }, "shared_scale", scale)))
-    return failure();
-  if (!getShared() && !scale.isExactlyValue(1.0))
-    return emitOpError() << "expected 'shared' with 'shared_scale'";
-
-  StringRef columns = getGate() == GateKind::softmax2 ? "2" : "1";
-  Dims dims(*this);
-  return success(succeeded(dims.check("routed", getRouted(), {"T", "D"})) &&
-                 succeeded(dims.check("shared", getShared(), {"T", "D"})) &&
-                 succeeded(dims.check("bias", getBias(), {"D"})) &&
-                 succeeded(dims.check("logits", getLogits(), {"T", columns})) &&
-                 succeeded(dims.check("y", getY(), {"T", "D"})));
-}
-
-OpFoldResult MixOp::fold(FoldAdaptor adaptor) {
-  // With nothing to add, all that is left is rounding f32 to f32.
-  if (getGate() == GateKind::none && !getShared() && !getBias() &&
-      getRouted().getType() == getType())
-    return getRouted();
-  return {};
 }

@@ -191,7 +191,7 @@ int64_t FormatAttr::getInputUnit() const {
   return hasSmallScales() ? getInputs() : getValuesPerByte();
 }
 
-// [O3], [O61]
+// [O3], [O28]
 LogicalResult FormatAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                  WeightFormatKind kind, int64_t outputs,
                                  int64_t inputs) {

@@ -671,7 +671,7 @@ func.func @op(%l: tensor<?x4xf32>, %i: tensor<?x0xi32>) {
 
 // -----
 
-// [O41]
+// [O26]
 func.func @op(%x: tensor<?x8xf32>, %s: tensor<8xf32>) {
   // expected-error @below {{expected 'eps' to be a finite number above 0, found 0}}
   %0 = moe.rms_norm %x scale %s {eps = 0.0 : f64} : (tensor<?x8xf32>, tensor<8xf32>) -> tensor<?x8xf32>
@@ -1093,7 +1093,7 @@ func.func @op(%r: tensor<?x8xf32>) {
 
 // -----
 
-// [O42]
+// [O27]
 func.func @op(%r: tensor<?x8xf32>) {
   // expected-error @below {{expected 'shared' with 'shared_scale'}}
   %0 = moe.mix %r none {shared_scale = 2.0 : f64} : (tensor<?x8xf32>) -> tensor<?x8xf32>
@@ -1112,7 +1112,7 @@ func.func @op(%r: tensor<?x8xf32>, %b: tensor<7xf32>) {
 
 // -----
 
-// [O41]
+// [O26]
 func.func @op(%x: tensor<?x8xf32>, %s: tensor<8xf32>) {
   // expected-error @below {{expected 'eps' to be a finite number above 0, found 0}}
   %0 = moe.rms_norm %x scale %s {eps = 0.0 : f64} : (tensor<?x8xf32>, tensor<8xf32>) -> tensor<?x8xf32>
@@ -1182,43 +1182,43 @@ func.func @op(%s: tensor<0x4xf32>) {
 
 // -----
 
-// [O61]
+// [O28]
 // expected-error @below {{expected a kind other than none}}
 func.func private @op() attributes {f = #moe.format<kind = none>}
 
 // -----
 
-// [O61]
+// [O28]
 // expected-error @below {{expected outputs = 1 and inputs = 32 with mxfp4, found 1 and 0}}
 func.func private @op() attributes {f = #moe.format<kind = mxfp4>}
 
 // -----
 
-// [O61]
+// [O28]
 // expected-error @below {{expected outputs = 1 and inputs = 16 with nvfp4, found 2 and 16}}
 func.func private @op() attributes {f = #moe.format<kind = nvfp4, outputs = 2, inputs = 16>}
 
 // -----
 
-// [O61]
+// [O28]
 // expected-error @below {{expected an even number of 'inputs' with int4, found 7}}
 func.func private @op() attributes {f = #moe.format<kind = int4, inputs = 7>}
 
 // -----
 
-// [O61]
+// [O28]
 // expected-error @below {{expected 'outputs' from 0 to 2147483647, found -1}}
 func.func private @op() attributes {f = #moe.format<kind = int8, outputs = -1>}
 
 // -----
 
-// [O61]
+// [O28]
 // expected-error @below {{expected 'inputs' from 0 to 2147483647, found -1}}
 func.func private @op() attributes {f = #moe.format<kind = int8, inputs = -1>}
 
 // -----
 
-// [O62]
+// [O29]
 func.func @op(%d: tensor<4x8xi8>, %s: tensor<4x1xi8>) {
   // expected-error @below {{expected scales of f32 with kind = int8, found 'i8'}}
   %0 = moe.decode %d, %s <kind = int8> : (tensor<4x8xi8>, tensor<4x1xi8>) -> tensor<4x8xf32>
@@ -1227,7 +1227,7 @@ func.func @op(%d: tensor<4x8xi8>, %s: tensor<4x1xi8>) {
 
 // -----
 
-// [O62]
+// [O29]
 func.func @op(%d: tensor<4x16xi8>, %s: tensor<4x1xf32>) {
   // expected-error @below {{expected scales of i8 with kind = mxfp4, found 'f32'}}
   %0 = moe.decode %d, %s <kind = mxfp4, inputs = 32>
@@ -1237,7 +1237,7 @@ func.func @op(%d: tensor<4x16xi8>, %s: tensor<4x1xf32>) {
 
 // -----
 
-// [O62]
+// [O29]
 func.func @op(%d: tensor<4x8xi8>, %s: tensor<4x1xf32>, %z: tensor<4x1xi8>) {
   // expected-error @below {{expected no 'zeros' with kind = int8}}
   %0 = moe.decode %d, %s zeros %z <kind = int8>
@@ -1247,7 +1247,7 @@ func.func @op(%d: tensor<4x8xi8>, %s: tensor<4x1xf32>, %z: tensor<4x1xi8>) {
 
 // -----
 
-// [O62]
+// [O29]
 func.func @op(%d: tensor<4x8xi8>, %s: tensor<4x1xi8>) {
   // expected-error @below {{expected 'global' with kind = nvfp4}}
   %0 = moe.decode %d, %s <kind = nvfp4, inputs = 16>
@@ -1257,7 +1257,7 @@ func.func @op(%d: tensor<4x8xi8>, %s: tensor<4x1xi8>) {
 
 // -----
 
-// [O62]
+// [O29]
 func.func @op(%d: tensor<4x8xi8>, %s: tensor<4x1xf32>, %g: tensor<f32>) {
   // expected-error @below {{expected no 'global' with kind = int8}}
   %0 = moe.decode %d, %s global %g <kind = int8>
@@ -1267,7 +1267,7 @@ func.func @op(%d: tensor<4x8xi8>, %s: tensor<4x1xf32>, %g: tensor<f32>) {
 
 // -----
 
-// [O63]
+// [O30]
 func.func @op(%d: tensor<4x4xi8>, %s: tensor<4x1xf32>) {
   // expected-error @below {{expected a multiple of 2 inputs with kind = int4, found 7}}
   %0 = moe.decode %d, %s <kind = int4> : (tensor<4x4xi8>, tensor<4x1xf32>) -> tensor<4x7xf32>
@@ -1276,7 +1276,7 @@ func.func @op(%d: tensor<4x4xi8>, %s: tensor<4x1xf32>) {
 
 // -----
 
-// [O63]
+// [O30]
 func.func @op(%d: tensor<4x24xi8>, %s: tensor<4x2xi8>) {
   // expected-error @below {{expected a multiple of 32 inputs with kind = mxfp4, found 48}}
   %0 = moe.decode %d, %s <kind = mxfp4, inputs = 32>

@@ -130,13 +130,15 @@ func.func private @numbers() attributes {
 // CHECK-SAME: #moe.capacity<factor = 1.25, priority = probability>
 // CHECK-SAME: #moe.quant<kind = fp8_e4m3, block = 64>
 // CHECK-SAME: #moe.capacity<tokens = 8, priority = choice_order>
+// CHECK-SAME: #moe.format<kind = fp8_e4m3, outputs = 128, inputs = 128>
 func.func private @attributes() attributes {
   a = #moe.router<experts = 256, top_k = 8, score = function, renormalize = add,
                   eps = 1.0e-20, scale = 2.5, groups = <count = 8, keep = 4>>,
   b = #moe.groups<count = 8, keep = 4, reduce = max, fill = zero>,
   c = #moe.capacity<factor = 1.25, priority = probability>,
   d = #moe.quant<kind = fp8_e4m3, block = 64>,
-  e = #moe.capacity<tokens = 8, priority = choice_order>}
+  e = #moe.capacity<tokens = 8, priority = choice_order>,
+  f = #moe.format<kind = fp8_e4m3, outputs = 128, inputs = 128>}
 
 // CHECK-LABEL: func @check_finite
 func.func @check_finite(%logits: tensor<?x4xf32>, %indices: tensor<?x2xi32>) {
@@ -377,7 +379,13 @@ func.func @empty(%logits: tensor<0x4xf32>, %v: tensor<0xf32>) {
 func.func @decode(%d: tensor<2x5x8xi8>, %s: tensor<2x3x3xf32>, %one: tensor<1x1xf32>,
                   %z: tensor<2x3x3xi8>, %x: tensor<5x32xi8>, %e: tensor<5x2xi8>,
                   %f: tensor<5x4xi8>, %g: tensor<f32>, %h: tensor<5x8xi8>,
-                  %any: tensor<?x?xi8>, %anys: tensor<?x?xf32>) {
+                  %any: tensor<?x?xi8>, %anys: tensor<?x?xf32>,
+                  %data: tensor<4x16x32xi8>, %scales: tensor<4x16x2xf32>,
+                  %zeros: tensor<4x16x2xi8>) {
+  // CHECK: moe.decode %{{.*}}, %{{.*}} zeros %{{.*}} <kind = int4, inputs = 32> :
+  %w = moe.decode %data, %scales zeros %zeros <kind = int4, inputs = 32>
+      : (tensor<4x16x32xi8>, tensor<4x16x2xf32>, tensor<4x16x2xi8>)
+      -> tensor<4x16x64xf32>
   // CHECK: moe.decode %{{.*}}, %{{.*}} <kind = fp8_e4m3, outputs = 2, inputs = 3>
   %0 = moe.decode %d, %s <kind = fp8_e4m3, outputs = 2, inputs = 3>
       : (tensor<2x5x8xi8>, tensor<2x3x3xf32>) -> tensor<2x5x8xf32>

@@ -10,7 +10,7 @@
 using namespace moe;
 using namespace moe::test;
 
-// [S10] to [S18] of docs/Spec.md, without [S15], and [S51] to [S54]
+// [S10] to [S18] of docs/Spec.md, without [S15], and [S24] to [S30]
 static const BadInput inputs[] = {
     // [S10]
     {"TwoCapacities",
@@ -107,7 +107,7 @@ static const BadInput inputs[] = {
      {{Kind::error, 4, 13,
        "shared.scale 2 needs shared.intermediate to be above 0, found 0 (the "
        "default)"}}},
-    // [S31]
+    // [S28]
     {"NormWithoutLatent",
      experts(R"("latent_norm": 1e-6)"),
      {{Kind::error, 4, 3,
@@ -117,7 +117,7 @@ static const BadInput inputs[] = {
      experts(R"("latent": 8, "latent_norm": 0)"),
      {{Kind::error, 4, 31,
        "experts.latent_norm: found 0, expected a number above 0"}}},
-    // [S32]
+    // [S29]
     {"GateUpOfMlp",
      experts(R"("form": "mlp", "gate_up": "concatenated")"),
      {{Kind::error, 4, 18,
@@ -132,13 +132,21 @@ static const BadInput inputs[] = {
        "shared.gate_up 'interleaved' needs experts.form to be 'glu', found "
        "'mlp'"},
       {Kind::note, 3, 34, "experts.form is given here"}}},
-    // [S33]
-    {"GateUpOfFewBits",
-     experts(R"("gate_up": "concatenated", "quantization": {"kind": "int8"})"),
+    // [S30]
+    {"BlockOfBothHalves",
+     experts(
+         R"("gate_up": "concatenated", "quantization": {"kind": "int8", "block": [64, 0]})"),
      {{Kind::error, 4, 3,
-       "experts.gate_up 'concatenated' needs experts.quantization.kind to be "
-       "'none', found 'int8'"},
-      {Kind::note, 4, 47, "experts.quantization.kind is given here"}}},
+       "experts.gate_up 'concatenated' needs experts.quantization.block to be "
+       "of outputs that divide 96, found [64, 0]"},
+      {Kind::note, 4, 63, "experts.quantization.block is given here"}}},
+    {"OddBlockByTurns",
+     rest(
+         R"("shared": {"intermediate": 8, "gate_up": "interleaved", "quantization": {"kind": "int8", "block": [3, 0]}})"),
+     {{Kind::error, 4, 32,
+       "shared.gate_up 'interleaved' needs shared.quantization.block to be of "
+       "0, 1 or an even number of outputs, found [3, 0]"},
+      {Kind::note, 4, 91, "shared.quantization.block is given here"}}},
     // [S14]
     {"FunctionTwice",
      rest(R"("functions": ["forward", "forward"])"),
@@ -255,7 +263,7 @@ static const BadInput inputs[] = {
      {{Kind::error, 2, 36,
        "router.top_k: found 2147483647 times 4294967294 experts, expected "
        "fewer than 2^62 pairs for a token"}}},
-    // [S51]
+    // [S24]
     {"Mxfp4WeightBlock",
      experts(R"("quantization": {"kind": "mxfp4", "block": [1, 64]})"),
      {{Kind::error, 4, 20,
@@ -275,14 +283,14 @@ static const BadInput inputs[] = {
        "experts.quantization.kind 'int4' needs experts.quantization.block to "
        "be even along the inputs, found [1, 7]"},
       {Kind::note, 4, 36, "experts.quantization.block is given here"}}},
-    // [S52]
+    // [S25]
     {"ZeroPointsOfInt8",
      experts(R"("quantization": {"kind": "int8", "zero_points": true})"),
      {{Kind::error, 4, 36,
        "experts.quantization.zero_points needs experts.quantization.kind to be "
        "'int4', found 'int8'"},
       {Kind::note, 4, 20, "experts.quantization.kind is given here"}}},
-    // [S53]
+    // [S26]
     {"OddInt4",
      "{\"hidden\": 64,\n \"router\": {\"experts\": 8, \"top_k\": 2},\n "
      "\"experts\": {\"intermediate\": 97, \"quantization\": {\"kind\": "
@@ -312,7 +320,7 @@ static const BadInput inputs[] = {
        "shared.quantization.kind 'nvfp4' needs shared.intermediate to be a "
        "multiple of 16, found 24"},
       {Kind::note, 4, 13, "shared.intermediate is given here"}}},
-    // [S54]
+    // [S27]
     {"QuantizationWithoutShared",
      rest(R"("shared": {"quantization": {"kind": "fp8_e4m3"}})"),
      {{Kind::error, 4, 30,

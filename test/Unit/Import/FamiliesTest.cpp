@@ -9,10 +9,10 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Import/Families.h"
-#include "Import/Hole.h"
-#include "Import/Keys.h"
-#include "Import/Reporter.h"
+#include "HuggingFace/Families.h"
+#include "HuggingFace/Hole.h"
+#include "Native/Keys.h"
+#include "Json/Reporter.h"
 
 #include <gtest/gtest.h>
 

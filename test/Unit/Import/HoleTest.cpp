@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Import/Filler.h"
+#include "HuggingFace/Filler.h"
 
 #include <gtest/gtest.h>
 

@@ -8,7 +8,7 @@
 #include "BadInput.h"
 #include "Configs.h"
 
-#include "Import/ModulePattern.h"
+#include "HuggingFace/ModulePattern.h"
 
 using namespace moe;
 using namespace moe::test;

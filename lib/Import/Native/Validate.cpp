@@ -1,0 +1,100 @@
+//===- Validate.cpp - What keys say together ------------------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Validate.h"
+#include "Checker.h"
+#include "Native.h"
+#include "Sources.h"
+#include "Json/Reporter.h"
+
+#include "moe/Import/Import.h"
+
+using namespace moe;
+
+namespace {
+
+class Validator : Checker {
+public:
+  using Checker::Checker;
+
+  void run() {
+    checkName();
+    validateRouter(spec, locations, reporter);
+    checkParallel();
+    validateExperts(spec, locations, reporter);
+    checkFunctions();
+    checkCompression();
+    validateSizes(spec, locations, reporter);
+    validateWeightTensors(spec, locations, reporter);
+  }
+
+private:
+  void checkName() { // [S17]
+    std::string_view expected = packageNameProblem(spec.name);
+    if (!expected.empty())
+      wrong("name", std::string(expected), {});
+  }
+
+  void checkParallel() { // [S11]
+    const ParallelSpec &parallel = spec.parallel;
+    int64_t experts = spec.router.experts;
+    constexpr int64_t maxRanks = INT32_MAX;
+    if (parallel.dp > maxRanks / parallel.ep ||
+        parallel.dp * parallel.ep > maxRanks / parallel.tp)
+      reporter.error(locations.of("parallel.grid"),
+                     "parallel.grid: found more than " +
+                         std::to_string(maxRanks) +
+                         " devices, expected at most that many");
+    bool onTp = parallel.expertsOn == ExpertsOn::tp;
+    Path axis = onTp ? "parallel.grid.tp" : "parallel.grid.ep";
+    int64_t devices = onTp ? parallel.tp : parallel.ep;
+    if (experts % devices != 0)
+      wrong(axis,
+            "a divisor of " + std::to_string(experts) +
+                ", the number of experts",
+            {"router.experts", "parallel.experts_on"});
+    else if (parallel.expertsPerDevice &&
+             *parallel.expertsPerDevice != experts / devices)
+      wrong("parallel.experts_per_device",
+            std::to_string(experts / devices) + ", which is " +
+                std::to_string(experts) + " experts on " +
+                std::to_string(devices) +
+                (devices == 1 ? " device" : " devices"),
+            {"router.experts", axis});
+    if (!onTp && spec.experts.intermediate % parallel.tp != 0)
+      wrong("parallel.grid.tp",
+            "a divisor of experts.intermediate, " +
+                std::to_string(spec.experts.intermediate),
+            {"experts.intermediate"});
+  }
+
+  /// [S14], the half that reading the list leaves.
+  void checkFunctions() {
+    for (Function function : spec.functions)
+      if (function == Function::step &&
+          spec.router.balancing != Balancing::dynamic)
+        needs("functions", "router.load_balancing", "'dynamic' for 'step'");
+      else if ((function == Function::quantize ||
+                function == Function::dequantize) &&
+               spec.averaging.compression == Compression::none)
+        needs("functions", "averaging.compression.kind", "a format");
+  }
+
+  void checkCompression() { // [S16]
+    if (spec.averaging.compression == Compression::mxfp4 &&
+        spec.averaging.block != 32)
+      valueNeeds("averaging.compression.kind", "averaging.compression.block",
+                 "32");
+  }
+};
+
+} // namespace
+
+void moe::validate(const Spec &spec, const Locations &locations,
+                   Reporter &reporter) {
+  Validator(spec, locations, reporter).run();
+}
