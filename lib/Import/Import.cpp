@@ -9,7 +9,7 @@
 #include "HuggingFace/HuggingFace.h"
 #include "Native/Native.h"
 #include "Native/Validate.h"
-#include "Json/Reporter.h"
+#include "Text/Reporter.h"
 
 using namespace moe;
 

@@ -100,10 +100,14 @@ private:
   static std::vector<Transfer> transfersOf(const std::vector<Piece> &array,
                                            int64_t unit, char *to) {
     std::vector<Transfer> transfers;
-    if (array.size() == 1)
-      addTransfers({{&array[0], to}}, unit, unit + 1, transfers);
-    else if (!array.empty())
-      addTransfers({{&array[static_cast<size_t>(unit)], to}}, 0, 1, transfers);
+    if (array.empty())
+      return transfers;
+    bool one = array.size() == 1;
+    int64_t first = one ? unit : 0;
+    Destination destination;
+    destination.piece = &array[one ? 0 : static_cast<size_t>(unit)];
+    destination.unit = to;
+    addTransfers({destination}, first, first + 1, transfers);
     return transfers;
   }
 

@@ -12,7 +12,7 @@
 
 #include "moe/Import/Expression.h"
 #include "ExpressionNodes.h"
-#include "Json/Reporter.h"
+#include "Text/Reporter.h"
 
 #include <algorithm>
 #include <charconv>

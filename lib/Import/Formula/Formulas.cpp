@@ -7,7 +7,7 @@
 
 #include "Formulas.h"
 #include "ExpressionNodes.h"
-#include "Json/Reporter.h"
+#include "Text/Reporter.h"
 
 #include <algorithm>
 

@@ -7,7 +7,7 @@
 
 #include "Configuration.h"
 #include "Families.h"
-#include "Json/Reporter.h"
+#include "Text/Reporter.h"
 
 #include <algorithm>
 

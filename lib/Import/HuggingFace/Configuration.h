@@ -8,7 +8,7 @@
 #ifndef MOE_LIB_IMPORT_HUGGINGFACE_CONFIGURATION_H
 #define MOE_LIB_IMPORT_HUGGINGFACE_CONFIGURATION_H
 
-#include "Json/Json.h"
+#include "Text/Json.h"
 
 namespace moe {
 

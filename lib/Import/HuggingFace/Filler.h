@@ -16,7 +16,7 @@
 
 #include "Configuration.h"
 #include "Hole.h"
-#include "Json/Reporter.h"
+#include "Text/Reporter.h"
 
 #include <set>
 

@@ -14,7 +14,7 @@
 #ifndef MOE_LIB_IMPORT_HUGGINGFACE_HOLE_H
 #define MOE_LIB_IMPORT_HUGGINGFACE_HOLE_H
 
-#include "Json/Json.h"
+#include "Text/Json.h"
 
 #include <optional>
 #include <string>

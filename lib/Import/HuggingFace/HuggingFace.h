@@ -12,7 +12,7 @@
 #ifndef MOE_LIB_IMPORT_HUGGINGFACE_H
 #define MOE_LIB_IMPORT_HUGGINGFACE_H
 
-#include "Json/Json.h"
+#include "Text/Json.h"
 
 #include "moe/Import/Import.h"
 

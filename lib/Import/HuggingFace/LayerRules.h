@@ -8,7 +8,7 @@
 #ifndef MOE_LIB_IMPORT_HUGGINGFACE_LAYERRULES_H
 #define MOE_LIB_IMPORT_HUGGINGFACE_LAYERRULES_H
 
-#include "Json/Json.h"
+#include "Text/Json.h"
 
 #include "moe/Import/Import.h"
 

@@ -8,7 +8,7 @@
 #include "Checker.h"
 #include "Keys.h"
 #include "Native.h"
-#include "Json/Reporter.h"
+#include "Text/Reporter.h"
 
 using namespace moe;
 

@@ -9,7 +9,7 @@
 #include "Formula/Formulas.h"
 #include "Keys.h"
 #include "Sources.h"
-#include "Json/Reporter.h"
+#include "Text/Reporter.h"
 
 #include <algorithm>
 

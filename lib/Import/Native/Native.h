@@ -8,7 +8,7 @@
 #ifndef MOE_LIB_IMPORT_NATIVE_H
 #define MOE_LIB_IMPORT_NATIVE_H
 
-#include "Json/Json.h"
+#include "Text/Json.h"
 
 #include "moe/Import/Spec.h"
 

@@ -7,7 +7,7 @@
 
 #include "Keys.h"
 #include "Sources.h"
-#include "Json/Reporter.h"
+#include "Text/Reporter.h"
 
 #include "moe/Import/Import.h"
 

@@ -7,7 +7,7 @@
 
 #include "Native.h"
 #include "Sources.h"
-#include "Json/Reporter.h"
+#include "Text/Reporter.h"
 
 #include <algorithm>
 

@@ -9,7 +9,7 @@
 #include "Checker.h"
 #include "Native.h"
 #include "Sources.h"
-#include "Json/Reporter.h"
+#include "Text/Reporter.h"
 
 #include "moe/Import/Import.h"
 

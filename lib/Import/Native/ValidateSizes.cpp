@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "Native.h"
+#include "Text/Reporter.h"
 #include "Validate.h"
-#include "Json/Reporter.h"
 
 #include <initializer_list>
 

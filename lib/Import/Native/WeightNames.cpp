@@ -10,7 +10,7 @@
 
 #include "Native.h"
 #include "Sources.h"
-#include "Json/Reporter.h"
+#include "Text/Reporter.h"
 
 #include "moe/Import/Import.h"
 

@@ -72,7 +72,7 @@ TEST(Config, TypesAreThoseOfTheFile) {
 
 TEST(Config, TextModelIsInside) {
   std::string inner = qwen3({{"model_type", R"("qwen3_vl_moe_text")"}});
-  for (std::string text :
+  for (const std::string &text :
        {R"({"model_type": "qwen3_vl_moe", "text_config": )" + inner + "}",
         R"({"model_type": "unheard_of", "dtype": "bfloat16", "llm_config": )" +
             inner + "}"})

@@ -12,7 +12,7 @@
 #include "HuggingFace/Families.h"
 #include "HuggingFace/Hole.h"
 #include "Native/Keys.h"
-#include "Json/Reporter.h"
+#include "Text/Reporter.h"
 
 #include <gtest/gtest.h>
 
@@ -226,7 +226,7 @@ TEST(Families, FaultsAreSeen) {
       "when: expected either key or layer",
       "when: expected a list 'is' or a number 'above'",
       "require: expected key, is and why",
-      "when: 'a' is a name, so a 'require' has to list the names that are "
-      "known"};
+      ("when: 'a' is a name, so a 'require' has to list the names that are "
+       "known")};
   EXPECT_EQ(Checker(file).problems, expected);
 }

@@ -228,7 +228,7 @@ TEST_F(LoadTest, WhatIsMadeOfOneTensorIsReadOnce) {
              {"part", {part, 2}},
              {"interleaved", true},
              {"transposed", true}}});
-  std::vector<uint16_t> values = numbered<uint16_t>(2 * 64 * 80);
+  std::vector<uint16_t> values = numbered<uint16_t>(int64_t(2) * 64 * 80);
   tensor("w", "BF16", {2, 64, 80}, values);
   uint64_t total = 0;
   ASSERT_MOE_OK(load(

@@ -104,9 +104,11 @@ TEST_F(PackedTest, Gptq) {
   addGptq(plainGroups());
   check();
   std::vector<float> scales = get<float>("experts.up.scales");
-  for (int64_t i = 0; i < E * O * G; ++i)
-    ASSERT_EQ(float(1 + (i / (O * G) * 256 + i % (O * G)) / 1024.0),
+  for (int64_t i = 0; i < E * O * G; ++i) {
+    int64_t expert = i / (O * G), rest = i % (O * G);
+    ASSERT_EQ(float(1 + double(expert * 256 + rest) / 1024.0),
               scales[size_t(i)]);
+  }
 }
 
 TEST_F(PackedTest, GptqWithoutOrder) {
@@ -220,8 +222,8 @@ TEST_F(PackedTest, Blocks) {
          json{{"name", "gate_up_scales"},
               {"part", {1, 2}},
               {"interleaved", true}});
-  std::vector<uint8_t> blocks = numbered<uint8_t>(2 * 6 * 32),
-                       scales = numbered<uint8_t>(2 * 6 * 2);
+  std::vector<uint8_t> blocks = numbered<uint8_t>(int64_t(2) * 6 * 32),
+                       scales = numbered<uint8_t>(int64_t(2) * 6 * 2);
   tensor("gate_up_blocks", "U8", {2, 6, 2, 16}, blocks);
   tensor("gate_up_scales", "U8", {2, 6, 2}, scales);
   ASSERT_MOE_OK(load());

@@ -10,8 +10,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef MOE_LIB_IMPORT_JSON_JSONSYNTAX_H
-#define MOE_LIB_IMPORT_JSON_JSONSYNTAX_H
+#ifndef MOE_LIB_IMPORT_TEXT_JSONSYNTAX_H
+#define MOE_LIB_IMPORT_TEXT_JSONSYNTAX_H
 
 #include <cstddef>
 #include <optional>
@@ -59,4 +59,4 @@ SyntaxError explainSyntax(std::string_view text, size_t cursor,
 
 } // namespace moe::json
 
-#endif // MOE_LIB_IMPORT_JSON_JSONSYNTAX_H
+#endif // MOE_LIB_IMPORT_TEXT_JSONSYNTAX_H

@@ -10,8 +10,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef MOE_LIB_IMPORT_JSON_REPORTER_H
-#define MOE_LIB_IMPORT_JSON_REPORTER_H
+#ifndef MOE_LIB_IMPORT_TEXT_REPORTER_H
+#define MOE_LIB_IMPORT_TEXT_REPORTER_H
 
 #include "moe/Import/Import.h"
 #include "moe/Support/Suggest.h"
@@ -68,4 +68,4 @@ std::string numberText(double value);
 
 } // namespace moe
 
-#endif // MOE_LIB_IMPORT_JSON_REPORTER_H
+#endif // MOE_LIB_IMPORT_TEXT_REPORTER_H

@@ -10,8 +10,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef MOE_LIB_IMPORT_JSON_H
-#define MOE_LIB_IMPORT_JSON_H
+#ifndef MOE_LIB_IMPORT_TEXT_H
+#define MOE_LIB_IMPORT_TEXT_H
 
 #include <cstddef>
 #include <cstdint>
@@ -80,4 +80,4 @@ size_t offsetInString(std::string_view text, const Value &value, size_t offset);
 } // namespace json
 } // namespace moe
 
-#endif // MOE_LIB_IMPORT_JSON_H
+#endif // MOE_LIB_IMPORT_TEXT_H
