@@ -3,6 +3,7 @@
 import re
 
 import compare
+import files
 import golden
 from notes import NOTES
 
@@ -16,6 +17,7 @@ What `moe-opt` reads of Hugging Face models, and how each was compared. Written 
 to run, the published code said again in numpy and f64. *Error* is the relative Frobenius error of y in bf16 against f64, the largest of
 {seeds}; *module's* is that of the module's own bf16, over the tokens that f64 and bf16 route alike. *Tokens* were all given the experts that f64
 gives them, where of equal scores the lower index goes first. *Ties* counts the tokens of the golden whose equal scores the module itself resolved otherwise.
+*Weights* says how experts lie in the golden's files: a tensor for each, or all in one, with its shape, and how they are quantised.
 
 | golden | family | `model_type` | against | tokens | ties | error | module's | weights |
 |---|---|---|---|---|---|---|---|---|
@@ -56,9 +58,30 @@ def row(name, report, made):
         figures[0],
         str(made.ties),
         *figures[1:],
-        made.layout,
+        layout(name) if made.layout == "plain" else f"{layout(name)}; {made.layout}",
     ]
     return "| " + " | ".join(cells) + " |\n"
+
+
+def layout(name):
+    """How the experts lie in the golden's files."""
+    shapes = {}
+    for path in (golden.GOLDEN / name).glob("model*.safetensors"):
+        for tensor, (array, _) in files.read_safetensors(path).items():
+            shapes[tensor] = array.shape
+    each = re.compile(r"experts\.(?:expert_)?\d+\.(\w+)")
+    leaves = [match[1] for match in map(each.search, shapes) if match]
+    if leaves:
+        return "per expert: " + " ".join(dict.fromkeys(sorted(leaves)))
+    routed = {t: s for t, s in shapes.items() if "shared" not in t and "router" not in t}
+    form = "stacked" if any(len(s) > 2 for s in routed.values()) else "flat"
+    rank = 3 if form == "stacked" else 2
+    parts = [
+        f"{re.split('[.]', t.removesuffix('.weight'))[-1]} {list(s)}"
+        for t, s in sorted(routed.items())
+        if len(s) >= rank
+    ]
+    return f"{form}: " + ", ".join(parts)
 
 
 def all_types(made):
