@@ -1,6 +1,7 @@
 """The shapes of published models: what the import of examples/configs must find.
 
-hidden, experts, top_k, intermediate, shared, MoE layers, layers. Of encoder-decoder models the layers are the encoder's.
+hidden, experts, top_k, intermediate, shared, MoE layers, layers. Of encoder-decoder models the
+layers are the encoder's.
 """
 
 SHAPES = {

@@ -82,7 +82,8 @@ class Loading(unittest.TestCase):
         )
 
     def test_layer_without_weights(self):
-        run = subprocess.run([MOE_RUN, self.package, "--layer", "2"], capture_output=True, text=True)
+        command = [MOE_RUN, self.package, "--layer", "2"]
+        run = subprocess.run(command, capture_output=True, text=True)
         message = "moe-run: error: --layer expects --weights beside it\n"
         self.assertEqual((run.returncode, run.stdout, run.stderr), (1, "", message))
 

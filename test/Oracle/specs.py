@@ -45,7 +45,13 @@ DEFAULTS = {
         "latent": 0,
         "quantization": DEFAULT,
     },
-    "shared": {"intermediate": 0, "gate_up": "separate", "gate": "none", "scale": 1.0, "quantization": DEFAULT},
+    "shared": {
+        "intermediate": 0,
+        "gate_up": "separate",
+        "gate": "none",
+        "scale": 1.0,
+        "quantization": DEFAULT,
+    },
     "capacity": {"overflow": "drop", "scope": "global", "priority": "token_order"},
     "losses": {
         "load_balance": 0.0,

@@ -35,7 +35,7 @@ def build(family, seed, folder):
 
 
 def make_config(config_class, given):
-    """Sections that are dicts of sizes too; general sizes that a class has no use for are left out."""
+    """Sections that are dicts of sizes too, without sizes that a class has no use for."""
     source = inspect.getsource(config_class)
     known = set(config_class().to_dict()) | set(config_class.attribute_map)
     kept = {

@@ -11,13 +11,13 @@ import numpy as np
 
 import golden
 
-# Bounds of the relative Frobenius error of each case. Where a module has an own error of y, ours may
-# not be above that either.
+# Bounds of the relative Frobenius error of each case. Where a module has an own error of y, ours
+# may not be above that either.
 WEIGHTS = 2e-6  # of f32 weights from f32 logits
 
 
 def rounded(case):
-    """Of y in bf16: what its rounding costs, and nearly as much for the rounding of what is between."""
+    """Of y in bf16: what its rounding costs, and nearly as much for that of what is between."""
     return 1.5 * relative_error([(golden.round_bf16(case.y), case.y, slice(None))])
 
 

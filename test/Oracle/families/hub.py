@@ -1,6 +1,6 @@
 """The same configs with the keys that published ones have, where transformers 5 writes others."""
 
-# name -> (keys that 5.x writes and the hub lacks, keys of the hub). Of the text part, if there is one.
+# name -> (keys that 5.x writes and the hub lacks, keys of the hub); of the text part, if any.
 KEYS = {
     "aria": (
         ["moe_num_shared_experts"],

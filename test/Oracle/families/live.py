@@ -19,7 +19,7 @@ sys.path.append(str(golden.ROOT / "python"))
 
 
 def run(name, make, seeds, jobs):
-    """One report of the stored golden and those of all seeds: the largest errors, the first failure."""
+    """One report of the golden and those of all seeds: the largest errors, the first failure."""
     with tempfile.TemporaryDirectory(prefix="moe-live-") as work:
         folders = [golden.GOLDEN / name]
         for seed in seeds:

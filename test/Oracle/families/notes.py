@@ -87,8 +87,8 @@ NOTES = [
     ),
     (
         "kimi_linear",
-        "The code reads `num_expert_group`, `moe_renormalize` and `num_shared_experts` of published "
-        "files under other names and always takes the sigmoid.",
+        "The code reads `num_expert_group`, `moe_renormalize` and `num_shared_experts` of "
+        "published files under other names and always takes the sigmoid.",
     ),
     ("klear", "`routed_scaling_factor` of the published file is looked at by no code."),
     (
@@ -125,8 +125,8 @@ NOTES = [
         "nllb_moe",
         "The experts of transformers 5 take the mask of first choices for indices, so that experts "
         "0 and 1 do all the work. What is read is the model as published: top 2, renormalised with "
-        "the epsilon of f32, times 1 − `moe_token_dropout`; the golden joins the modules so. With a "
-        "capacity fraction of 1 no token is dropped.",
+        "the epsilon of f32, times 1 − `moe_token_dropout`; the golden joins the modules so. With "
+        "a capacity fraction of 1 no token is dropped.",
     ),
     (
         "nllb_moe, switch_transformers",

@@ -9,15 +9,19 @@ from notes import NOTES
 
 HEAD = """# Families of models
 
-What `moe-opt` reads of Hugging Face models, and how each was compared. Written by `scripts/oracle.sh` from the golden files in
-`test/Oracle/golden` and the notes in `test/Oracle/families/notes.py`; a test keeps its rows those of the golden files, and every
+What `moe-opt` reads of Hugging Face models, and how each was compared. Written by
+`scripts/oracle.sh` from the golden files in `test/Oracle/golden` and the notes in
+`test/Oracle/families/notes.py`; a test keeps its rows those of the golden files, and every
 `model_type` of a family in the config of a golden or in another config that is to mean the same.
 
-*Against* says where the expected values are from: the module of that version of `transformers` upcast to f64, or, where there is no code
-to run, the published code said again in numpy and f64. *Error* is the relative Frobenius error of y in bf16 against f64, the largest of
-{seeds}; *module's* is that of the module's own bf16, over the tokens that f64 and bf16 route alike. *Tokens* were all given the experts that f64
-gives them, where of equal scores the lower index goes first. *Ties* counts the tokens of the golden whose equal scores the module itself resolved otherwise.
-*Weights* says how experts lie in the golden's files: a tensor for each, or all in one, with its shape, and how they are quantised.
+*Against* says where the expected values are from: the module of that version of `transformers`
+upcast to f64, or, where there is no code to run, the published code said again in numpy and f64.
+*Error* is the relative Frobenius error of y in bf16 against f64, the largest of {seeds};
+*module's* is that of the module's own bf16, over the tokens that f64 and bf16 route alike.
+*Tokens* were all given the experts that f64 gives them, where of equal scores the lower index
+goes first. *Ties* counts the tokens of the golden whose equal scores the module itself resolved
+otherwise. *Weights* says how experts lie in the golden's files: a tensor for each, or all in one,
+with its shape, and how they are quantised.
 
 | golden | family | `model_type` | against | tokens | ties | error | module's | weights |
 |---|---|---|---|---|---|---|---|---|
@@ -26,7 +30,8 @@ gives them, where of equal scores the lower index goes first. *Ties* counts the 
 REMARKS = """
 ## Notes
 
-Where a publisher's code and that of transformers 5.23 disagree, the latter decides, unless a note says otherwise.
+Where a publisher's code and that of transformers 5.23 disagree, the latter decides, unless a note
+says otherwise.
 
 """
 

@@ -162,7 +162,7 @@ class Comparison(unittest.TestCase):
     """A comparison that accepts what is wrong would be worth nothing."""
 
     def judge(self, name, change=lambda case, out: None):
-        """What the comparison says of a layer that finds all there is in a golden, but for a change."""
+        """What the comparison says of a layer that finds all of a golden, but for a change."""
         made, outputs = ALL[name], []
         for label, case in made.cases.items():
             positions = np.where(case.indices < 0, -1, 0)
