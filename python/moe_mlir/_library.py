@@ -85,7 +85,7 @@ _PLAIN = {
 def homes() -> Iterator[Path]:
     """Folders that may hold `bin/moe-opt` and `lib/libmoe_runtime.so`, best first."""
     if home := os.environ.get("MOE_MLIR_HOME"):
-        yield Path(home)
+        yield Path(home).resolve()  # tools are run in other folders
     here = Path(__file__).resolve().parent
     yield here
     build = here.parent.parent / "build"

@@ -200,6 +200,14 @@ class Layers(unittest.TestCase):
             self.assertEqual(status, Status.WEIGHT_MISSING)
             second.load_weights(folder, layer=1)
 
+    def test_home_may_be_relative(self):
+        home = moe_mlir._library.compiler().parent.parent
+        script = f"import moe_mlir; moe_mlir.compile({SPEC!r})"
+        path = os.pathsep.join([str(ROOT / "python"), os.environ.get("PYTHONPATH", "")])
+        environment = {**os.environ, "MOE_MLIR_HOME": home.name, "PYTHONPATH": path}
+        command = [sys.executable, "-c", script]
+        subprocess.run(command, env=environment, cwd=home.parent, check=True)
+
     def test_errors(self):
         fresh, x = self.package.layer(), self.x
         self.assertEqual(self.status_of(fresh, x), Status.WEIGHT_MISSING)
