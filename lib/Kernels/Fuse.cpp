@@ -9,7 +9,6 @@
 #include "moe/Kernels/Passes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
@@ -84,83 +83,10 @@ struct FoldActivation : OpRewritePattern<ActivateOp> {
   }
 };
 
-/// Decodes rows of a weight instead of taking rows of what is decoded: the
-/// product that reads them then decodes them itself.
-struct SliceEncoded : OpRewritePattern<tensor::ExtractSliceOp> {
-  using OpRewritePattern::OpRewritePattern;
-
-  struct Rows {
-    int64_t offset, size, stride;
-  };
-
-  LogicalResult matchAndRewrite(tensor::ExtractSliceOp op,
-                                PatternRewriter &rewriter) const override {
-    auto decode = op.getSource().getDefiningOp<DecodeOp>();
-    if (!decode)
-      return rewriter.notifyMatchFailure(op, "not decoded");
-    RankedTensorType from = op.getSourceType(), to = op.getType();
-    int64_t dim = from.getRank() - 2;
-    if (!takesRows(op, dim))
-      return rewriter.notifyMatchFailure(op, "other than some whole rows");
-    Rows rows = {op.getStaticOffset(dim), to.getDimSize(dim),
-                 op.getStaticStride(dim)};
-    Rows blocks;
-    int64_t block = decode.getFormat().getOutputs();
-    if (block == 0)
-      blocks = {0, 1, 1};
-    else if (block == 1)
-      blocks = rows;
-    else if (rows.stride == 1 && rows.offset % block == 0)
-      blocks = {rows.offset / block, llvm::divideCeilSigned(rows.size, block),
-                1};
-    else if (block % rows.stride == 0 && rows.offset < rows.stride) {
-      block /= rows.stride;
-      blocks = {0, llvm::divideCeilSigned(rows.size, block), 1};
-    } else
-      return rewriter.notifyMatchFailure(op, "blocks would be cut apart");
-
-    auto take = [&](Value tensor, const Rows &rows) -> Value {
-      if (!tensor)
-        return tensor;
-      auto shape = cast<RankedTensorType>(tensor.getType()).getShape();
-      SmallVector<OpFoldResult> offsets(shape.size(), rewriter.getIndexAttr(0));
-      SmallVector<OpFoldResult> strides(shape.size(), rewriter.getIndexAttr(1));
-      SmallVector<OpFoldResult> sizes =
-          getAsIndexOpFoldResult(op.getContext(), shape);
-      offsets[dim] = rewriter.getIndexAttr(rows.offset);
-      sizes[dim] = rewriter.getIndexAttr(rows.size);
-      strides[dim] = rewriter.getIndexAttr(rows.stride);
-      return rewriter.createOrFold<tensor::ExtractSliceOp>(
-          op.getLoc(), tensor, offsets, sizes, strides);
-    };
-    FormatAttr format = decode.getFormat();
-    rewriter.replaceOpWithNewOp<DecodeOp>(
-        op, to, take(decode.getData(), rows), take(decode.getScales(), blocks),
-        take(decode.getZeros(), blocks), decode.getGlobalScale(),
-        FormatAttr::get(op.getContext(), format.getKind(), block,
-                        format.getInputs()));
-    return success();
-  }
-
-  /// Whether the slice is known, and all of the source but along `dim`.
-  static bool takesRows(tensor::ExtractSliceOp op, int64_t dim) {
-    ArrayRef<int64_t> from = op.getSourceType().getShape();
-    if (!op.getSourceType().hasStaticShape() ||
-        !op.getType().hasStaticShape() ||
-        op.getType().getRank() != op.getSourceType().getRank() ||
-        op.getStaticOffset(dim) < 0 || op.getStaticStride(dim) < 1)
-      return false;
-    for (auto [i, size] : llvm::enumerate(op.getType().getShape()))
-      if (int64_t(i) != dim && size != from[i])
-        return false;
-    return true;
-  }
-};
-
 struct Fuse : moe::impl::FusePassBase<Fuse> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<FoldDispatch, FoldActivation, SliceEncoded>(&getContext());
+    patterns.add<FoldDispatch, FoldActivation>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

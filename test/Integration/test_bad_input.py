@@ -1,9 +1,8 @@
 """Bad weights, inputs and packages, through moe-run and Python: each is refused with one message.
 
-What is refused earlier has its tests elsewhere. Counted over the suite, the named cases are:
-264 of bad specs and configurations (test/Unit/Import/Bad*Test.cpp), 58 of bad command lines,
-programs and outputs of moe-opt (test/Driver), and the 51 of this file; 60 are the least that
-there must be.
+What is refused earlier has its tests elsewhere: specs and configurations in
+test/Unit/Import/Bad*Test.cpp, checkpoints in test/Unit/Runtime/BadCheckpointTest.cpp, command
+lines, programs and outputs of moe-opt in test/Driver.
 """
 
 import json

@@ -14,8 +14,7 @@ def FusePass : Pass<"moe-fuse", "::mlir::func::FuncOp"> {
   let summary = "Fold dispatch and activation into grouped matmuls";
   let description = [{
     A gather becomes an operand of the product that reads it, and an activation
-    becomes its epilogue, so that neither costs a pass over memory. A slice of a
-    decoded weight becomes the decoded slice, which a product can decode.
+    becomes its epilogue, so that neither costs a pass over memory.
 
     ```mlir
     %xs = moe.dispatch %x, %rows {slots = 2}
@@ -28,7 +27,7 @@ def FusePass : Pass<"moe-fuse", "::mlir::func::FuncOp"> {
     %h = moe.grouped_matmul %x, %wg, %wu offsets %o gather %rows {slots = 2} { ... }
     ```
   }];
-  let dependentDialects = ["::moe::MoEDialect", "::mlir::tensor::TensorDialect"];
+  let dependentDialects = ["::moe::MoEDialect"];
 }
 
 def LowerToLoopsPass : Pass<"moe-lower-to-loops", "::mlir::ModuleOp"> {

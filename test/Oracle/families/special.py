@@ -84,6 +84,28 @@ def without_identities(config, tensors):
     return config, {n: tensors[n] for n in tensors if number(n) < config["n_routed_experts"]}
 
 
+def gemma4(name, **more):
+    """The block's parts are the decoder layer's."""
+    return Family(
+        name,
+        "Gemma4ForCausalLM",
+        tiny(
+            enable_moe_block=True,
+            num_experts=8,
+            top_k_experts=3,
+            moe_intermediate_size=20,
+            hidden_size_per_layer_input=0,
+            global_head_dim=16,
+            layer_types=["sliding_attention", "full_attention", "full_attention"],
+        ),
+        block="model.layers.{l}",
+        keep=r"layers\.{l}\.(router|experts|pre_feedforward_layernorm_2)\.",
+        tied=("router.proj.weight",),
+        run=outside.router_and_experts,
+        **more,
+    )
+
+
 DEEPSEEK_V4 = tiny(
     num_hidden_layers=3,
     n_routed_experts=8,
@@ -174,41 +196,8 @@ FAMILIES = [
         ),
         factor=0.5,
     ),
-    Family(
-        "gemma4",
-        "Gemma4ForCausalLM",
-        tiny(
-            enable_moe_block=True,
-            num_experts=8,
-            top_k_experts=3,
-            moe_intermediate_size=20,
-            hidden_size_per_layer_input=0,
-            global_head_dim=16,
-            layer_types=["sliding_attention", "full_attention", "full_attention"],
-        ),
-        block="model.layers.{l}",
-        keep=r"layers\.{l}\.(router|experts|pre_feedforward_layernorm_2)\.",
-        tied=("router.proj.weight",),
-        run=outside.router_and_experts,
-    ),
-    Family(
-        "gemma4_vision",
-        "Gemma4ForCausalLM",
-        tiny(
-            enable_moe_block=True,
-            num_experts=8,
-            top_k_experts=3,
-            moe_intermediate_size=20,
-            hidden_size_per_layer_input=0,
-            global_head_dim=16,
-            layer_types=["sliding_attention", "full_attention", "full_attention"],
-        ),
-        block="model.layers.{l}",
-        keep=r"layers\.{l}\.(router|experts|pre_feedforward_layernorm_2)\.",
-        tied=("router.proj.weight",),
-        run=outside.router_and_experts,
-        adapt=within_vision,
-    ),
+    gemma4("gemma4"),
+    gemma4("gemma4_vision", adapt=within_vision),
     Family(
         "nemotron_h",
         "NemotronHForCausalLM",
