@@ -8,6 +8,8 @@
 #ifndef MOE_TARGET_CPU_CPU_H
 #define MOE_TARGET_CPU_CPU_H
 
+#include "moe/Schedule/Machine.h"
+
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/PassManager.h"
 #include "llvm/ADT/SmallVector.h"
@@ -42,6 +44,8 @@ public:
   std::vector<std::string> requiredFeatures() const;
   /// f32 lanes of its widest vectors.
   int64_t vectorWidth() const;
+  /// What schedules are made for; of `native`, the one that this runs on.
+  Machine core() const;
 
   /// Translates a module of the LLVM dialect, lets `extend` add to it, and
   /// optimises the whole.
@@ -55,6 +59,7 @@ public:
 private:
   CPUTarget() = default;
   std::string cpu;
+  bool native = false;
   std::unique_ptr<llvm::TargetMachine> machine;
 };
 
