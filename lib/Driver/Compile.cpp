@@ -11,6 +11,7 @@
 #include "moe/Graph/Graph.h"
 #include "moe/Import/Import.h"
 #include "moe/Package/Package.h"
+#include "moe/Schedule/Blocks.h"
 #include "moe/Target/CPU/CPU.h"
 
 #include "mlir/Conversion/ConvertToLLVM/ToLLVMInterface.h"
@@ -64,10 +65,12 @@ private:
   Expected<std::unique_ptr<MemoryBuffer>> openInput() const;
   void show(ArrayRef<Diagnostic> diagnostics, StringRef text) const;
   Error checkGrid();
+  Error checkBlocks();
   Error runPhases();
   std::string printModule();
   Error dump(Phase phase);
   Error emitCode();
+  Error emitPlan();
 };
 
 /// An error whose message has been printed already.
@@ -128,8 +131,10 @@ Error Compilation::readInput() {
     packageName = spec->name;
     return Error::success();
   }
-  if (options.emit == Emit::spec)
-    return createStringError("--emit=spec needs a spec, a .json file");
+  if (options.emit == Emit::spec || options.emit == Emit::plan)
+    return createStringError(
+        Twine(options.emit == Emit::spec ? "--emit=spec" : "--plan") +
+        " needs a spec, a .json file");
   if (options.import.layer || options.import.dequantize)
     return createStringError(
         Twine(options.import.layer ? "--layer" : "--dequantize") +
@@ -157,6 +162,27 @@ Error Compilation::checkGrid() {
   return reported();
 }
 
+Error Compilation::checkBlocks() {
+  Blocks tile = chooseBlocks(target->core(), {1024, 1024});
+  if (options.blocks.empty() || parseBlocks(options.blocks, tile))
+    return Error::success();
+  return createStringError(
+      "found '" + options.blocks +
+      "' for --blocks, expected sizes such as rows=96,outs=64,depth=2048,"
+      "task=128: for cpu '" +
+      target->name() + "' rows in multiples of " + Twine(tile.tileRows) +
+      ", outs of " + Twine(tile.tileOutputs) + ", and task of outs");
+}
+
+Error Compilation::emitPlan() {
+  auto forward = find_if(
+      signatures, [](const Signature &s) { return s.name == "forward"; });
+  if (forward == signatures.end())
+    return createStringError("--plan needs a package with a forward");
+  Expected<std::string> plan = printPlan(options, *spec, *target, *forward);
+  return plan ? writeText(options.output, *plan) : plan.takeError();
+}
+
 std::string Compilation::printModule() {
   std::string text;
   raw_string_ostream os(text);
@@ -181,6 +207,7 @@ Error Compilation::runPhases() {
   PipelineOptions pipeline;
   pipeline.reference = options.target == TargetKind::reference;
   pipeline.vectorWidth = target->vectorWidth();
+  pipeline.blocks = options.blocks;
   for (Phase phase : allPhases()) {
     if (phase > options.compileTo)
       break;
@@ -248,6 +275,8 @@ Error Compilation::run() {
   if (!created)
     return created.takeError();
   target.emplace(std::move(*created));
+  if (Error error = checkBlocks())
+    return error;
   if (spec)
     module = buildGraph(*spec, context);
   if (Error error = runPhases())
@@ -258,6 +287,8 @@ Error Compilation::run() {
     return writeText(options.output, printModule() + "\n");
   case Emit::header:
     return writeText(options.output, makeHeader(packageName, signatures));
+  case Emit::plan:
+    return emitPlan();
   default:
     return emitCode();
   }

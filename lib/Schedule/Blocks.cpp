@@ -68,7 +68,7 @@ static int64_t chooseDepthChunk(const Machine &machine,
   return std::min(roundUp(ceilDiv(shape.depth, chunks), unit), shape.depth);
 }
 
-Blocks moe::chooseBlocks(const Machine &machine, const ProductShape &shape) {
+static Blocks chooseBest(const Machine &machine, const ProductShape &shape) {
   Blocks blocks;
   chooseTile(blocks, machine, shape);
   int64_t tile = blocks.tileOutputs;
@@ -84,4 +84,17 @@ Blocks moe::chooseBlocks(const Machine &machine, const ProductShape &shape) {
   blocks.outBlock = roundUp(ceilDiv(shape.outputs, shares), tile);
   blocks.taskOutputs = blocks.outBlock;
   return blocks;
+}
+
+Blocks moe::chooseBlocks(const Machine &machine, const ProductShape &shape,
+                         std::string_view forced) {
+  Blocks blocks = chooseBest(machine, shape);
+  std::optional<Blocks> other =
+      forced.empty() ? std::nullopt : parseBlocks(forced, blocks);
+  if (!other)
+    return blocks;
+  if (shape.block < shape.depth)
+    other->depthChunk = roundUp(other->depthChunk, shape.block);
+  other->depthChunk = std::min(other->depthChunk, shape.depth);
+  return *other;
 }

@@ -16,6 +16,7 @@
 #include "llvm/ADT/ArrayRef.h"
 
 #include <optional>
+#include <string>
 
 namespace moe {
 
@@ -40,6 +41,8 @@ struct PipelineOptions {
   bool reference = false;
   /// f32 lanes of the machine's vectors.
   int64_t vectorWidth = 16;
+  /// Blocks of products, as parseBlocks reads them; empty: those that fit.
+  std::string blocks;
 };
 
 /// Adds the passes that lead from the phase before to `phase`.

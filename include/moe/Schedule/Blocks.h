@@ -26,7 +26,7 @@ struct ProductShape {
   int64_t depth = 1;
   int64_t weights = 1;     // 2: gate and up
   int64_t xBytes = 4;      // of an element of a row, and of a decoded weight
-  int64_t weightBits = 32; // of an element in memory, with its share of scales
+  int64_t weightBits = 32; // of an element in memory
   bool decoded = false;
   int64_t block = 1; // of the depth, with one scale; the depth or more: one row
 };
@@ -40,8 +40,10 @@ struct Blocks {
   int64_t taskOutputs = 1; // a multiple of outBlock
 };
 
-/// Valid for any shape whose sizes are at least 1.
-Blocks chooseBlocks(const Machine &machine, const ProductShape &shape);
+/// Valid for any shape whose sizes are at least 1. What `forced` says instead,
+/// as parseBlocks reads it, is made to fit the shape.
+Blocks chooseBlocks(const Machine &machine, const ProductShape &shape,
+                    std::string_view forced = {});
 
 /// Reads `rows=96,outs=64,depth=2048,task=128`, any of them, in any order.
 /// What is left out is as in `defaults`, except that a task holds whole blocks

@@ -5,6 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Machines.h"
+
 #include "moe/Schedule/Blocks.h"
 
 #include "gtest/gtest.h"
@@ -12,14 +14,6 @@
 #include <random>
 
 using namespace moe;
-
-static Machine machineOf(const char *cpu, int64_t lanes, int64_t registers) {
-  Machine machine;
-  machine.lanes = lanes;
-  machine.registers = registers;
-  setCaches(machine, cpu);
-  return machine;
-}
 
 static std::vector<Machine> machines() {
   return {machineOf("x86-64", 4, 16), machineOf("x86-64-v3", 8, 16),
@@ -132,6 +126,19 @@ TEST(Blocks, AsTextAndBack) {
   EXPECT_EQ(b->outBlock, 24);
   EXPECT_EQ(b->taskOutputs, 72); // 64 does not hold whole blocks
   EXPECT_EQ(b->rowBlock, defaults.rowBlock);
+}
+
+TEST(Blocks, ForcedOnesFitTheShape) {
+  Machine machine = machineOf("znver5", 16, 32);
+  ProductShape shape = {1024, 1000, 1, 2, 4, true, 32};
+  Blocks b = chooseBlocks(machine, shape, "rows=6,depth=100");
+  EXPECT_EQ(b.rowBlock, 6);
+  EXPECT_EQ(b.depthChunk, 128); // whole blocks of scales
+  EXPECT_EQ(b.outBlock, chooseBlocks(machine, shape).outBlock);
+  EXPECT_EQ(chooseBlocks(machine, shape, "depth=4096").depthChunk, 1000);
+  // The tile of three outputs is of another size, for which these are none.
+  EXPECT_EQ(printBlocks(chooseBlocks(machine, {3, 64}, "rows=3,outs=8")),
+            printBlocks(chooseBlocks(machine, {3, 64})));
 }
 
 TEST(Blocks, RefusesOtherText) {
