@@ -23,8 +23,8 @@ static constexpr int64_t maxSize = 1 << 20;
 
 static std::optional<int64_t> parseSize(std::string_view text) {
   int64_t size = 0;
-  const char *end = text.data() + text.size();
-  auto [rest, error] = std::from_chars(text.data(), end, size);
+  const char *begin = text.data(), *end = begin + text.size();
+  auto [rest, error] = std::from_chars(begin, end, size);
   if (error != std::errc() || rest != end || size < 1 || size > maxSize)
     return std::nullopt;
   return size;

@@ -62,12 +62,8 @@ private:
 
 /// Calls `body` with the sizes of the pieces of `total`, and how many are so.
 template <typename Body> double pieces(int64_t total, int64_t size, Body body) {
-  double sum = 0;
-  if (total >= size)
-    sum += double(total / size) * body(size);
-  if (total % size)
-    sum += body(total % size);
-  return sum;
+  int64_t whole = total / size, rest = total % size;
+  return (whole ? double(whole) * body(size) : 0) + (rest ? body(rest) : 0);
 }
 
 /// What the second-level cache gives comes while others are multiplied; for

@@ -136,10 +136,10 @@ void Builder::feedForward(const Experts &experts, int64_t width, int64_t inner,
                           const QuantizationSpec &quantization, bool bias) {
   if (experts.count == 0)
     return;
-  auto add = [&](const char *name, std::optional<Product> product,
+  auto add = [&](const char *name, const std::optional<Product> &product,
                  double rowOperations) {
     parts.push_back({experts.prefix + name, experts.count, experts.probability,
-                     std::move(product), rowOperations});
+                     product, rowOperations});
   };
   int64_t weights = spec.experts.form == ExpertForm::glu ? 2 : 1;
   DType type = spec.dtype.weights;
