@@ -12,7 +12,7 @@
 
 using namespace moe;
 
-/// Of a row, as more reads ahead of the prefetchers' page.
+/// Of a row. More gains little, and needs more of the second-level cache.
 static constexpr int64_t chunkBytes = 4096;
 static constexpr int64_t maxRowBlock = 512;
 static constexpr int64_t maxOutBlock = 128;
@@ -56,9 +56,9 @@ static int64_t chunkUnit(int64_t vector, int64_t block, int64_t depth,
 }
 
 static int64_t chooseDepthChunk(const Machine &machine,
-                                const ProductShape &shape,
-                                int64_t tileOutputs) {
-  int64_t bytes = std::min(chunkBytes, machine.l1 * 2 / 3 / tileOutputs);
+                                const ProductShape &shape, const Blocks &tile) {
+  int64_t bytes =
+      std::min(chunkBytes, machine.l1 / (tile.tileRows + tile.tileOutputs));
   int64_t vector = std::max<int64_t>(1, machine.lanes * 4 / shape.xBytes);
   int64_t most = std::max(bytes / shape.xBytes, vector);
   if (shape.depth <= most)
@@ -72,7 +72,7 @@ static Blocks chooseBest(const Machine &machine, const ProductShape &shape) {
   Blocks blocks;
   chooseTile(blocks, machine, shape);
   int64_t tile = blocks.tileOutputs;
-  blocks.depthChunk = chooseDepthChunk(machine, shape, tile);
+  blocks.depthChunk = chooseDepthChunk(machine, shape, blocks);
 
   int64_t rows = machine.l2 * 3 / 8 / (blocks.depthChunk * shape.xBytes);
   blocks.rowBlock = wholes(std::min(rows, maxRowBlock), blocks.tileRows);
