@@ -207,6 +207,8 @@ Error Compilation::runPhases() {
   PipelineOptions pipeline;
   pipeline.reference = options.target == TargetKind::reference;
   pipeline.vectorWidth = target->vectorWidth();
+  pipeline.registers = target->registers();
+  pipeline.bf16Dot = target->hasBF16Dot();
   pipeline.blocks = options.blocks;
   for (Phase phase : allPhases()) {
     if (phase > options.compileTo)

@@ -317,7 +317,7 @@ Expected<std::string> moe::printPlan(const CompileOptions &options,
                                      const Spec &spec, const CPUTarget &target,
                                      const Signature &forward) {
   Machine core = target.core();
-  bool bf16Pairs = is_contained(target.requiredFeatures(), "avx512bf16");
+  bool bf16Pairs = target.hasBF16Dot();
   Plan plan = {spec, target.name().str(), {}, options.ceilings, 0, {}, {}};
   if (options.ceilings.empty()) {
     plan.ceilings = nominal(target, options.cpu == "native", bf16Pairs);

@@ -25,18 +25,24 @@ static int64_t wholes(int64_t a, int64_t b) {
   return std::max(a / b, int64_t(1)) * b;
 }
 
+/// More do not pay: an expert often has few rows, and rows that fill no tile
+/// cost as much as those that do.
+static constexpr int64_t maxTileRows = 3;
+
 /// The tile with the fewest loads per sum whose sums, rows of x and one vector
-/// of w fit the registers. It has no fewer outputs than rows, since rows are
-/// what there may be few of and every sum has to wait for the one before.
+/// of w fit the registers. Where scales change along the depth, there are the
+/// sums of one block beside those of all.
 static void chooseTile(Blocks &blocks, const Machine &machine,
                        const ProductShape &shape) {
+  int64_t each = shape.hasScalesInDepth() ? 2 : 1;
   double fewest = 0;
-  for (int64_t outs = 1; outs <= std::min(shape.outputs, machine.registers);
+  for (int64_t outs = 1; outs <= std::min(shape.outputs, machine.lanes);
        outs *= 2) {
-    int64_t rows = std::min((machine.registers - 1) / (outs + 1), outs);
+    int64_t rows =
+        std::min((machine.registers - 1) / (each * outs + 1), maxTileRows);
     if (rows < 1)
       break;
-    double loads = 1.0 / rows + 1.0 / outs;
+    double loads = 1.0 / double(rows) + 1.0 / double(outs);
     if (outs == 1 || loads < fewest) {
       fewest = loads;
       blocks.tileRows = rows;
@@ -45,14 +51,23 @@ static void chooseTile(Blocks &blocks, const Machine &machine,
   }
 }
 
+/// What blocks of outputs are multiples of: whole tiles, and whole vectors of
+/// results.
+static int64_t outputUnit(const Machine &machine, const ProductShape &shape,
+                          const Blocks &tile) {
+  return shape.outputs < machine.lanes
+             ? tile.tileOutputs
+             : std::max(tile.tileOutputs, machine.lanes);
+}
+
 /// What every whole chunk is a multiple of, and at most `most` if that can be:
-/// whole vectors and whole blocks of scales.
-static int64_t chunkUnit(int64_t vector, int64_t block, int64_t depth,
+/// whole vectors and whole blocks that have a scale.
+static int64_t chunkUnit(const ProductShape &shape, int64_t vector,
                          int64_t most) {
-  if (block >= depth)
+  if (!shape.hasScalesInDepth())
     return vector;
-  int64_t unit = std::lcm(vector, block);
-  return unit <= most ? unit : block;
+  int64_t unit = std::lcm(vector, shape.block);
+  return unit <= most ? unit : shape.block;
 }
 
 static int64_t chooseDepthChunk(const Machine &machine,
@@ -63,7 +78,7 @@ static int64_t chooseDepthChunk(const Machine &machine,
   int64_t most = std::max(bytes / shape.xBytes, vector);
   if (shape.depth <= most)
     return shape.depth;
-  int64_t unit = chunkUnit(vector, shape.block, shape.depth, most);
+  int64_t unit = chunkUnit(shape, vector, most);
   int64_t chunks = ceilDiv(shape.depth, wholes(most, unit));
   return std::min(roundUp(ceilDiv(shape.depth, chunks), unit), shape.depth);
 }
@@ -71,17 +86,17 @@ static int64_t chooseDepthChunk(const Machine &machine,
 static Blocks chooseBest(const Machine &machine, const ProductShape &shape) {
   Blocks blocks;
   chooseTile(blocks, machine, shape);
-  int64_t tile = blocks.tileOutputs;
   blocks.depthChunk = chooseDepthChunk(machine, shape, blocks);
 
   int64_t rows = machine.l2 * 3 / 8 / (blocks.depthChunk * shape.xBytes);
   blocks.rowBlock = wholes(std::min(rows, maxRowBlock), blocks.tileRows);
 
+  int64_t unit = outputUnit(machine, shape, blocks);
   int64_t sums = machine.l2 / 8 / (blocks.rowBlock * 4 * shape.weights);
   int64_t most =
-      wholes(std::min({sums, maxOutBlock, shape.outputs / minShares}), tile);
+      wholes(std::min({sums, maxOutBlock, shape.outputs / minShares}), unit);
   int64_t shares = ceilDiv(shape.outputs, most);
-  blocks.outBlock = roundUp(ceilDiv(shape.outputs, shares), tile);
+  blocks.outBlock = roundUp(ceilDiv(shape.outputs, shares), unit);
   blocks.taskOutputs = blocks.outBlock;
   return blocks;
 }
@@ -89,12 +104,16 @@ static Blocks chooseBest(const Machine &machine, const ProductShape &shape) {
 Blocks moe::chooseBlocks(const Machine &machine, const ProductShape &shape,
                          std::string_view forced) {
   Blocks blocks = chooseBest(machine, shape);
-  std::optional<Blocks> other =
-      forced.empty() ? std::nullopt : parseBlocks(forced, blocks);
-  if (!other)
+  if (forced.empty())
     return blocks;
-  if (shape.block < shape.depth)
-    other->depthChunk = roundUp(other->depthChunk, shape.block);
-  other->depthChunk = std::min(other->depthChunk, shape.depth);
-  return *other;
+  blocks = parseBlocks(forced, blocks).value_or(blocks);
+  if (shape.hasScalesInDepth())
+    blocks.depthChunk = roundUp(blocks.depthChunk, shape.block);
+  blocks.depthChunk = std::min(blocks.depthChunk, shape.depth);
+  int64_t unit = outputUnit(machine, shape, blocks);
+  blocks.outBlock =
+      std::min(roundUp(blocks.outBlock, unit), roundUp(shape.outputs, unit));
+  blocks.taskOutputs = std::min(roundUp(blocks.taskOutputs, blocks.outBlock),
+                                roundUp(shape.outputs, blocks.outBlock));
+  return blocks;
 }

@@ -80,7 +80,11 @@ double ProductCost::tile(int64_t rows, int64_t outs, int64_t depth,
   if (!xInL2)
     step += x / l3Rate;
   double steps = std::ceil(double(depth * shape.xBytes) / vectorBytes);
-  return steps * step + sums * slotsPerSum + slotsPerTile;
+  double scaled = shape.hasScalesInDepth()
+                      ? std::ceil(double(depth) / double(shape.block))
+                      : 0;
+  return steps * step + scaled * (sums + double(outs)) + sums * slotsPerSum +
+         slotsPerTile;
 }
 
 /// A load, some arithmetic on codes of that size, and a store if the values are
@@ -98,14 +102,19 @@ double ProductCost::chunk(int64_t rows, int64_t depth) const {
   double bytes = double(rows * depth * shape.xBytes);
   bool fits = bytes < double(machine.l2) * usable;
   bool several = rows > blocks.tileRows;
-  double tiles = pieces(shape.outputs, blocks.tileOutputs, [&](int64_t outs) {
+  auto tiles = [&](int64_t outs) {
     return decode(outs, depth, several) +
            pieces(rows, blocks.tileRows,
                   [&](int64_t rows) { return tile(rows, outs, depth, fits); });
-  });
+  };
+  // Outputs that fill no tile are taken one by one.
+  int64_t whole = shape.outputs / blocks.tileOutputs;
+  int64_t rest = shape.outputs % blocks.tileOutputs;
+  double all = double(whole) * tiles(blocks.tileOutputs) +
+               (rest ? double(rest) * tiles(1) : 0);
   // Rows of x stay where they are if there are no others in between.
   int64_t reads = depth == shape.depth ? blocks.taskOutputs : blocks.outBlock;
-  return double(shape.weights) * tiles +
+  return double(shape.weights) * all +
          std::ceil(double(shape.outputs) / double(reads)) * bytes / l3Rate;
 }
 

@@ -98,7 +98,7 @@ Product Builder::product(int64_t outputs, int64_t depth, int64_t weights,
   shape.xBytes = product.bf16 ? 2 : 4;
   shape.weightBits = bitsOf(quantization, type);
   shape.decoded = shape.weightBits != 8 * shape.xBytes;
-  if (!plain && (*quantization.block)[1])
+  if (!plain)
     shape.block = (*quantization.block)[1];
   product.blocks = chooseBlocks(machine, shape, blocks);
   double bytes = double(outputs * depth * shape.weightBits) / 8 +

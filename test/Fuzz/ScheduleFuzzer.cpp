@@ -35,11 +35,13 @@ static void check(const Machine &machine, const ProductShape &shape,
   require(b.tileRows * b.tileOutputs + b.tileRows + 1 <= machine.registers,
           "a tile in registers");
   require(b.depthChunk >= 1 && b.depthChunk <= shape.depth, "a chunk");
-  require(b.depthChunk == shape.depth || shape.block >= shape.depth ||
+  require(b.depthChunk == shape.depth || !shape.hasScalesInDepth() ||
               b.depthChunk % shape.block == 0,
           "whole blocks of scales");
   require(b.rowBlock >= 1 && b.rowBlock % b.tileRows == 0, "whole rows");
   require(b.outBlock >= 1 && b.outBlock % b.tileOutputs == 0, "whole outputs");
+  require(shape.outputs < machine.lanes || b.outBlock % machine.lanes == 0,
+          "whole vectors");
   require(b.taskOutputs >= 1 && b.taskOutputs % b.outBlock == 0,
           "whole blocks of outputs");
 }
@@ -56,7 +58,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   product.bf16 = input.ConsumeBool();
   product.shape = {upTo(1, most),        upTo(1, most), upTo(1, 2),
                    product.bf16 ? 2 : 4, upTo(4, 32),   input.ConsumeBool(),
-                   upTo(1, most)};
+                   upTo(0, most)};
   Part part = {"product", upTo(1, 512), 1, {}, 0};
   part.probability = 1.0 / double(upTo(1, part.experts));
   int64_t tokens = upTo(1, 10000);

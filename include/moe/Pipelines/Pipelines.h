@@ -41,6 +41,8 @@ struct PipelineOptions {
   bool reference = false;
   /// f32 lanes of the machine's vectors.
   int64_t vectorWidth = 16;
+  int64_t registers = 32;
+  bool bf16Dot = false;
   /// Blocks of products, as parseBlocks reads them; empty: those that fit.
   std::string blocks;
 };

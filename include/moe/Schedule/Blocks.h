@@ -28,14 +28,16 @@ struct ProductShape {
   int64_t xBytes = 4;      // of an element of a row, and of a decoded weight
   int64_t weightBits = 32; // of an element in memory
   bool decoded = false;
-  int64_t block = 1; // of the depth, with one scale; the depth or more: one row
+  int64_t block = 0; // of the depth, with a scale of its own; 0: all of it
+
+  bool hasScalesInDepth() const { return block > 0 && block < depth; }
 };
 
 struct Blocks {
   int64_t tileRows = 1;
   int64_t tileOutputs = 1;
-  int64_t depthChunk = 1;  // the depth, or a multiple of the block
-  int64_t outBlock = 1;    // a multiple of tileOutputs
+  int64_t depthChunk = 1;  // the depth, or whole blocks that have a scale
+  int64_t outBlock = 1;    // whole tiles, and vectors unless outputs are fewer
   int64_t rowBlock = 1;    // a multiple of tileRows
   int64_t taskOutputs = 1; // a multiple of outBlock
 };

@@ -103,6 +103,14 @@ std::vector<std::string> CPUTarget::requiredFeatures() const {
   return features;
 }
 
+bool CPUTarget::hasBF16Dot() const {
+  return machine->getMCSubtargetInfo()->checkFeatures("+avx512bf16");
+}
+
+int64_t CPUTarget::registers() const {
+  return machine->getMCSubtargetInfo()->checkFeatures("+avx512f") ? 32 : 16;
+}
+
 int64_t CPUTarget::vectorWidth() const {
   const MCSubtargetInfo &info = *machine->getMCSubtargetInfo();
   if (info.checkFeatures("+avx512f"))
@@ -123,8 +131,7 @@ static void setCache(int64_t &size, [[maybe_unused]] int level) {
 Machine CPUTarget::core() const {
   Machine core;
   core.lanes = vectorWidth();
-  core.registers =
-      machine->getMCSubtargetInfo()->checkFeatures("+avx512f") ? 32 : 16;
+  core.registers = registers();
   setCaches(core, cpu);
   if (native) {
     setCache(core.l1, 1);

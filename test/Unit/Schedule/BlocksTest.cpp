@@ -32,7 +32,7 @@ static void expectValid(const Machine &machine, const ProductShape &shape) {
 
   EXPECT_GE(b.depthChunk, 1);
   EXPECT_LE(b.depthChunk, shape.depth);
-  if (b.depthChunk < shape.depth && shape.block < shape.depth) {
+  if (b.depthChunk < shape.depth && shape.hasScalesInDepth()) {
     EXPECT_EQ(b.depthChunk % shape.block, 0);
   }
   if (b.depthChunk > shape.block && b.depthChunk * shape.xBytes > 64) {
@@ -43,12 +43,15 @@ static void expectValid(const Machine &machine, const ProductShape &shape) {
   EXPECT_EQ(b.rowBlock % b.tileRows, 0);
   EXPECT_GE(b.outBlock, b.tileOutputs);
   EXPECT_EQ(b.outBlock % b.tileOutputs, 0);
-  EXPECT_LT(b.outBlock, shape.outputs + b.tileOutputs);
+  if (shape.outputs >= machine.lanes) {
+    EXPECT_EQ(b.outBlock % machine.lanes, 0);
+  }
+  EXPECT_LT(b.outBlock, shape.outputs + std::max(b.tileOutputs, machine.lanes));
   EXPECT_EQ(b.taskOutputs % b.outBlock, 0);
   EXPECT_GE(b.taskOutputs, b.outBlock);
   if (b.rowBlock > b.tileRows) {
     EXPECT_LE(b.rowBlock * b.depthChunk * shape.xBytes, machine.l2 / 2);
-    if (b.outBlock > b.tileOutputs) {
+    if (b.outBlock > std::max(b.tileOutputs, machine.lanes)) {
       EXPECT_LE(b.rowBlock * b.outBlock * 4 * shape.weights, machine.l2 / 4);
     }
   }
@@ -61,6 +64,11 @@ TEST(Blocks, TileFitsRegisters) {
   Blocks narrow = chooseBlocks(machineOf("x86-64-v3", 8, 16), {1024, 2048});
   EXPECT_EQ(narrow.tileRows, 3);
   EXPECT_EQ(narrow.tileOutputs, 4);
+  // Sums of a block beside those of all.
+  Blocks scaled = chooseBlocks(machineOf("znver5", 16, 32),
+                               {1024, 2048, 1, 2, 4, true, 32});
+  EXPECT_EQ(scaled.tileRows, 3);
+  EXPECT_EQ(scaled.tileOutputs, 4);
 }
 
 TEST(Blocks, FillCaches) {
@@ -92,7 +100,7 @@ TEST(Blocks, AnySize) {
       for (int64_t depth : sizes)
         for (int64_t weights : {1, 2})
           for (int64_t xBytes : {2, 4})
-            for (int64_t block : {1, 16, 32, 100, 128})
+            for (int64_t block : {0, 1, 16, 32, 100, 128})
               expectValid(machine,
                           {outputs, depth, weights, xBytes, 8, true, block});
 }
@@ -110,7 +118,7 @@ TEST(Blocks, AnyMachine) {
     machine.l2 = machine.l1 * 4 + upTo(4 << 20);
     ProductShape shape = {upTo(1 << upTo(16)), upTo(1 << upTo(16)), upTo(2),
                           2 * upTo(2), 8};
-    shape.block = upTo(300);
+    shape.block = upTo(300) - 1;
     expectValid(machine, shape);
   }
 }
@@ -131,14 +139,17 @@ TEST(Blocks, AsTextAndBack) {
 TEST(Blocks, ForcedOnesFitTheShape) {
   Machine machine = machineOf("znver5", 16, 32);
   ProductShape shape = {1024, 1000, 1, 2, 4, true, 32};
-  Blocks b = chooseBlocks(machine, shape, "rows=6,depth=100");
+  Blocks b = chooseBlocks(machine, shape, "rows=6,depth=100,outs=8");
   EXPECT_EQ(b.rowBlock, 6);
   EXPECT_EQ(b.depthChunk, 128); // whole blocks of scales
-  EXPECT_EQ(b.outBlock, chooseBlocks(machine, shape).outBlock);
+  EXPECT_EQ(b.outBlock, 16);    // whole vectors
+  EXPECT_EQ(b.taskOutputs, 64);
   EXPECT_EQ(chooseBlocks(machine, shape, "depth=4096").depthChunk, 1000);
-  // The tile of three outputs is of another size, for which these are none.
-  EXPECT_EQ(printBlocks(chooseBlocks(machine, {3, 64}, "rows=3,outs=8")),
-            printBlocks(chooseBlocks(machine, {3, 64})));
+  EXPECT_EQ(printBlocks(chooseBlocks(machine, {3, 64}, "rows=6,outs=64")),
+            "rows=6,outs=4,depth=64,task=4");
+  // What is none is as if it were not there.
+  EXPECT_EQ(printBlocks(chooseBlocks(machine, shape, "rows=4")),
+            printBlocks(chooseBlocks(machine, shape)));
 }
 
 TEST(Blocks, RefusesOtherText) {

@@ -102,7 +102,7 @@ TEST(Parts, QuantisedWeights) {
   };
   for (const Kind &kind :
        {Kind{"\"fp8_e4m3\", \"block\": [128, 32]", 8, 32, 4 * 3 * 4},
-        Kind{"\"int8\"", 8, 1, 512 * 4},
+        Kind{"\"int8\"", 8, 0, 512 * 4},
         Kind{"\"int4\", \"block\": [1, 32], \"zero_points\": true", 4, 32,
              512 * 3 * 5},
         Kind{"\"mxfp4\"", 4, 32, 512 * 3}, Kind{"\"nvfp4\"", 4, 16, 512 * 6}}) {
