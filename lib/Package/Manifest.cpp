@@ -123,6 +123,15 @@ static Json function(const Signature &signature) {
       {"workspace", {{"constant", signature.workspaceConstant}, {"per", per}}}};
 }
 
+static Json target(const PackageInfo &info) {
+  Json variants = Json::array();
+  for (const PackageVariant &variant : info.variants)
+    variants.push_back({{"cpu", variant.cpu}, {"features", variant.features}});
+  return {{"kind", info.targetKind},
+          {"triple", info.triple},
+          {"variants", variants}};
+}
+
 std::string moe::makeManifest(const PackageInfo &info,
                               llvm::ArrayRef<Signature> signatures) {
   Json weights = Json::array(), state = Json::array(),
@@ -156,10 +165,7 @@ std::string moe::makeManifest(const PackageInfo &info,
         llvm::utohexstr(fnv1a(spec.dump()), /*LowerCase=*/true, /*Width=*/16);
     manifest["grid"] = spec["parallel"]["grid"];
   }
-  manifest["target"] = {{"kind", info.targetKind},
-                        {"triple", info.triple},
-                        {"cpu", info.cpu},
-                        {"features", info.features}};
+  manifest["target"] = target(info);
   if (info.spec)
     manifest["checkpoint"] = checkpoint(info.spec->weights);
   manifest["weights"] = weights;

@@ -106,3 +106,13 @@ int64_t CPUTarget::vectorWidth() const {
     return 16;
   return info.checkFeatures("+avx2") ? 8 : 4;
 }
+
+int64_t CPUTarget::registers() const {
+  if (!machine->getTargetTriple().isX86())
+    return 32;
+  return machine->getMCSubtargetInfo()->checkFeatures("+avx512f") ? 32 : 16;
+}
+
+bool CPUTarget::hasBF16Dot() const {
+  return machine->getMCSubtargetInfo()->checkFeatures("+avx512bf16");
+}
