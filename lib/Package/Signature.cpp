@@ -304,32 +304,6 @@ static LogicalResult checkShared(ModuleOp module,
   return success();
 }
 
-[[maybe_unused]] static bool sameArguments(const Signature &a,
-                                           const Signature &b) {
-  return llvm::equal(a.arguments, b.arguments,
-                     [](const Argument &a, const Argument &b) {
-                       return std::tie(a.name, a.role, a.type, a.shape) ==
-                              std::tie(b.name, b.role, b.type, b.shape);
-                     });
-}
-
-void moe::mergeWorkspaces(std::vector<Signature> &signatures,
-                          ArrayRef<Signature> others) {
-  for (auto [signature, other] : llvm::zip_equal(signatures, others)) {
-    assert(sameArguments(signature, other) && "a kernel asks for the CPU");
-    signature.workspaceConstant =
-        std::max(signature.workspaceConstant, other.workspaceConstant);
-    for (auto &[size, bytes] : other.workspacePer) {
-      auto same = llvm::find_if(signature.workspacePer,
-                                [&](auto &per) { return per.first == size; });
-      if (same == signature.workspacePer.end())
-        signature.workspacePer.emplace_back(size, bytes);
-      else
-        same->second = std::max(same->second, bytes);
-    }
-  }
-}
-
 FailureOr<std::vector<Signature>> moe::readSignatures(ModuleOp module) {
   if (auto name = module->getAttrOfType<StringAttr>(kPackageName)) {
     std::string_view problem = packageNameProblem(name.getValue());
