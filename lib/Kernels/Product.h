@@ -13,16 +13,17 @@
 namespace moe {
 
 /// For each row r and output o, the sums over c of x[row(r), c] * w[o, c], one
-/// per weight, handed to `finish`. Grouped products take w from the expert
-/// whose part of `offsets` holds r. Each sum is made in the same order whatever
-/// rows and outputs surround it.
+/// per weight, handed to `finish`: numbers, or vectors for the outputs from o
+/// on of which `valid` count. Grouped products take w from the expert whose
+/// part of `offsets` holds r. Each sum is made in the same order whatever rows
+/// and outputs surround it.
 struct Product {
   mlir::Value x;
   llvm::function_ref<Val(Val row)> row;
   llvm::SmallVector<Weight, 2> weights; // of one shape, and of one block
   mlir::Value offsets;                  // null: dense
   Val rows;                             // dense: how many
-  llvm::function_ref<void(Val expert, Val row, Val out,
+  llvm::function_ref<void(Val expert, Val row, Val out, int64_t valid,
                           llvm::ArrayRef<Val> sums)>
       finish;
 

@@ -100,19 +100,17 @@ std::vector<std::string> CPUTarget::requiredFeatures() const {
   return features;
 }
 
+bool CPUTarget::hasBF16Dot() const {
+  return machine->getMCSubtargetInfo()->checkFeatures("+avx512bf16");
+}
+
+int64_t CPUTarget::registers() const {
+  return machine->getMCSubtargetInfo()->checkFeatures("+avx512f") ? 32 : 16;
+}
+
 int64_t CPUTarget::vectorWidth() const {
   const MCSubtargetInfo &info = *machine->getMCSubtargetInfo();
   if (info.checkFeatures("+avx512f"))
     return 16;
   return info.checkFeatures("+avx2") ? 8 : 4;
-}
-
-int64_t CPUTarget::registers() const {
-  if (!machine->getTargetTriple().isX86())
-    return 32;
-  return machine->getMCSubtargetInfo()->checkFeatures("+avx512f") ? 32 : 16;
-}
-
-bool CPUTarget::hasBF16Dot() const {
-  return machine->getMCSubtargetInfo()->checkFeatures("+avx512bf16");
 }

@@ -42,9 +42,9 @@ public:
   std::vector<std::string> requiredFeatures() const;
   /// f32 lanes of its widest vectors.
   int64_t vectorWidth() const;
-  /// How many vectors its registers hold.
+  /// How many of them there are.
   int64_t registers() const;
-  /// Whether it multiplies pairs of bf16 and adds to f32 in one instruction.
+  /// Whether it adds products of pairs of bf16 to f32, in vectors of 512 bits.
   bool hasBF16Dot() const;
 
   /// Translates a module of the LLVM dialect, lets `prepare` change it, and
