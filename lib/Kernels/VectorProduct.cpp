@@ -45,13 +45,14 @@ VectorProduct::VectorProduct(Lowering &l, const Product &product,
   tileOutputs = (l.registers - 1 - tileRows) / tileRows;
   if (isScaledInTile)
     tileOutputs /= 2;
-  tileOutputs =
-      std::min(int64_t(llvm::bit_floor(uint64_t(tileOutputs))), l.lanes);
+  tileOutputs = std::min(int64_t(llvm::bit_floor(uint64_t(tileOutputs))),
+                         l.lanes);
   int64_t bytes = pairs ? 2 : 4;
   int64_t unit = std::lcm(step, isScaledInTile ? block : 1);
   int64_t most = std::max<int64_t>(1, chunkBytes / bytes / unit) * unit;
   int64_t chunks = llvm::divideCeilSigned(depth, most);
-  chunk = std::min(depth, roundUp(llvm::divideCeilSigned(depth, chunks), unit));
+  chunk = std::min(depth,
+                   roundUp(llvm::divideCeilSigned(depth, chunks), unit));
 }
 
 void VectorProduct::allocate() {
@@ -141,7 +142,8 @@ Emitter::Vals VectorProduct::scaledBlocks(const Tile &tile, int64_t count) {
   auto add = [&](Val begin, int64_t count, ArrayRef<Val> totals) {
     SmallVector<Weight::Common> common;
     for (Val out : tile.outs)
-      common.push_back(tile.weight.common(product.at(tile.expert, out, begin)));
+      common.push_back(
+          tile.weight.common(product.at(tile.expert, out, begin)));
     Emitter::Vals sums = span(tile, begin, count, common, zeros(number));
     for (size_t i = 0; i < number; ++i)
       sums[i] =
@@ -247,8 +249,9 @@ void VectorProduct::outputTile(const Place &place, size_t weight, Val out,
     only.next = product.at(place.expert, nextOut, begin);
     only.ahead = outs;
     for (int64_t few = 1; few <= tileRows; ++few)
-      e.when(rows == double(few),
-             [&] { rowTile(place, only, weight, place.rowBegin, few, count); });
+      e.when(rows == double(few), [&] {
+        rowTile(place, only, weight, place.rowBegin, few, count);
+      });
   });
   e.when(rows > double(tileRows), [&] {
     if (panel) {
@@ -325,8 +328,8 @@ void VectorProduct::finish(const Place &place) {
   };
   int64_t rest = product.outputs() % l.lanes;
   e.loop(place.rowBegin, place.rowEnd, [&](Val row) {
-    Val whole =
-        place.outBegin + (place.outEnd - place.outBegin) / l.lanes * l.lanes;
+    Val whole = place.outBegin +
+                (place.outEnd - place.outBegin) / l.lanes * l.lanes;
     e.loop(
         place.outBegin, whole, [&](Val out) { vector(row, out, l.lanes); },
         l.lanes);
