@@ -8,6 +8,7 @@
 #include "Code.h"
 
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/SmallString.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Linker/Linker.h"
 
@@ -44,15 +45,16 @@ Expected<std::unique_ptr<Module>>
 moe::translate(ArrayRef<Program> programs, ArrayRef<PackageVariant> variants,
                ArrayRef<Signature> signatures, LLVMContext &context) {
   auto all = std::make_unique<Module>("moe", context);
-  for (const auto &[program, variant] : zip_equal(programs, variants)) {
+  for (size_t i = 0; i < programs.size(); ++i) {
+    auto prepare = [&](Module &code) {
+      nameEntries(code, variants[i], signatures);
+    };
     Expected<std::unique_ptr<Module>> code =
-        program.target.translate(*program.module, context, [&](Module &code) {
-          nameEntries(code, variant, signatures);
-        });
+        programs[i].target.translate(*programs[i].module, context, prepare);
     if (!code)
       return code.takeError();
     if (Linker::linkModules(*all, std::move(*code)))
-      return createStringError("the code for cpu '" + variant.cpu +
+      return createStringError("the code for cpu '" + variants[i].cpu +
                                "' cannot be linked with that for others");
   }
   return all;

@@ -147,13 +147,14 @@ void moe::mergeWorkspaces(std::vector<Signature> &signatures,
     assert(sameArguments(signature, other) && "a kernel asks for the CPU");
     signature.workspaceConstant =
         std::max(signature.workspaceConstant, other.workspaceConstant);
-    for (auto &[size, bytes] : other.workspacePer) {
-      auto same = llvm::find_if(signature.workspacePer,
-                                [&](auto &per) { return per.first == size; });
+    for (const auto &per : other.workspacePer) {
+      auto same = llvm::find_if(signature.workspacePer, [&](const auto &known) {
+        return known.first == per.first;
+      });
       if (same == signature.workspacePer.end())
-        signature.workspacePer.emplace_back(size, bytes);
+        signature.workspacePer.push_back(per);
       else
-        same->second = std::max(same->second, bytes);
+        same->second = std::max(same->second, per.second);
     }
   }
 }
