@@ -5,6 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Code.h"
+
 #include "moe/Driver/Driver.h"
 
 #include "moe/Dialect/MoE/MoE.h"
@@ -12,7 +14,6 @@
 #include "moe/Import/Import.h"
 #include "moe/Package/Package.h"
 #include "moe/Schedule/Blocks.h"
-#include "moe/Target/CPU/CPU.h"
 
 #include "mlir/Conversion/ConvertToLLVM/ToLLVMInterface.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -53,9 +54,9 @@ private:
   // What a pass reports is shown with the line of the input that it is about.
   std::shared_ptr<SourceMgr> sources = std::make_shared<SourceMgr>();
   mlir::SourceMgrDiagnosticHandler handler{*sources, &context};
-  std::optional<CPUTarget> target;
   std::optional<Spec> spec;
-  mlir::OwningOpRef<mlir::ModuleOp> module;
+  mlir::OwningOpRef<mlir::ModuleOp> module; // as all CPUs have it
+  std::vector<Program> programs;            // one for each CPU
   std::vector<Signature> signatures;
   std::string packageName;
 
@@ -65,10 +66,13 @@ private:
   Expected<std::unique_ptr<MemoryBuffer>> openInput() const;
   void show(ArrayRef<Diagnostic> diagnostics, StringRef text) const;
   Error checkGrid();
-  Error checkBlocks();
+  Error checkBlocks(const CPUTarget &target);
   Error runPhases();
-  std::string printModule();
-  Error dump(Phase phase);
+  Error runPhase(mlir::ModuleOp code, Phase phase,
+                 const PipelineOptions &pipeline, StringRef cpu);
+  Error makeProgram(Program &program, PipelineOptions pipeline);
+  Error dump(mlir::ModuleOp code, Phase phase, StringRef cpu);
+  mlir::ModuleOp result() const;
   Error emitCode();
   Error emitPlan();
 };
@@ -162,15 +166,15 @@ Error Compilation::checkGrid() {
   return reported();
 }
 
-Error Compilation::checkBlocks() {
-  Blocks tile = chooseBlocks(target->core(), {1024, 1024});
+Error Compilation::checkBlocks(const CPUTarget &target) {
+  Blocks tile = chooseBlocks(target.core(), {1024, 1024});
   if (options.blocks.empty() || parseBlocks(options.blocks, tile))
     return Error::success();
   return createStringError(
       "found '" + options.blocks +
       "' for --blocks, expected sizes such as rows=96,outs=64,depth=2048,"
       "task=128: for cpu '" +
-      target->name() + "' rows in multiples of " + Twine(tile.tileRows) +
+      target.name() + "' rows in multiples of " + Twine(tile.tileRows) +
       ", outs of " + Twine(tile.tileOutputs) + ", and task of outs");
 }
 
@@ -179,57 +183,93 @@ Error Compilation::emitPlan() {
       signatures, [](const Signature &s) { return s.name == "forward"; });
   if (forward == signatures.end())
     return createStringError("--plan needs a package with a forward");
-  Expected<std::string> plan = printPlan(options, *spec, *target, *forward);
+  Expected<std::string> plan =
+      printPlan(options, *spec, programs.front().target, *forward);
   return plan ? writeText(options.output, *plan) : plan.takeError();
 }
 
-std::string Compilation::printModule() {
+static std::string print(mlir::ModuleOp code) {
   std::string text;
   raw_string_ostream os(text);
-  module->print(os);
+  code.print(os);
   return text;
 }
 
-Error Compilation::dump(Phase phase) {
+Error Compilation::dump(mlir::ModuleOp code, Phase phase, StringRef cpu) {
   if (options.dumpDirectory.empty())
     return Error::success();
   if (std::error_code code = sys::fs::create_directories(options.dumpDirectory))
     return createStringError("cannot create '" + options.dumpDirectory +
                              "': " + code.message());
-  std::string file = "0" + std::to_string(static_cast<int>(phase)) + "-" +
-                     name(phase).str() + ".mlir";
+  std::string file =
+      "0" + std::to_string(static_cast<int>(phase)) + "-" + name(phase).str() +
+      (options.cpus.size() > 1 && !cpu.empty() ? "." + cpu.str() : "") +
+      ".mlir";
   SmallString<128> path(options.dumpDirectory);
   sys::path::append(path, file);
-  return writeText(path, printModule());
+  return writeText(path, print(code));
+}
+
+Error Compilation::runPhase(mlir::ModuleOp code, Phase phase,
+                            const PipelineOptions &pipeline, StringRef cpu) {
+  mlir::PassManager passes(&context);
+  addPhase(passes, phase, pipeline);
+  if (mlir::failed(passes.run(code)))
+    return reported();
+  return dump(code, phase, cpu);
+}
+
+/// Runs the phases that know the CPU.
+Error Compilation::makeProgram(Program &program, PipelineOptions pipeline) {
+  pipeline.vectorWidth = program.target.vectorWidth();
+  pipeline.registers = program.target.registers();
+  pipeline.bf16Dot = program.target.hasBF16Dot();
+  program.module = module->clone();
+  for (Phase phase : {Phase::kernels, Phase::target}) {
+    if (phase > options.compileTo)
+      break;
+    if (Error error =
+            runPhase(*program.module, phase, pipeline, program.target.name()))
+      return error;
+    if (phase == Phase::target || options.emit == Emit::mlir)
+      continue;
+    mlir::FailureOr<std::vector<Signature>> read =
+        readSignatures(*program.module);
+    if (mlir::failed(read))
+      return reported();
+    if (signatures.empty())
+      signatures = std::move(*read);
+    else
+      mergeWorkspaces(signatures, *read);
+  }
+  return Error::success();
 }
 
 Error Compilation::runPhases() {
   PipelineOptions pipeline;
   pipeline.reference = options.target == TargetKind::reference;
-  pipeline.vectorWidth = target->vectorWidth();
-  pipeline.registers = target->registers();
-  pipeline.bf16Dot = target->hasBF16Dot();
   pipeline.blocks = options.blocks;
-  for (Phase phase : allPhases()) {
+  for (Phase phase :
+       {Phase::import, Phase::graph, Phase::autodiff, Phase::sharding}) {
     if (phase > options.compileTo)
-      break;
+      return Error::success();
     if (phase == Phase::sharding)
       if (Error error = checkGrid())
         return error;
-    mlir::PassManager passes(&context);
-    addPhase(passes, phase, pipeline);
-    if (mlir::failed(passes.run(*module)))
-      return reported();
-    if (Error error = dump(phase))
+    if (Error error = runPhase(*module, phase, pipeline, ""))
       return error;
-    if (phase == Phase::kernels && options.emit != Emit::mlir) {
-      mlir::FailureOr<std::vector<Signature>> read = readSignatures(*module);
-      if (mlir::failed(read))
-        return reported();
-      signatures = std::move(*read);
-    }
   }
+  if (options.compileTo == Phase::sharding)
+    return Error::success();
+  for (Program &program : programs)
+    if (Error error = makeProgram(program, pipeline))
+      return error;
   return Error::success();
+}
+
+mlir::ModuleOp Compilation::result() const {
+  return options.compileTo > Phase::sharding ? *programs.front().module
+                                             : *module;
 }
 
 Error Compilation::emitCode() {
@@ -238,26 +278,23 @@ Error Compilation::emitCode() {
   info.spec = spec ? &*spec : nullptr;
   info.targetKind =
       options.target == TargetKind::reference ? "reference" : "cpu";
-  info.triple = target->triple();
-  info.cpu = target->name().str();
-  info.features = target->requiredFeatures();
+  info.triple = programs.front().target.triple();
+  info.variants = describe(programs);
   std::string manifest = makeManifest(info, signatures);
 
   LLVMContext llvmContext;
   Expected<std::unique_ptr<Module>> code =
-      target->translate(*module, llvmContext, [&](Module &code) {
-        addInterface(code, packageName, manifest, signatures);
-      });
+      translate(programs, info.variants, signatures, llvmContext);
   if (!code)
     return code.takeError();
+  addInterface(**code, info, manifest, signatures);
   if (options.emit == Emit::llvm) {
     std::string text;
     raw_string_ostream(text) << **code;
     return writeText(options.output, text);
   }
-  auto output = options.emit == Emit::assembly ? CPUTarget::Output::assembly
-                                               : CPUTarget::Output::object;
-  Expected<SmallString<0>> emitted = target->emit(**code, output);
+  Expected<SmallString<0>> emitted =
+      emit(**code, options.emit == Emit::assembly);
   if (!emitted)
     return emitted.takeError();
   if (options.emit != Emit::package)
@@ -273,12 +310,13 @@ Error Compilation::run() {
     return error;
   if (options.emit == Emit::spec)
     return writeText(options.output, printSpec(*spec));
-  Expected<CPUTarget> created = CPUTarget::create(options.cpu);
+  Expected<std::vector<Program>> created = createPrograms(options.cpus);
   if (!created)
     return created.takeError();
-  target.emplace(std::move(*created));
-  if (Error error = checkBlocks())
-    return error;
+  programs = std::move(*created);
+  for (const Program &program : programs)
+    if (Error error = checkBlocks(program.target))
+      return error;
   if (spec)
     module = buildGraph(*spec, context);
   if (Error error = runPhases())
@@ -286,7 +324,7 @@ Error Compilation::run() {
   switch (options.emit) {
   case Emit::spec:
   case Emit::mlir:
-    return writeText(options.output, printModule() + "\n");
+    return writeText(options.output, print(result()) + "\n");
   case Emit::header:
     return writeText(options.output, makeHeader(packageName, signatures));
   case Emit::plan:

@@ -320,7 +320,8 @@ Expected<std::string> moe::printPlan(const CompileOptions &options,
   bool bf16Pairs = target.hasBF16Dot();
   Plan plan = {spec, target.name().str(), {}, options.ceilings, 0, {}, {}};
   if (options.ceilings.empty()) {
-    plan.ceilings = nominal(target, options.cpu == "native", bf16Pairs);
+    plan.ceilings =
+        nominal(target, options.cpus.front() == "native", bf16Pairs);
   } else {
     Expected<Ceilings> read = readCeilings(options.ceilings, bf16Pairs);
     if (!read)

@@ -74,9 +74,8 @@ struct VectorProduct::Tile {
   SmallVector<Val> sources; // rows of x
   SmallVector<Val> outs;
   Val begin; // of the chunk
-  /// Where the next tile begins, and how many of its outputs this one asks for.
+  /// Where the next tile begins, if this one asks for all of it as it goes.
   SmallVector<Val, 3> next;
-  int64_t ahead;
 };
 
 Val VectorProduct::loadWeight(const Tile &tile, int64_t out, Val c,
@@ -100,7 +99,7 @@ Emitter::Vals VectorProduct::span(const Tile &tile, Val begin, int64_t count,
     int64_t sum = 0;
     for (int64_t out = 0, outs = tile.outs.size(); out < outs; ++out) {
       Val w = loadWeight(tile, out, c, valid, common[out]);
-      if (out < tile.ahead)
+      if (!tile.next.empty())
         prefetch(tile, out, c);
       for (Val x : xs) {
         next[sum] = e.multiplyAdd(w, x, next[sum]);
@@ -238,7 +237,7 @@ void VectorProduct::decodePanel(const Tile &tile, int64_t count) {
 /// Some outputs of one weight, for all rows of the block.
 void VectorProduct::outputTile(const Place &place, size_t weight, Val out,
                                int64_t outs, Val begin, int64_t count) {
-  Tile tile = {weights[weight], false, place.expert, {}, {}, begin, {}, 0};
+  Tile tile = {weights[weight], false, place.expert, {}, {}, begin, {}};
   for (int64_t o = 0; o < outs; ++o)
     tile.outs.push_back(out + o);
   Val rows = place.rowEnd - place.rowBegin;
@@ -247,7 +246,6 @@ void VectorProduct::outputTile(const Place &place, size_t weight, Val out,
   e.when(rows <= double(tileRows), [&] {
     Tile only = tile;
     only.next = product.at(place.expert, nextOut, begin);
-    only.ahead = outs;
     for (int64_t few = 1; few <= tileRows; ++few)
       e.when(rows == double(few), [&] {
         rowTile(place, only, weight, place.rowBegin, few, count);
@@ -258,15 +256,18 @@ void VectorProduct::outputTile(const Place &place, size_t weight, Val out,
       decodePanel(tile, count);
       tile.fromPanel = true;
     }
-    // Each tile of rows asks for its part of the next weights.
-    constexpr int64_t share = 2;
-    auto some = [&](Val row, int64_t rows) {
-      Tile one = tile;
-      Val index = (row - place.rowBegin) / tileRows;
-      one.ahead = std::min(share, outs);
-      Val part = e.min(index * double(one.ahead), e.index(outs - one.ahead));
-      one.next = product.at(place.expert, nextOut + part, begin);
-      rowTile(place, one, weight, row, rows, count);
+    // Each tile of rows asks for its share of the next weights.
+    int64_t perLine = tile.weight.valuesPerLine();
+    int64_t perOut = llvm::divideCeilSigned(count, perLine);
+    Val lines = e.index(perOut * outs);
+    Val share = (lines + (rows / tileRows - 1)) / (rows / tileRows);
+    auto some = [&](Val row, int64_t number) {
+      Val first = (row - place.rowBegin) / tileRows * share;
+      e.loop(first, e.min(first + share, lines), [&](Val line) {
+        tile.weight.prefetch(product.at(place.expert, nextOut + line / perOut,
+                                        begin + line % perOut * perLine));
+      });
+      rowTile(place, tile, weight, row, number, count);
     };
     Val whole = place.rowBegin + rows / tileRows * tileRows;
     e.loop(
@@ -372,13 +373,13 @@ void moe::emitVectorProduct(Lowering &l, const Product &product) {
     });
     return;
   }
-  // Experts vary fastest: a contiguous share of the tasks then holds a share of
-  // every expert's outputs, even if one expert has all the rows.
+  // Outputs vary fastest: a thread that does several tasks in a row finds the
+  // rows of the expert in its cache.
   int64_t experts = product.experts();
   e.parallel(e.index(outTasks * experts), [&](Val task) {
     nest.allocate();
-    Val expert = task % experts;
-    auto [outBegin, outEnd] = outRange(task / experts);
+    Val expert = task / outTasks;
+    auto [outBegin, outEnd] = outRange(task % outTasks);
     Val rowBegin = e.asIndex(e.load(product.offsets, {expert}));
     Val rowEnd = e.asIndex(e.load(product.offsets, {expert + 1}));
     nest.run(expert, rowBegin, rowEnd, outBegin, outEnd);

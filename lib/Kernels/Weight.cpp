@@ -313,6 +313,12 @@ Val Weight::scalesAt(ArrayRef<Val> at, int64_t valid) const {
   return e.pickLanes(first, second, order);
 }
 
+int64_t Weight::valuesPerLine() const {
+  Type element = cast<MemRefType>(data.getType()).getElementType();
+  int64_t perByte = format ? format.getValuesPerByte() : 1;
+  return 512 / element.getIntOrFloatBitWidth() * perByte;
+}
+
 void Weight::prefetch(ArrayRef<Val> at) const {
   bool packed = format && format.getValuesPerByte() == 2;
   l.e.prefetch(data, packed ? pairOf(at) : SmallVector<Val, 3>(at));
