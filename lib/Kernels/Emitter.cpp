@@ -170,6 +170,15 @@ Val Emitter::addLanes(Val vector) {
   return val(vector::ExtractOp::create(*this, vector, 0));
 }
 
+Val Emitter::extract(Val vector, int64_t lane) {
+  return val(vector::ExtractOp::create(*this, vector, lane));
+}
+
+Val Emitter::gather(ArrayRef<Val> scalars) {
+  auto type = VectorType::get(scalars.size(), scalars.front().type());
+  return val(vector::FromElementsOp::create(*this, type, values(scalars)));
+}
+
 void Emitter::loop(Val begin, Val end, Body body, int64_t step) {
   carry(
       begin, end, {},
@@ -285,22 +294,44 @@ static bool isPlain(Region &region) {
 }
 
 Val Emitter::inlineRegion(Region &region, ArrayRef<Val> arguments) {
-  Type type = isPlain(region) ? arguments.front().type() : getF32Type();
+  Val first = arguments.front();
+  auto vector = ::dyn_cast<VectorType>(first.type());
+  if (vector && !isPlain(region)) {
+    Vals lanes;
+    for (int64_t lane = 0; lane < vector.getNumElements(); ++lane) {
+      Vals scalars;
+      for (Val argument : arguments)
+        scalars.push_back(extract(argument, lane));
+      lanes.push_back(inlineRegion(region, scalars));
+    }
+    return gather(lanes);
+  }
+  Type type = isPlain(region) ? first.type() : getF32Type();
   IRMapping mapping;
   for (auto [inner, outer] :
        llvm::zip_equal(region.front().getArguments(), arguments))
-    mapping.map(inner, cast(outer, type).value);
+    mapping.map(inner, vector ? outer.value : cast(outer, type).value);
   for (Operation &op : region.front().without_terminator()) {
-    FloatAttr number;
-    if (matchPattern(&op, m_Constant(&number)) && number.getType().isF32()) {
-      mapping.map(op.getResult(0),
-                  this->constant(type, number.getValueAsDouble()).value);
+    TypedAttr number;
+    if (vector && matchPattern(&op, m_Constant(&number))) {
+      auto splat = DenseElementsAttr::get(vector.clone(number.getType()),
+                                          Attribute(number));
+      mapping.map(op.getResult(0), arith::ConstantOp::create(*this, splat));
       continue;
     }
-    for (Value result : clone(op, mapping)->getResults())
+    FloatAttr real;
+    if (matchPattern(&op, m_Constant(&real)) && real.getType().isF32()) {
+      mapping.map(op.getResult(0),
+                  this->constant(type, real.getValueAsDouble()).value);
+      continue;
+    }
+    for (Value result : clone(op, mapping)->getResults()) {
       if (result.getType().isF32())
         result.setType(type);
+      else if (vector)
+        result.setType(vector.clone(result.getType()));
+    }
   }
   Value yielded = region.front().getTerminator()->getOperand(0);
-  return cast(val(mapping.lookup(yielded)), arguments.front().type());
+  return cast(val(mapping.lookup(yielded)), getElementTypeOrSelf(first));
 }

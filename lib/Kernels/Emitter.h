@@ -68,6 +68,9 @@ public:
   Val interleave(Val a, Val b);
   /// Sum of the lanes by halves: the same tree whatever the machine.
   Val addLanes(Val vector);
+  Val extract(Val vector, int64_t lane);
+  /// A vector of scalars.
+  Val gather(llvm::ArrayRef<Val> scalars);
 
   void loop(Val begin, Val end, Body body, int64_t step = 1);
   void loop(Val end, Body body) { loop(index(0), end, body); }
