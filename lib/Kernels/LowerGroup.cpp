@@ -77,12 +77,11 @@ void Group::forSlotsOf(Val begin, Val end,
          [&](Val t) { e.loop(e.index(slots), [&](Val j) { body(t, j); }); });
 }
 
-/// `body` of each slot and its range; ranges at the same time.
+/// `body(range, begin, end)` of each range and its tokens.
 void Group::forRanges(llvm::function_ref<void(Val, Val, Val)> body) {
   e.parallel(l.size(ranges), [&](Val range) {
     Val begin = range * double(rangeTokens);
-    Val end = e.min(begin + double(rangeTokens), l.size(tokens));
-    forSlotsOf(begin, end, [&](Val t, Val j) { body(range, t, j); });
+    body(range, begin, e.min(begin + double(rangeTokens), l.size(tokens)));
   });
 }
 
@@ -95,12 +94,14 @@ void Group::clear(Value counters, Val row) {
 /// Counts each range's slots, and makes of that what is before them.
 void Group::countSlots() {
   taken = l.scratch(e.getI32Type(), {ranges, Extent::constant(all.count)});
-  e.parallel(l.size(ranges), [&](Val range) { clear(taken, range); });
-  forRanges([&](Val range, Val t, Val j) {
-    Val expert = e.load(indices, {t, j});
-    e.when(expert >= 0, [&] {
-      Val at = e.asIndex(expert);
-      e.store(e.load(taken, {range, at}) + 1, taken, {range, at});
+  forRanges([&](Val range, Val begin, Val end) {
+    clear(taken, range);
+    forSlotsOf(begin, end, [&](Val t, Val j) {
+      Val expert = e.load(indices, {t, j});
+      e.when(expert >= 0, [&] {
+        Val at = e.asIndex(expert);
+        e.store(e.load(taken, {range, at}) + 1, taken, {range, at});
+      });
     });
   });
   all.forEach([&](RowPart i) {
@@ -151,9 +152,11 @@ void Group::place(Val t, Val j, Val position, Value into) {
 }
 
 void Group::placeInOrder(Value starts, Value into) {
-  forRanges([&](Val range, Val t, Val j) {
-    Val expert = e.load(indices, {t, j});
-    place(t, j, takePlace(expert, taken, range, starts), into);
+  forRanges([&](Val range, Val begin, Val end) {
+    forSlotsOf(begin, end, [&](Val t, Val j) {
+      Val expert = e.load(indices, {t, j});
+      place(t, j, takePlace(expert, taken, range, starts), into);
+    });
   });
 }
 

@@ -120,9 +120,10 @@ void moe::emitKeepLargest(Lowering &l, Value keys, Val begin, Val count,
   auto like = [&](Val key, Val value) {
     return isa<VectorType>(key.type()) ? part.fill(value) : value;
   };
+  // All stay below the limit, at the threshold of before.
+  Val steps = e.select(limit < count, e.index(width), zero);
   Val threshold = e.carry(
-      zero, e.index(width), e.constant(integer, 0),
-      [&](Val step, ArrayRef<Val> found) {
+      zero, steps, e.constant(integer, 0), [&](Val step, ArrayRef<Val> found) {
         Val shift = e.cast(e.index(width - 1) - step, integer);
         Val candidate = found[0] | (e.constant(integer, 1) << shift);
         Val least = candidate ^ top;
