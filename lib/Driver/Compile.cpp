@@ -181,6 +181,8 @@ Error Compilation::runPhases() {
   PipelineOptions pipeline;
   pipeline.reference = options.target == TargetKind::reference;
   pipeline.vectorWidth = target->vectorWidth();
+  pipeline.registers = target->registers();
+  pipeline.bf16Dot = target->hasBF16Dot();
   for (Phase phase : allPhases()) {
     if (phase > options.compileTo)
       break;

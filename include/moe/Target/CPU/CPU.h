@@ -42,6 +42,10 @@ public:
   std::vector<std::string> requiredFeatures() const;
   /// f32 lanes of its widest vectors.
   int64_t vectorWidth() const;
+  /// How many of them there are.
+  int64_t registers() const;
+  /// Whether it adds products of pairs of bf16 to f32, in vectors of 512 bits.
+  bool hasBF16Dot() const;
 
   /// Translates a module of the LLVM dialect, lets `extend` add to it, and
   /// optimises the whole.

@@ -1,0 +1,1 @@
+"""How fast compiled layers run on a CPU, beside what else there is and what the CPU can do."""

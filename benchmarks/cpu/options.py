@@ -1,0 +1,68 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import List, Optional
+
+from .problem import ROUTINGS
+from .shapes import SHAPES, WEIGHT_BYTES
+from .systems import NAMES
+
+TOKENS = [1, 4, 16, 64, 256, 1024, 4096]
+
+
+def _list_of(known: List[str]):
+    def parse(text: str) -> List[str]:
+        names = [name for name in text.split(",") if name]
+        for name in names:
+            if name not in known:
+                raise argparse.ArgumentTypeError(
+                    f"found {name!r}, expected some of {','.join(known)}"
+                )
+        return names
+
+    return parse
+
+
+def _numbers(text: str) -> List[int]:
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if not numbers or min(numbers) < 1:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected numbers above 0, as 1,64")
+    return numbers
+
+
+def parse(arguments: Optional[List[str]] = None) -> argparse.Namespace:
+    """The options; what `--quick` leaves out can be asked for again.
+
+    >>> options = parse(["--quick", "--tokens", "1,64"])
+    >>> options.tokens, options.dtypes
+    ([1, 64], ['bf16'])
+    """
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench.sh cpu", description="Lists are separated by commas."
+    )
+    cores = len(os.sched_getaffinity(0))
+    few = {"shapes": ["olmoe"], "dtypes": ["bf16"], "tokens": [1, 16, 256]}
+    few.update(routing=["uniform"], repetitions=3)
+    add = parser.add_argument
+    add("--quick", action="store_true", help="a few points, in a few minutes")
+    add("--shapes", type=_list_of(list(SHAPES)), default=list(SHAPES), help=",".join(SHAPES))
+    add("--dtypes", type=_list_of(list(WEIGHT_BYTES)), default=list(WEIGHT_BYTES))
+    add("--tokens", type=_numbers, default=TOKENS)
+    add("--routing", type=_list_of(list(ROUTINGS)), default=list(ROUTINGS))
+    add("--systems", type=_list_of(NAMES), default=NAMES, help=",".join(NAMES))
+    add("--threads", type=_numbers, default=[cores], help=f"default {cores}")
+    add("--repetitions", type=int, default=7, help="of each point, in turns; default 7")
+    add("--point-seconds", type=float, default=20, help="for a point, from 3 repetitions on")
+    add("--limit", type=float, default=20, help="seconds: systems that take longer are left out")
+    add("--out", type=Path, help="folder of the results; default benchmarks/results")
+    quick, _ = parser.parse_known_args(arguments)
+    if quick.quick:
+        parser.set_defaults(**few)
+    return parser.parse_args(arguments)
