@@ -40,7 +40,6 @@ private:
   bool isSparsemixer() const {
     return router.getStrategy() == StrategyKind::sparsemixer;
   }
-
   bool choosesLargest() const {
     return router.getStrategy() != StrategyKind::table &&
            router.getBalancing() != BalancingKind::round_robin;

@@ -181,7 +181,8 @@ void LearnedSelect::lower() {
     relativeLoads = relativeLoad();
   if (choosesLargest()) {
     keys = room(numChoices);
-    experts.emplace(l, places, numChoices);
+    if (!router.isExpertChoice())
+      experts.emplace(l, places, numChoices);
   }
   if (GroupsAttr attr = router.getGroups()) {
     groupScores = room(attr.getCount());
