@@ -79,7 +79,8 @@ func.func @choose(%l: {tensor("l", f"?x{experts}", "f32", "input", "T")},
         tensor<i32> {{moe.name = "status", moe.role = "output"}}) {{
   %i, %w = moe.select %l bias %b
       <experts = {experts}, top_k = {k}, score = function{attribute}>
-      : (tensor<?x{experts}xf32>, tensor<{experts}xf32>) -> (tensor<?x{k}xi32>, tensor<?x{k}xf32>) {{
+      : (tensor<?x{experts}xf32>, tensor<{experts}xf32>)
+      -> (tensor<?x{k}xi32>, tensor<?x{k}xf32>) {{
   ^bb0(%x: f32):
     moe.yield %x
   }}
