@@ -136,9 +136,8 @@ Val Emitter::loadRaw(Value buffer, ArrayRef<Val> at, int64_t count,
 }
 
 void Emitter::prefetch(Value buffer, ArrayRef<Val> at) {
-  // Into the second-level cache: the first belongs to what is at work.
   memref::PrefetchOp::create(*this, buffer, values(at), /*isWrite=*/false,
-                             /*localityHint=*/2, /*isDataCache=*/true);
+                             /*localityHint=*/0, /*isDataCache=*/true);
 }
 
 Value Emitter::local(Type element, ArrayRef<int64_t> shape) {

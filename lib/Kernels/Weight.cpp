@@ -197,7 +197,8 @@ int64_t Weight::block() const {
 }
 
 bool Weight::holds(Type element) const {
-  return !format && cast<MemRefType>(data.getType()).getElementType() == element;
+  return !format &&
+         cast<MemRefType>(data.getType()).getElementType() == element;
 }
 
 bool Weight::fitsPairs() const {
@@ -252,8 +253,8 @@ static Val joinPairs(Emitter &e, Val first, Val second) {
   SmallVector<int64_t> upper;
   for (int64_t lane = 0; lane < 2 * lanes; ++lane)
     upper.push_back(2 * lane + 1);
-  Val words = e.pickLanes(e.regroup(first, halves), e.regroup(second, halves),
-                          upper);
+  Val words =
+      e.pickLanes(e.regroup(first, halves), e.regroup(second, halves), upper);
   return e.bitcast(words, e.getBF16Type());
 }
 
@@ -313,6 +314,12 @@ Val Weight::scalesAt(ArrayRef<Val> at, int64_t valid) const {
   return e.pickLanes(first, second, order);
 }
 
+int64_t Weight::valuesPerLine() const {
+  Type element = cast<MemRefType>(data.getType()).getElementType();
+  int64_t perByte = format ? format.getValuesPerByte() : 1;
+  return 512 / element.getIntOrFloatBitWidth() * perByte;
+}
+
 void Weight::prefetch(ArrayRef<Val> at) const {
   bool packed = format && format.getValuesPerByte() == 2;
   l.e.prefetch(data, packed ? pairOf(at) : SmallVector<Val, 3>(at));
@@ -328,8 +335,8 @@ Val Weight::applyFactor(Val sum, ArrayRef<Val> at) const {
   if (globalScale) {
     Val factor = l.e.load(globalScale, at.drop_back(2));
     auto vector = dyn_cast<VectorType>(sum.type());
-    sum = sum * (vector ? l.e.broadcast(factor, vector.getNumElements())
-                        : factor);
+    sum = sum *
+          (vector ? l.e.broadcast(factor, vector.getNumElements()) : factor);
   }
   return sum;
 }

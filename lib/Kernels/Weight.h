@@ -49,7 +49,10 @@ public:
   Val loadVector(llvm::ArrayRef<Val> at, int64_t valid,
                  const Common &common) const;
   Val applyFactor(Val sum, llvm::ArrayRef<Val> at) const;
+  /// Asks for the line of memory that holds a value. It goes where one tile
+  /// reads it from: not into the caches that other threads share.
   void prefetch(llvm::ArrayRef<Val> at) const;
+  int64_t valuesPerLine() const;
 
 private:
   Lowering &l;
@@ -58,7 +61,9 @@ private:
   FormatAttr format; // null: plain
   bool pairs = false;
 
-  bool foldsScales() const { return pairs && format && format.hasSmallScales(); }
+  bool foldsScales() const {
+    return pairs && format && format.hasSmallScales();
+  }
   int64_t storedBlock() const;
   Val loadPairs(llvm::ArrayRef<Val> at, int64_t valid,
                 const Common &common) const;
