@@ -1,4 +1,4 @@
-"""What the machine can do, measured by ceilings.cpp while the systems are."""
+"""What the machine can do: `read`, `f32`, `bf16` and `int8`, by ceilings.cpp."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import subprocess
 from pathlib import Path
 from typing import Dict
 
-KINDS = ("read", "f32", "bf16", "int8")
 _SOURCE = Path(__file__).with_name("ceilings.cpp")
 
 
@@ -48,4 +47,5 @@ class Ceilings:
 
     def __exit__(self, *_) -> None:
         self._process.stdin.close()
+        self._process.stdout.close()
         self._process.wait()

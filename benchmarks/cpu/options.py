@@ -49,7 +49,7 @@ def parse(arguments: Optional[List[str]] = None) -> argparse.Namespace:
     )
     cores = len(os.sched_getaffinity(0))
     few = {"shapes": ["olmoe"], "dtypes": ["bf16"], "tokens": [1, 16, 256]}
-    few.update(routing=["uniform"], repetitions=3)
+    few.update(routing=["uniform"], repetitions=3, memory=0)
     add = parser.add_argument
     add("--quick", action="store_true", help="a few points, in a few minutes")
     add("--shapes", type=_list_of(list(SHAPES)), default=list(SHAPES), help=",".join(SHAPES))
@@ -59,8 +59,9 @@ def parse(arguments: Optional[List[str]] = None) -> argparse.Namespace:
     add("--systems", type=_list_of(NAMES), default=NAMES, help=",".join(NAMES))
     add("--threads", type=_numbers, default=[cores], help=f"default {cores}")
     add("--repetitions", type=int, default=7, help="of each point, in turns; default 7")
-    add("--point-seconds", type=float, default=20, help="for a point, from 3 repetitions on")
-    add("--limit", type=float, default=20, help="seconds: systems that take longer are left out")
+    add("--point-seconds", type=float, default=20, help="seconds for a point, which has 3 repetitions at least")
+    add("--limit", type=float, default=20, help="seconds: what takes longer is left out")
+    add("--memory", type=int, default=4096, metavar="T", help="tokens to measure memory with")
     add("--out", type=Path, help="folder of the results; default benchmarks/results")
     quick, _ = parser.parse_known_args(arguments)
     if quick.quick:
