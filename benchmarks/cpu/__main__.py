@@ -10,10 +10,11 @@ from typing import Any, Dict
 
 from . import plot, table
 from .about import about
-from .ceilings import Ceilings
+from .ceilings import KINDS, Ceilings
 from .layer import LayerBench
 from .options import parse
 
+_BUSY = 0.5  # runnable threads of others, which make every figure worse and ratios random
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -31,7 +32,9 @@ def main() -> None:
     folder = options.out
     if folder is None and options.systems != ["ours"]:  # which is a look, and no result
         folder = ROOT / "benchmarks" / "results"
-    results: Dict[str, Any] = {**about(), "layers": [], "points": []}
+    results: Dict[str, Any] = {**about(), "machine": {}, "layers": [], "points": []}
+    if results["load"] > _BUSY:
+        print(f"this machine is busy: its load is {results['load']:.1f}", file=sys.stderr)
     print(table.header(options.systems), flush=True)
     said = set()
 
@@ -45,6 +48,9 @@ def main() -> None:
 
     stem = None
     with Ceilings(ROOT / "build" / "bench") as ceilings:
+        for threads in options.threads:
+            found = {kind: ceilings.measure(kind, threads) for kind in KINDS}
+            results["machine"][str(threads)] = found
         for shape in options.shapes:
             for dtype in options.dtypes:
                 bench = LayerBench(shape, dtype, ceilings, options)
@@ -52,7 +58,8 @@ def main() -> None:
                 results["layers"].append(bench.record)
                 del bench
                 gc.collect()  # weights of the next layer need the room
-                results.update(about(), instructions=ceilings.instructions)
+                versions = about()["versions"]  # of what has been imported by now
+                results.update(versions=versions, instructions=ceilings.instructions)
                 stem = folder and write(results, folder)
     if stem is None:
         return

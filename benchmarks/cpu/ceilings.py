@@ -1,4 +1,4 @@
-"""What the machine can do: `read`, `f32`, `bf16` and `int8`, by ceilings.cpp."""
+"""What the machine can do, by ceilings.cpp."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Dict
 
+KINDS = ("read", "f32", "bf16", "int8")
 _SOURCE = Path(__file__).with_name("ceilings.cpp")
 
 

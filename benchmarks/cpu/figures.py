@@ -46,7 +46,7 @@ def to_best_peer(point: Point) -> Optional[float]:
 
 
 def thread_gains(points: List[Point]) -> Dict[str, List[float]]:
-    """"2 over 1" and the like -> how many times as fast ours is, where computing is the bound."""
+    """How many times as fast more threads are, by "2 over 1", where computing is the bound."""
     fewest: Dict[tuple, Point] = {}
     gains: Dict[str, List[float]] = {}
     for point in sorted(points, key=lambda p: p["threads"]):

@@ -32,9 +32,15 @@ def line(point: Point, systems: List[str]) -> str:
     cells += [f"{point['ceilings']['read']:.1f}", f"{point['ceilings']['peak']:.0f}"]
     cells.append(_milliseconds(point["roofline_seconds"]))
     cells += [_milliseconds(point["seconds"].get(name)) for name in systems]
-    cells.append(_percent(figures.of_roofline(point)))
-    cells.append(_times(figures.to_best_peer(point)))
+    reached, ratio = figures.of_roofline(point), figures.to_best_peer(point)
+    cells.append(_bold(_percent(reached), reached, figures.regime(point).wanted))
+    cells.append(_bold(_times(ratio), ratio, 1))
     return _row(cells)
+
+
+def _bold(text: str, value: Optional[float], wanted: float) -> str:
+    """The text, so that it is seen where the value falls short."""
+    return f"**{text}**" if value is not None and value < wanted else text
 
 
 def document(results: Dict[str, Any]) -> str:
@@ -44,9 +50,11 @@ def document(results: Dict[str, Any]) -> str:
     lines = [
         f"# {results['cpu']}, {results['cores']} cores, {results['date']}",
         "",
-        f"Commit {results['commit']}; {versions}.",
+        f"Commit {results['commit']}; {versions}. Load at the start: {results['load']:.2f}.",
         f"Peaks are of {_instructions(results['instructions'])}.",
-        "Times are medians in ms of a whole layer, from router to combined output.",
+        *_machine(results["machine"]),
+        "Times are medians in ms of a whole layer, from router to combined output; what falls",
+        "short is bold.",
         "",
         *_summary(points),
         *_threads(points),
@@ -64,6 +72,12 @@ def document(results: Dict[str, Any]) -> str:
 
 def _instructions(found: Dict[str, str]) -> str:
     return ", ".join(f"{name} ({kind})" for kind, name in found.items() if kind != "read")
+
+
+def _machine(ceilings: Dict[str, Dict[str, float]]) -> Iterator[str]:
+    for threads, of in ceilings.items():
+        peaks = ", ".join(f"{kind} {of[kind]:.0f}" for kind in of if kind != "read")
+        yield f"Threads {threads}: reads {of['read']:.1f} GB/s; peaks in G/s: {peaks}."
 
 
 def _systems(points: List[Point]) -> List[str]:

@@ -160,20 +160,25 @@ class TestFigures(unittest.TestCase):
             "cores": 2,
             "date": "2030-01-31",
             "commit": "abc",
+            "load": 0.125,
             "versions": {"numpy": "2.0"},
             "instructions": {"read": "loads", "bf16": "vdpbf16ps"},
+            "machine": {"2": {"read": 40.0, "f32": 500.0}},
             "layers": [{"shape": "olmoe", "dtype": "bf16", "weight_bytes": 805e6}],
             "points": [point(), point(tokens=4096, seconds={"ours": 0.1, "a": 0.05})],
         }
         text = table.document(results)
         self.assertIn("# A CPU, 2 cores, 2030-01-31", text)
+        self.assertIn("Threads 2: reads 40.0 GB/s; peaks in G/s: f32 500.", text)
         self.assertIn("Peaks are of vdpbf16ps (bf16).", text)
-        computing = "| bf16 | 32 tokens per expert or more | 2 | 80% | 89% | 85% | 1 | 0.50 | 1.00 |"
+        computing = (
+            "| bf16 | 32 tokens per expert or more | 2 | 80% | 89% | 85% | 1 | 0.50 | 1.00 |"
+        )
         self.assertIn(computing, text)
         self.assertIn("takes 1.00 times as long", text)
         self.assertIn("less time at 1 of them", text)
-        self.assertIn("| 100 | 125 | 250 | 500 | 80% | 2.00 |", text)
-        self.assertIn("| 100 | 100 | 50.0 | – | 100% | 0.50 |", text)
+        self.assertIn("| 100 | 125 | 250 | 500 | **80%** | 2.00 |", text)
+        self.assertIn("| 100 | 100 | 50.0 | – | 100% | **0.50** |", text)
         self.assertEqual(text.count("- c: too slow"), 1)
 
 
@@ -183,6 +188,7 @@ class TestOptions(unittest.TestCase):
             "--shapes=olmo": "argument --shapes: found 'olmo', expected some of olmoe,qwen3",
             "--dtypes=fp8": "argument --dtypes: found 'fp8', expected some of f32,bf16",
             "--tokens=1,x": "argument --tokens: found '1,x', expected numbers above 0, as 1,64",
+            "--repetitions=0": "--repetitions: found '0', expected a number above 0",
             "--threads=0": "argument --threads: found '0', expected numbers above 0",
         }
         for argument, message in cases.items():
@@ -208,7 +214,7 @@ class TestCeilings(unittest.TestCase):
 
 
 def load_tests(_loader, tests, _ignore):
-    for name in ("figures", "measure", "options", "problem", "shapes", "table"):
+    for name in ("about", "figures", "measure", "options", "problem", "shapes", "table"):
         tests.addTests(doctest.DocTestSuite(importlib.import_module(f"benchmarks.cpu.{name}")))
     return tests
 

@@ -48,11 +48,10 @@ class Ggml:
         for name, array in weights.arrays.items():
             if name.endswith(".scales"):
                 continue
-            scales = weights.arrays.get(name.replace(".weight", ".scales"))
+            scales = weights.arrays.get(name.removesuffix(".weight") + ".scales")
             kind = "f32" if name.endswith(".bias") else small if scales is None else weights.dtype
             if scales is not None:
                 array = {"int8": _q8_0, "mxfp4": _mxfp4}[weights.dtype](array, scales)
-                array = array[None] if array.ndim == 1 else array
             self._arrays[name], self._kinds[name] = array, _TYPES[kind]
 
     def set_threads(self, threads: int) -> None:

@@ -10,12 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..problem import Batch, Weights
+from ._torch import tensor
 from .unsupported import Unsupported
 
 
-def _array(array: np.ndarray):
-    """The array's memory as JAX has it; uint16 are bf16."""
-    return jnp.asarray(array.view(jnp.bfloat16) if array.dtype == np.uint16 else array)
+def _array(array: np.ndarray) -> jax.Array:
+    """The array's memory as JAX has it; numpy cannot hand over bf16, but torch can."""
+    return jnp.from_dlpack(tensor(array))
 
 
 class JaxRagged:
