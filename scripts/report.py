@@ -31,12 +31,13 @@ def main():
     against = json.loads((folder / "error.json").read_text())
     manifests = (json.loads(f.read_text()) for f in (folder / "cpu").glob("*.json"))
     manifest = next(m for m in manifests if "moe_package" in m)
+    target = manifest["target"]
     error, bound = find(against, "relative_error"), find(against, "bound")
     rows = [
         ("layer", describe(manifest)),
         ("from", spec),
         ("package", str(folder / "cpu")),
-        ("for", f"{manifest['target']['kind']} {manifest['target'].get('cpu', '')}".strip()),
+        ("for", " ".join([target["kind"], *(v["cpu"] for v in target["variants"])])),
         ("compile time", f"{seconds:.2f} s"),
         ("tokens", number(find(bench, "tokens"), ",d")),
         ("speed", number(find(bench, "tokens_per_second"), ",.0f", " tokens/s")),

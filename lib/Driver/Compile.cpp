@@ -5,13 +5,14 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Code.h"
+
 #include "moe/Driver/Driver.h"
 
 #include "moe/Dialect/MoE/MoE.h"
 #include "moe/Graph/Graph.h"
 #include "moe/Import/Import.h"
 #include "moe/Package/Package.h"
-#include "moe/Target/CPU/CPU.h"
 
 #include "mlir/Conversion/ConvertToLLVM/ToLLVMInterface.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -52,9 +53,9 @@ private:
   // What a pass reports is shown with the line of the input that it is about.
   std::shared_ptr<SourceMgr> sources = std::make_shared<SourceMgr>();
   mlir::SourceMgrDiagnosticHandler handler{*sources, &context};
-  std::optional<CPUTarget> target;
   std::optional<Spec> spec;
-  mlir::OwningOpRef<mlir::ModuleOp> module;
+  mlir::OwningOpRef<mlir::ModuleOp> module; // as all CPUs have it
+  std::vector<Program> programs;            // one for each CPU
   std::vector<Signature> signatures;
   std::string packageName;
 
@@ -65,8 +66,11 @@ private:
   void show(ArrayRef<Diagnostic> diagnostics, StringRef text) const;
   Error checkGrid();
   Error runPhases();
-  std::string printModule();
-  Error dump(Phase phase);
+  Error runPhase(mlir::ModuleOp code, Phase phase,
+                 const PipelineOptions &pipeline, StringRef cpu);
+  Error makeProgram(Program &program, PipelineOptions pipeline);
+  Error dump(mlir::ModuleOp code, Phase phase, StringRef cpu);
+  mlir::ModuleOp result() const;
   Error emitCode();
 };
 
@@ -157,50 +161,87 @@ Error Compilation::checkGrid() {
   return reported();
 }
 
-std::string Compilation::printModule() {
+static std::string print(mlir::ModuleOp code) {
   std::string text;
   raw_string_ostream os(text);
-  module->print(os);
+  code.print(os);
   return text;
 }
 
-Error Compilation::dump(Phase phase) {
+Error Compilation::dump(mlir::ModuleOp code, Phase phase, StringRef cpu) {
   if (options.dumpDirectory.empty())
     return Error::success();
   if (std::error_code code = sys::fs::create_directories(options.dumpDirectory))
     return createStringError("cannot create '" + options.dumpDirectory +
                              "': " + code.message());
-  std::string file = "0" + std::to_string(static_cast<int>(phase)) + "-" +
-                     name(phase).str() + ".mlir";
+  std::string file =
+      "0" + std::to_string(static_cast<int>(phase)) + "-" + name(phase).str() +
+      (options.cpus.size() > 1 && !cpu.empty() ? "." + cpu.str() : "") +
+      ".mlir";
   SmallString<128> path(options.dumpDirectory);
   sys::path::append(path, file);
-  return writeText(path, printModule());
+  return writeText(path, print(code));
+}
+
+Error Compilation::runPhase(mlir::ModuleOp code, Phase phase,
+                            const PipelineOptions &pipeline, StringRef cpu) {
+  mlir::PassManager passes(&context);
+  addPhase(passes, phase, pipeline);
+  if (mlir::failed(passes.run(code)))
+    return reported();
+  return dump(code, phase, cpu);
+}
+
+/// Runs the phases that know the CPU.
+Error Compilation::makeProgram(Program &program, PipelineOptions pipeline) {
+  pipeline.vectorWidth = program.target.vectorWidth();
+  pipeline.registers = program.target.registers();
+  pipeline.bf16Dot = program.target.hasBF16Dot();
+  program.module = module->clone();
+  for (Phase phase : {Phase::kernels, Phase::target}) {
+    if (phase > options.compileTo)
+      break;
+    if (Error error =
+            runPhase(*program.module, phase, pipeline, program.target.name()))
+      return error;
+    if (phase == Phase::target || options.emit == Emit::mlir)
+      continue;
+    mlir::FailureOr<std::vector<Signature>> read =
+        readSignatures(*program.module);
+    if (mlir::failed(read))
+      return reported();
+    if (signatures.empty())
+      signatures = std::move(*read);
+    else
+      mergeWorkspaces(signatures, *read);
+  }
+  return Error::success();
 }
 
 Error Compilation::runPhases() {
   PipelineOptions pipeline;
   pipeline.reference = options.target == TargetKind::reference;
-  pipeline.vectorWidth = target->vectorWidth();
-  for (Phase phase : allPhases()) {
+  for (Phase phase :
+       {Phase::import, Phase::graph, Phase::autodiff, Phase::sharding}) {
     if (phase > options.compileTo)
-      break;
+      return Error::success();
     if (phase == Phase::sharding)
       if (Error error = checkGrid())
         return error;
-    mlir::PassManager passes(&context);
-    addPhase(passes, phase, pipeline);
-    if (mlir::failed(passes.run(*module)))
-      return reported();
-    if (Error error = dump(phase))
+    if (Error error = runPhase(*module, phase, pipeline, ""))
       return error;
-    if (phase == Phase::kernels && options.emit != Emit::mlir) {
-      mlir::FailureOr<std::vector<Signature>> read = readSignatures(*module);
-      if (mlir::failed(read))
-        return reported();
-      signatures = std::move(*read);
-    }
   }
+  if (options.compileTo == Phase::sharding)
+    return Error::success();
+  for (Program &program : programs)
+    if (Error error = makeProgram(program, pipeline))
+      return error;
   return Error::success();
+}
+
+mlir::ModuleOp Compilation::result() const {
+  return options.compileTo > Phase::sharding ? *programs.front().module
+                                             : *module;
 }
 
 Error Compilation::emitCode() {
@@ -209,26 +250,23 @@ Error Compilation::emitCode() {
   info.spec = spec ? &*spec : nullptr;
   info.targetKind =
       options.target == TargetKind::reference ? "reference" : "cpu";
-  info.triple = target->triple();
-  info.cpu = target->name().str();
-  info.features = target->requiredFeatures();
+  info.triple = programs.front().target.triple();
+  info.variants = describe(programs);
   std::string manifest = makeManifest(info, signatures);
 
   LLVMContext llvmContext;
   Expected<std::unique_ptr<Module>> code =
-      target->translate(*module, llvmContext, [&](Module &code) {
-        addInterface(code, packageName, manifest, signatures);
-      });
+      translate(programs, info.variants, signatures, llvmContext);
   if (!code)
     return code.takeError();
+  addInterface(**code, info, manifest, signatures);
   if (options.emit == Emit::llvm) {
     std::string text;
     raw_string_ostream(text) << **code;
     return writeText(options.output, text);
   }
-  auto output = options.emit == Emit::assembly ? CPUTarget::Output::assembly
-                                               : CPUTarget::Output::object;
-  Expected<SmallString<0>> emitted = target->emit(**code, output);
+  Expected<SmallString<0>> emitted =
+      emit(**code, options.emit == Emit::assembly);
   if (!emitted)
     return emitted.takeError();
   if (options.emit != Emit::package)
@@ -244,10 +282,10 @@ Error Compilation::run() {
     return error;
   if (options.emit == Emit::spec)
     return writeText(options.output, printSpec(*spec));
-  Expected<CPUTarget> created = CPUTarget::create(options.cpu);
+  Expected<std::vector<Program>> created = createPrograms(options.cpus);
   if (!created)
     return created.takeError();
-  target.emplace(std::move(*created));
+  programs = std::move(*created);
   if (spec)
     module = buildGraph(*spec, context);
   if (Error error = runPhases())
@@ -255,7 +293,7 @@ Error Compilation::run() {
   switch (options.emit) {
   case Emit::spec:
   case Emit::mlir:
-    return writeText(options.output, printModule() + "\n");
+    return writeText(options.output, print(result()) + "\n");
   case Emit::header:
     return writeText(options.output, makeHeader(packageName, signatures));
   default:

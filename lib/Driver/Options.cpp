@@ -49,7 +49,8 @@ usage: moe-opt SPEC.json [options]     from a spec to the moe dialect or beyond
                                 manifest, CMake and pkg-config files
   --target=KIND      cpu (default), or reference: plain f64 loops that every
                      other target must agree with
-  --cpu=NAME         native (default), x86-64-v3, x86-64-v4, znver4, …
+  --cpu=NAME,…       native (default), x86-64-v3, x86-64-v4, znver4, …; of
+                     several, a package runs the best that the machine can
   --compile-to=PHASE stop after import, graph (default), autodiff, sharding,
                      kernels or target
   --dump-dir=DIR     write the program after each phase to DIR
@@ -65,6 +66,7 @@ usage: moe-opt SPEC.json [options]     from a spec to the moe dialect or beyond
 examples:
   moe-opt examples/specs/tiny.json
   moe-opt examples/specs/olmoe.json --emit=package -o out/
+  moe-opt examples/specs/olmoe.json --emit=package --cpu=x86-64-v3,x86-64-v4 -o out/
   moe-opt examples/specs/tiny.json --compile-to=kernels --target=reference
   moe-opt config.json --layers
 )";
@@ -103,6 +105,32 @@ bool moe::isCompilation(ArrayRef<const char *> arguments) {
   });
 }
 
+static Error setCpus(CompileOptions &options, StringRef value) {
+  options.cpus.clear();
+  for (StringRef name : split(value, ',')) {
+    if (name.empty())
+      return createStringError("found '" + value.str() +
+                               "' for --cpu, expected names with a comma "
+                               "between them");
+    if (is_contained(options.cpus, name))
+      return createStringError("'" + name.str() + "' is twice in '" +
+                               value.str() + "' for --cpu");
+    options.cpus.push_back(name.str());
+  }
+  return Error::success();
+}
+
+static StringRef emitName(Emit emit) {
+  return find_if(emits, [&](auto &entry) { return entry.second == emit; })
+      ->first;
+}
+
+/// Whether what is written has room for the code of one CPU only.
+static bool isForOneCpu(Emit emit) {
+  return emit == Emit::mlir || emit == Emit::llvm || emit == Emit::assembly ||
+         emit == Emit::object;
+}
+
 static Error setOption(CompileOptions &options, StringRef name, StringRef value,
                        bool &phaseGiven) {
   if (name == "--emit")
@@ -130,7 +158,9 @@ static Error setOption(CompileOptions &options, StringRef name, StringRef value,
     options.import.layer = layer;
     return Error::success();
   }
-  (name == "--cpu" ? options.cpu : options.dumpDirectory) = value.str();
+  if (name == "--cpu")
+    return setCpus(options, value);
+  options.dumpDirectory = value.str();
   return Error::success();
 }
 
@@ -192,6 +222,10 @@ Expected<CompileOptions> moe::parseOptions(ArrayRef<const char *> arguments) {
                              Twine(phaseGiven ? "--compile-to" : "--emit"));
   if (phaseGiven && options.emit != Emit::mlir)
     return createStringError("--compile-to goes with --emit=mlir only");
+  if (options.cpus.size() > 1 && isForOneCpu(options.emit))
+    return createStringError(
+        "found '" + join(options.cpus, ",") +
+        "' for --cpu, expected one name for --emit=" + emitName(options.emit));
   if (options.emit == Emit::package && options.output == "-")
     return createStringError("expected -o DIRECTORY for --emit=package");
   if (options.emit != Emit::mlir && options.emit != Emit::spec)

@@ -8,10 +8,12 @@
 #include "Emitter.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Dialect/X86Vector/X86VectorDialect.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/TypeUtilities.h"
@@ -118,16 +120,29 @@ static Value laneMask(Emitter &e, int64_t count, int64_t valid) {
 
 Val Emitter::loadVector(Value buffer, ArrayRef<Val> at, int64_t count,
                         int64_t valid) {
+  Val loaded = loadRaw(buffer, at, count, valid);
+  return isFloat(loaded) ? cast(loaded, real) : loaded;
+}
+
+Val Emitter::loadRaw(Value buffer, ArrayRef<Val> at, int64_t count,
+                     int64_t valid) {
   Type element = ::cast<MemRefType>(buffer.getType()).getElementType();
   auto type = VectorType::get(count, element);
-  Val loaded;
   if (valid >= count)
-    loaded = val(vector::LoadOp::create(*this, type, buffer, values(at)));
-  else
-    loaded = val(vector::MaskedLoadOp::create(*this, type, buffer, values(at),
-                                              laneMask(*this, count, valid),
-                                              constant(type, 0)));
-  return isFloat(loaded) ? cast(loaded, real) : loaded;
+    return val(vector::LoadOp::create(*this, type, buffer, values(at)));
+  return val(vector::MaskedLoadOp::create(*this, type, buffer, values(at),
+                                          laneMask(*this, count, valid),
+                                          constant(type, 0)));
+}
+
+void Emitter::prefetch(Value buffer, ArrayRef<Val> at) {
+  memref::PrefetchOp::create(*this, buffer, values(at), /*isWrite=*/false,
+                             /*localityHint=*/0, /*isDataCache=*/true);
+}
+
+Value Emitter::local(Type element, ArrayRef<int64_t> shape) {
+  return memref::AllocaOp::create(*this, MemRefType::get(shape, element),
+                                  getI64IntegerAttr(64));
 }
 
 void Emitter::storeVector(Val value, Value buffer, ArrayRef<Val> at,
@@ -148,6 +163,36 @@ Val Emitter::broadcast(Val scalar, int64_t count) {
       *this, VectorType::get(count, scalar.type()), scalar));
 }
 
+Val Emitter::loadLike(Val model, Value buffer, ArrayRef<Val> at,
+                      int64_t valid) {
+  auto vector = ::dyn_cast<VectorType>(model.type());
+  if (!vector)
+    return load(buffer, at);
+  int64_t count = vector.getNumElements();
+  if (::cast<MemRefType>(buffer.getType()).isLastDimUnitStride())
+    return loadVector(buffer, at, count, valid);
+  Vals scalars;
+  SmallVector<Val> next(at);
+  for (int64_t lane = 0; lane < count; ++lane) {
+    next.back() = at.back() + double(std::min(lane, valid - 1));
+    scalars.push_back(load(buffer, next));
+  }
+  return gather(scalars);
+}
+
+void Emitter::storeLike(Val value, Value buffer, ArrayRef<Val> at,
+                        int64_t valid) {
+  if (isa<VectorType>(value.type()))
+    storeVector(value, buffer, at, valid);
+  else
+    store(value, buffer, at);
+}
+
+Val Emitter::like(Val model, Val scalar) {
+  auto vector = ::dyn_cast<VectorType>(model.type());
+  return vector ? broadcast(scalar, vector.getNumElements()) : scalar;
+}
+
 Val Emitter::interleave(Val a, Val b) {
   int64_t lanes = ::cast<VectorType>(a.type()).getNumElements();
   SmallVector<int64_t> order;
@@ -156,18 +201,64 @@ Val Emitter::interleave(Val a, Val b) {
   return val(vector::ShuffleOp::create(*this, a, b, order));
 }
 
-Val Emitter::addLanes(Val vector) {
-  int64_t lanes = ::cast<VectorType>(vector.type()).getNumElements();
-  for (lanes /= 2; lanes >= 1; lanes /= 2) {
-    SmallVector<int64_t> low, high;
-    for (int64_t i = 0; i < lanes; ++i) {
-      low.push_back(i);
-      high.push_back(i + lanes);
-    }
-    vector = val(vector::ShuffleOp::create(*this, vector, vector, low)) +
-             val(vector::ShuffleOp::create(*this, vector, vector, high));
+Val Emitter::pickLanes(Val a, Val b, ArrayRef<int64_t> lanes) {
+  return val(vector::ShuffleOp::create(*this, a, b, lanes));
+}
+
+Val Emitter::extract(Val vector, int64_t lane) {
+  return val(vector::ExtractOp::create(*this, vector, lane));
+}
+
+Val Emitter::regroup(Val vector, VectorType type) {
+  return val(vector::BitCastOp::create(*this, type, vector));
+}
+
+Val Emitter::lookUp(ArrayRef<double> numbers, Val indices) {
+  SmallVector<float> values(numbers.begin(), numbers.end());
+  auto type = VectorType::get(values.size(), getF32Type());
+  Value table = arith::ConstantOp::create(
+      *this, DenseElementsAttr::get(type, ArrayRef<float>(values)));
+  return val(LLVM::CallIntrinsicOp::create(
+                 *this, type, getStringAttr("llvm.x86.avx512.permvar.sf.512"),
+                 ValueRange{table, indices})
+                 .getResult(0));
+}
+
+Val Emitter::gather(ArrayRef<Val> scalars) {
+  auto type = VectorType::get(scalars.size(), scalars.front().type());
+  return val(vector::FromElementsOp::create(*this, type, values(scalars)));
+}
+
+/// Of vectors that hold `width` lanes of each sum: vectors that hold half as
+/// many, of twice as many sums where there are two to join.
+static Emitter::Vals addHalves(Emitter &e, ArrayRef<Val> vectors,
+                               int64_t width) {
+  int64_t lanes = cast<VectorType>(vectors[0].type()).getNumElements();
+  int64_t half = width / 2;
+  auto halves = [&](Val a, Val b, int64_t first) {
+    SmallVector<int64_t> order;
+    for (int64_t from : {int64_t(0), lanes})
+      for (int64_t sum = 0; sum < lanes; sum += width)
+        for (int64_t lane = 0; lane < half; ++lane)
+          order.push_back(from + sum + first + lane);
+    if (a.value == b.value)
+      order.truncate(order.size() / 2);
+    return e.pickLanes(a, b, order);
+  };
+  Emitter::Vals next;
+  for (size_t i = 0; i < vectors.size(); i += 2) {
+    Val a = vectors[i], b = vectors[std::min(i + 1, vectors.size() - 1)];
+    next.push_back(halves(a, b, 0) + halves(a, b, half));
   }
-  return val(vector::ExtractOp::create(*this, vector, 0));
+  return next;
+}
+
+Val Emitter::addLanes(ArrayRef<Val> vectors) {
+  Vals sums(vectors);
+  int64_t width = ::cast<VectorType>(sums[0].type()).getNumElements();
+  for (; width > 1; width /= 2)
+    sums = addHalves(*this, sums, width);
+  return sums[0];
 }
 
 void Emitter::loop(Val begin, Val end, Body body, int64_t step) {
@@ -257,6 +348,11 @@ Val Emitter::roundEven(Val a) {
 Val Emitter::fma(Val a, Val b, Val c) {
   return val(math::FmaOp::create(*this, a, b, c));
 }
+Val Emitter::multiplyAdd(Val a, Val b, Val sums) {
+  if (a.type() == sums.type())
+    return fma(a, b, sums);
+  return val(x86vector::DotBF16Op::create(*this, sums.type(), sums, a, b));
+}
 Val Emitter::pow(Val a, Val b) {
   return val(math::PowFOp::create(*this, a, b));
 }
@@ -285,22 +381,44 @@ static bool isPlain(Region &region) {
 }
 
 Val Emitter::inlineRegion(Region &region, ArrayRef<Val> arguments) {
-  Type type = isPlain(region) ? arguments.front().type() : getF32Type();
+  Val first = arguments.front();
+  auto vector = ::dyn_cast<VectorType>(first.type());
+  if (vector && !isPlain(region)) {
+    Vals lanes;
+    for (int64_t lane = 0; lane < vector.getNumElements(); ++lane) {
+      Vals scalars;
+      for (Val argument : arguments)
+        scalars.push_back(extract(argument, lane));
+      lanes.push_back(inlineRegion(region, scalars));
+    }
+    return gather(lanes);
+  }
+  Type type = isPlain(region) ? first.type() : getF32Type();
   IRMapping mapping;
   for (auto [inner, outer] :
        llvm::zip_equal(region.front().getArguments(), arguments))
-    mapping.map(inner, cast(outer, type).value);
+    mapping.map(inner, vector ? outer.value : cast(outer, type).value);
   for (Operation &op : region.front().without_terminator()) {
-    FloatAttr number;
-    if (matchPattern(&op, m_Constant(&number)) && number.getType().isF32()) {
-      mapping.map(op.getResult(0),
-                  this->constant(type, number.getValueAsDouble()).value);
+    TypedAttr number;
+    if (vector && matchPattern(&op, m_Constant(&number))) {
+      auto splat = DenseElementsAttr::get(vector.clone(number.getType()),
+                                          Attribute(number));
+      mapping.map(op.getResult(0), arith::ConstantOp::create(*this, splat));
       continue;
     }
-    for (Value result : clone(op, mapping)->getResults())
+    FloatAttr real;
+    if (matchPattern(&op, m_Constant(&real)) && real.getType().isF32()) {
+      mapping.map(op.getResult(0),
+                  this->constant(type, real.getValueAsDouble()).value);
+      continue;
+    }
+    for (Value result : clone(op, mapping)->getResults()) {
       if (result.getType().isF32())
         result.setType(type);
+      else if (vector)
+        result.setType(vector.clone(result.getType()));
+    }
   }
   Value yielded = region.front().getTerminator()->getOperand(0);
-  return cast(val(mapping.lookup(yielded)), arguments.front().type());
+  return cast(val(mapping.lookup(yielded)), getElementTypeOrSelf(first));
 }

@@ -64,10 +64,37 @@ public:
   void storeVector(Val value, mlir::Value buffer, llvm::ArrayRef<Val> at,
                    int64_t valid);
   Val broadcast(Val scalar, int64_t count);
+  /// One number, or a vector of `valid` or more if `model` is one.
+  Val loadLike(Val model, mlir::Value buffer, llvm::ArrayRef<Val> at,
+               int64_t valid);
+  void storeLike(Val value, mlir::Value buffer, llvm::ArrayRef<Val> at,
+                 int64_t valid);
+  /// The scalar, or a vector of it if `model` is one.
+  Val like(Val model, Val scalar);
   /// The first of a, the first of b, the second of a and so on.
   Val interleave(Val a, Val b);
-  /// Sum of the lanes by halves: the same tree whatever the machine.
-  Val addLanes(Val vector);
+  /// The sums of the lanes of each vector, as many as the lanes of one or fewer,
+  /// a power of two of them. Each is made by halves: the same tree whatever the
+  /// vectors beside it and whatever the machine.
+  Val addLanes(llvm::ArrayRef<Val> vectors);
+  /// Lanes of one vector and another after it.
+  Val pickLanes(Val a, Val b, llvm::ArrayRef<int64_t> lanes);
+  Val extract(Val vector, int64_t lane);
+  /// The same bits as a vector of another length.
+  Val regroup(Val vector, mlir::VectorType type);
+  /// The number at the lower four bits of each index. AVX-512.
+  Val lookUp(llvm::ArrayRef<double> numbers, Val indices);
+  /// A vector of scalars.
+  Val gather(llvm::ArrayRef<Val> scalars);
+  /// As they are in memory, whatever `real` is.
+  Val loadRaw(mlir::Value buffer, llvm::ArrayRef<Val> at, int64_t count,
+              int64_t valid);
+  /// Asks for the line of memory at an index, without reading it.
+  void prefetch(mlir::Value buffer, llvm::ArrayRef<Val> at);
+  /// Memory of the thread's own, until the end of the parallel body at hand.
+  mlir::Value local(mlir::Type element, llvm::ArrayRef<int64_t> shape);
+  /// sums + a * b: of bf16 pairs if a and b are twice as long as the sums.
+  Val multiplyAdd(Val a, Val b, Val sums);
 
   void loop(Val begin, Val end, Body body, int64_t step = 1);
   void loop(Val end, Body body) { loop(index(0), end, body); }

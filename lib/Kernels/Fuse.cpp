@@ -83,9 +83,32 @@ struct FoldActivation : OpRewritePattern<ActivateOp> {
   }
 };
 
+/// Rounds what a product hands to the next one to the type of its own rows.
+struct NarrowHidden : OpRewritePattern<GroupedMatmulOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(GroupedMatmulOp op,
+                                PatternRewriter &rewriter) const override {
+    RankedTensorType type = op.getYs().getType();
+    Type narrow = op.getXs().getType().getElementType();
+    if (!narrow.isBF16() || type.getElementType() == narrow)
+      return rewriter.notifyMatchFailure(op, "rows are not of bf16");
+    for (OpOperand &use : op->getUses())
+      if (!isa<GroupedMatmulOp>(use.getOwner()) || use.getOperandNumber() != 0)
+        return rewriter.notifyMatchFailure(op, "something else reads it");
+    rewriter.modifyOpInPlace(op,
+                             [&] { op.getYs().setType(type.clone(narrow)); });
+    return success();
+  }
+};
+
 struct Fuse : moe::impl::FusePassBase<Fuse> {
+  using FusePassBase::FusePassBase;
+
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
+    if (bf16Hidden)
+      patterns.add<NarrowHidden>(&getContext());
     patterns.add<FoldDispatch, FoldActivation>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();

@@ -44,15 +44,17 @@ void moe::lower(Lowering &l, GroupedMatmulOp op) {
       return r;
     return e.asIndex(e.load(l[gather], {r})) / slots;
   };
-  auto finish = [&](Val expert, Val r, Val o, ArrayRef<Val> sums) {
-    SmallVector<Val, 2> values(sums);
+  auto finish = [&](Val expert, Val r, Val o, int64_t valid,
+                    ArrayRef<Val> sums) {
+    SmallVector<Val, 2> values(sums), at = {expert, o};
+    if (!op.getOffsets())
+      at = {o};
     for (auto [value, bias] : llvm::zip(values, op.getBiases()))
-      value = value + (op.getOffsets() ? e.load(l[bias], {expert, o})
-                                       : e.load(l[bias], {o}));
+      value = value + e.loadLike(value, l[bias], at, valid);
     Val value = op.getEpilogue().empty()
                     ? values[0]
                     : e.inlineRegion(op.getEpilogue(), values);
-    e.store(value, ys, {r, o});
+    e.storeLike(value, ys, {r, o}, valid);
   };
   Product product = {
       l[op.getXs()], row,   {}, op.getOffsets() ? l[op.getOffsets()] : Value(),

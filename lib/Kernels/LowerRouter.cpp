@@ -48,18 +48,20 @@ void moe::lower(Lowering &l, RouterOp op) {
   double temperature = op.getTemperature().convertToDouble();
 
   auto row = [](Val r) { return r; };
-  auto finish = [&](Val, Val t, Val n, ArrayRef<Val> sums) {
+  auto finish = [&](Val, Val t, Val n, int64_t valid, ArrayRef<Val> sums) {
     Val logit = sums[0];
     if (op.getCosine())
-      logit = logit / (e.load(tokenNorms, {t}) * e.load(weightNorms, {n})) /
+      logit = logit /
+              (e.like(logit, e.load(tokenNorms, {t})) *
+               e.loadLike(logit, weightNorms, {n}, valid)) /
               temperature;
     if (op.getBias())
-      logit = logit + e.load(l[op.getBias()], {n});
+      logit = logit + e.loadLike(logit, l[op.getBias()], {n}, valid);
     if (softcap != 0)
       logit = e.tanh(logit / softcap) * softcap;
     if (std::optional<Type> round = op.getRound())
       logit = e.cast(e.cast(logit, *round), e.real);
-    e.store(logit, logits, {t, n});
+    e.storeLike(logit, logits, {t, n}, valid);
   };
   emitProduct(l,
               {x, row, {Weight(l, weight)}, Value(), l.size(tokens), finish});

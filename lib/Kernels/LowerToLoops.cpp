@@ -19,6 +19,7 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Dialect/X86Vector/X86VectorDialect.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 namespace moe {
@@ -35,9 +36,9 @@ namespace {
 class FunctionLowering {
 public:
   FunctionLowering(func::FuncOp func, StringRef package, bool reference,
-                   int64_t lanes)
+                   const VectorUnit &unit)
       : func(func), package(package), converter(func.getContext()),
-        l(func.getLoc(), func.getContext(), reference, lanes) {}
+        l(func.getLoc(), func.getContext(), reference, unit) {}
 
   LogicalResult run();
 
@@ -316,11 +317,12 @@ struct LowerToLoops : moe::impl::LowerToLoopsPassBase<LowerToLoops> {
           << static_cast<int64_t>(vectorWidth);
       return signalPassFailure();
     }
+    VectorUnit unit = {vectorWidth, registers, bf16Dot};
     StringRef package = name ? name.getValue() : "layer";
     for (auto func :
          llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
       if (!func.isExternal() &&
-          failed(FunctionLowering(func, package, reference, vectorWidth).run()))
+          failed(FunctionLowering(func, package, reference, unit).run()))
         return signalPassFailure();
   }
 };

@@ -18,12 +18,13 @@ using namespace moe;
 static constexpr int64_t alignment = 64;
 
 Lowering::Lowering(Location loc, MLIRContext *context, bool reference,
-                   int64_t lanes)
+                   const VectorUnit &unit)
     : e(loc, context,
         reference ? FloatType(Float64Type::get(context))
                   : FloatType(Float32Type::get(context)),
         /*sequential=*/reference),
-      reference(reference), lanes(lanes) {}
+      reference(reference), lanes(unit.lanes), registers(unit.registers),
+      bf16Dot(unit.bf16Dot) {}
 
 void Lowering::bind(Value tensor, Value buffer, ArrayRef<Extent> shape) {
   buffers[tensor] = buffer;

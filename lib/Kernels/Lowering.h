@@ -18,16 +18,24 @@
 
 namespace moe {
 
+/// What the target's vectors can do.
+struct VectorUnit {
+  int64_t lanes = 16; // of f32
+  int64_t registers = 32;
+  bool bf16Dot = false; // has sums of products of bf16 pairs
+};
+
 /// What the lowerings of operations share: where each tensor lives, how large
 /// it is, and room for what is in between.
 class Lowering {
 public:
   Lowering(mlir::Location loc, mlir::MLIRContext *context, bool reference,
-           int64_t lanes);
+           const VectorUnit &unit);
 
   Emitter e;
   const bool reference;
-  const int64_t lanes;
+  const int64_t lanes, registers;
+  const bool bf16Dot;
 
   /// Reports why the operation at hand cannot be lowered.
   void fail(const llvm::Twine &message);

@@ -101,6 +101,9 @@ bool OutlineParallel::outline(scf::ParallelOp loop, func::FuncOp parent,
   auto toIndex = [&](Value value) -> Value {
     return arith::IndexCastOp::create(b, b.getIndexType(), value);
   };
+  // Memory of the thread's own is there once, not again for each iteration.
+  for (auto local : loop.getBody()->getOps<memref::AllocaOp>())
+    b.clone(*local, mapping);
   auto share = scf::ForOp::create(b, toIndex(entry->getArgument(1)),
                                   toIndex(entry->getArgument(2)),
                                   arith::ConstantIndexOp::create(b, 1));
@@ -108,7 +111,8 @@ bool OutlineParallel::outline(scf::ParallelOp loop, func::FuncOp parent,
   b.setInsertionPointToStart(share.getBody());
   mapping.map(loop.getInductionVars()[0], share.getInductionVar());
   for (Operation &op : loop.getBody()->without_terminator())
-    b.clone(op, mapping);
+    if (!isa<memref::AllocaOp>(op))
+      b.clone(op, mapping);
 
   // The call: pack the context on the stack of the function, once.
   b.setInsertionPointToStart(&parent.getBody().front());

@@ -13,7 +13,8 @@
 namespace moe {
 
 /// For each row r and output o, the sums over c of x[row(r), c] * w[o, c], one
-/// per weight, handed to `finish`. Grouped products take w from the expert
+/// per weight, handed to `finish`: numbers, or vectors for the outputs from o on
+/// of which `valid` count. Grouped products take w from the expert
 /// whose part of `offsets` holds r. Each sum is made in the same order whatever
 /// rows and outputs surround it.
 struct Product {
@@ -22,7 +23,7 @@ struct Product {
   llvm::SmallVector<Weight, 2> weights; // of one shape, and of one block
   mlir::Value offsets;                  // null: dense
   Val rows;                             // dense: how many
-  llvm::function_ref<void(Val expert, Val row, Val out,
+  llvm::function_ref<void(Val expert, Val row, Val out, int64_t valid,
                           llvm::ArrayRef<Val> sums)>
       finish;
 

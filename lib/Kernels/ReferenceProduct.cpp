@@ -36,7 +36,7 @@ void moe::emitReferenceProduct(Lowering &l, const Product &product) {
           return e.load(product.x, {source, c}) *
                  weight.load(product.at(expert, o, c));
         }));
-      product.finish(expert, r, o, sums);
+      product.finish(expert, r, o, 1, sums);
     });
   };
   if (!product.offsets)

@@ -7,161 +7,357 @@
 //
 // Weights are stored [out, in], so rows of x and rows of w run along the depth:
 // a tile keeps one vector of partial sums per (row, output) and adds their
-// lanes at the end. Every sum runs over the same lanes in the same order in
-// every tile shape, which is why results do not depend on rows around them.
+// lanes at the end. docs/decisions/0006-cpu-kernels.md draws the nest of loops
+// around it. Every sum runs over the same lanes in the same order in every tile
+// shape, which is why results do not depend on rows around them.
 //
 //===----------------------------------------------------------------------===//
 
-#include "Product.h"
+#include "VectorProduct.h"
 
 #include "mlir/IR/BuiltinTypes.h"
 
 using namespace mlir;
 using namespace moe;
 
-namespace {
+static int64_t roundUp(int64_t number, int64_t unit) {
+  return llvm::divideCeilSigned(number, unit) * unit;
+}
 
-/// Registers: 4 rows x 4 outputs of sums, or 4 x 2 for two weights at once.
-constexpr int64_t tileRows = 4;
-constexpr int64_t tileSums = 4;
-/// Outputs of one task: their weights stay in the second-level cache while all
-/// rows pass by.
-constexpr int64_t taskOutputs = 64;
-/// Rows of one task of a dense product.
-constexpr int64_t taskRows = 32;
+VectorProduct::VectorProduct(Lowering &l, const Product &product,
+                             int64_t taskOutputs)
+    : l(l), e(l.e), product(product),
+      weights(product.weights.begin(), product.weights.end()) {
+  Type element = cast<MemRefType>(product.x.getType()).getElementType();
+  pairs = l.bf16Dot && element.isBF16() &&
+          llvm::all_of(weights, [](const Weight &w) { return w.fitsPairs(); });
+  if (pairs)
+    for (Weight &weight : weights)
+      weight.usePairs();
+  step = pairs ? 2 * l.lanes : l.lanes;
+  int64_t depth = product.depth(), block = weights.front().block();
+  isScaledInTile = block < depth;
+  outputBlock = std::min(taskOutputs, product.outputs());
 
-class Tiles {
-public:
-  Tiles(Lowering &l, const Product &product)
-      : l(l), e(l.e), product(product),
-        tileOutputs(std::max<int64_t>(1, tileSums / product.weights.size())) {}
+  // Registers hold a vector of sums for each row and output, one of w and the
+  // rows of x; the sums of a block of the depth twice.
+  tileRows = 3;
+  tileOutputs = (l.registers - 1 - tileRows) / tileRows;
+  if (isScaledInTile)
+    tileOutputs /= 2;
+  tileOutputs = std::min(int64_t(llvm::bit_floor(uint64_t(tileOutputs))),
+                         l.lanes);
+  int64_t bytes = pairs ? 2 : 4;
+  int64_t unit = std::lcm(step, isScaledInTile ? block : 1);
+  int64_t most = std::max<int64_t>(1, chunkBytes / bytes / unit) * unit;
+  int64_t chunks = llvm::divideCeilSigned(depth, most);
+  chunk = std::min(depth,
+                   roundUp(llvm::divideCeilSigned(depth, chunks), unit));
+}
 
-  void emit();
+void VectorProduct::allocate() {
+  int64_t columns = roundUp(outputBlock, l.lanes);
+  for (size_t i = 0; i < weights.size(); ++i)
+    sums.push_back(e.local(e.real, {rowBlock, columns}));
+  Type element = pairs ? Type(e.getBF16Type()) : Type(e.real);
+  bool isWhole =
+      llvm::all_of(weights, [&](const Weight &w) { return w.holds(element); });
+  if (!isWhole)
+    panel = e.local(element, {tileOutputs, roundUp(chunk, step)});
+}
 
-private:
-  Lowering &l;
-  Emitter &e;
-  const Product &product;
-  const int64_t tileOutputs;
-
-  struct Tile {
-    Val expert;
-    SmallVector<Val> sources, outs;
-  };
-  Emitter::Vals span(const Tile &tile, Val begin, int64_t count,
-                     ArrayRef<Weight::Common> common, Emitter::Vals sums);
-  Emitter::Vals addBlock(const Tile &tile, Val begin, int64_t count,
-                         ArrayRef<Val> totals);
-  void block(Val expert, Val rowBegin, Val rowEnd, Val outBegin, Val outEnd);
-  void tile(Val expert, Val row, int64_t rows, Val out, int64_t outs);
+/// `count` vectors of sums in a tile, and what they read.
+struct VectorProduct::Tile {
+  const Weight &weight;
+  bool fromPanel;
+  Val expert;
+  SmallVector<Val> sources; // rows of x
+  SmallVector<Val> outs;
+  Val begin; // of the chunk
+  /// Where the next tile begins, if this one asks for all of it as it goes.
+  SmallVector<Val, 3> next;
 };
 
+Val VectorProduct::loadWeight(const Tile &tile, int64_t out, Val c,
+                              int64_t valid, const Weight::Common &common) {
+  if (tile.fromPanel)
+    return e.loadRaw(panel, {e.index(out), c - tile.begin}, step, valid);
+  return tile.weight.loadVector(product.at(tile.expert, tile.outs[out], c),
+                                valid, common);
+}
+
 /// Adds to `sums` what `count` places of the depth give, all in one block.
-Emitter::Vals Tiles::span(const Tile &tile, Val begin, int64_t count,
-                          ArrayRef<Weight::Common> common, Emitter::Vals sums) {
-  int64_t lanes = l.lanes;
-  auto step = [&](Val c, int64_t valid, ArrayRef<Val> sums) {
-    Emitter::Vals next(sums.begin(), sums.end());
+Emitter::Vals VectorProduct::span(const Tile &tile, Val begin, int64_t count,
+                                  ArrayRef<Weight::Common> common,
+                                  Emitter::Vals sums) {
+  auto advance = [&](Val c, int64_t valid, ArrayRef<Val> sums) {
+    Emitter::Vals next(sums);
     SmallVector<Val> xs;
     for (Val source : tile.sources)
-      xs.push_back(e.loadVector(product.x, {source, c}, lanes, valid));
-    int64_t sum = 0, column = 0;
-    for (const Weight &weight : product.weights)
-      for (Val o : tile.outs) {
-        Val w = weight.loadVector(product.at(tile.expert, o, c), lanes, valid,
-                                  common[column++]);
-        for (Val x : xs) {
-          next[sum] = e.fma(x, w, next[sum]);
-          ++sum;
-        }
+      xs.push_back(pairs ? e.loadRaw(product.x, {source, c}, step, valid)
+                         : e.loadVector(product.x, {source, c}, step, valid));
+    int64_t sum = 0;
+    for (int64_t out = 0, outs = tile.outs.size(); out < outs; ++out) {
+      Val w = loadWeight(tile, out, c, valid, common[out]);
+      if (!tile.next.empty())
+        prefetch(tile, out, c);
+      for (Val x : xs) {
+        next[sum] = e.multiplyAdd(w, x, next[sum]);
+        ++sum;
       }
+    }
     return next;
   };
 
-  int64_t whole = count / lanes * lanes;
-  if (whole == lanes)
-    sums = step(begin, lanes, sums);
+  int64_t whole = count / step * step;
+  if (whole == step)
+    sums = advance(begin, step, sums);
   else if (whole)
     sums = e.carry(
         begin, begin + whole, sums,
-        [&](Val c, ArrayRef<Val> sums) { return step(c, lanes, sums); }, lanes);
+        [&](Val c, ArrayRef<Val> sums) { return advance(c, step, sums); },
+        step);
   if (whole < count)
-    sums = step(begin + whole, count - whole, sums);
+    sums = advance(begin + whole, count - whole, sums);
   return sums;
 }
 
-/// Adds to `totals` what a block gives, times its scales.
-Emitter::Vals Tiles::addBlock(const Tile &tile, Val begin, int64_t count,
-                              ArrayRef<Val> totals) {
-  SmallVector<Weight::Common> common;
-  for (const Weight &weight : product.weights)
-    for (Val o : tile.outs)
+/// What the next tile will read at the same place.
+void VectorProduct::prefetch(const Tile &tile, int64_t out, Val c) {
+  SmallVector<Val, 3> at(tile.next);
+  at[at.size() - 2] = at[at.size() - 2] + out;
+  at.back() = at.back() + (c - tile.begin);
+  tile.weight.prefetch(at);
+}
+
+Emitter::Vals VectorProduct::zeros(int64_t count) {
+  return Emitter::Vals(count, e.constant(VectorType::get(l.lanes, e.real), 0));
+}
+
+/// The sums of the blocks in a chunk, each times its scale.
+Emitter::Vals VectorProduct::scaledBlocks(const Tile &tile, int64_t count) {
+  int64_t block = weights.front().block();
+  size_t number = tile.outs.size() * tile.sources.size();
+  auto add = [&](Val begin, int64_t count, ArrayRef<Val> totals) {
+    SmallVector<Weight::Common> common;
+    for (Val out : tile.outs)
       common.push_back(
-          weight.common(product.at(tile.expert, o, begin), l.lanes));
-  Val zero = e.constant(VectorType::get(l.lanes, e.real), 0);
-  Emitter::Vals sums =
-      span(tile, begin, count, common, Emitter::Vals(totals.size(), zero));
-  for (auto [i, sum] : llvm::enumerate(sums))
-    if (Val scale = common[i / tile.sources.size()].scale; scale.value)
-      sum = e.fma(sum, scale, totals[i]);
-  return sums;
+          tile.weight.common(product.at(tile.expert, out, begin)));
+    Emitter::Vals sums = span(tile, begin, count, common, zeros(number));
+    for (size_t i = 0; i < number; ++i)
+      sums[i] =
+          e.fma(sums[i], common[i / tile.sources.size()].scale, totals[i]);
+    return sums;
+  };
+  Emitter::Vals totals = zeros(number);
+  int64_t whole = count / block * block;
+  if (whole == block)
+    totals = add(tile.begin, block, totals);
+  else if (whole)
+    totals = e.carry(
+        tile.begin, tile.begin + whole, totals,
+        [&](Val c, ArrayRef<Val> totals) { return add(c, block, totals); },
+        block);
+  if (whole < count)
+    totals = add(tile.begin + whole, count - whole, totals);
+  return totals;
 }
 
-/// `rows` x `outs` sums for each weight.
-void Tiles::tile(Val expert, Val row, int64_t rows, Val out, int64_t outs) {
-  Tile tile = {expert, {}, {}};
+/// One vector of sums for each row of the tile, outputs as lanes.
+Emitter::Vals VectorProduct::tileSums(const Tile &tile, int64_t count) {
+  size_t rows = tile.sources.size(), outs = tile.outs.size();
+  SmallVector<Weight::Common> common;
+  Emitter::Vals vectors;
+  if (isScaledInTile) {
+    vectors = scaledBlocks(tile, count);
+  } else {
+    for (Val out : tile.outs)
+      common.push_back(
+          tile.weight.common(product.at(tile.expert, out, e.index(0))));
+    vectors = span(tile, tile.begin, count, common, zeros(rows * outs));
+  }
+  Emitter::Vals result;
+  for (size_t row = 0; row < rows; ++row) {
+    Emitter::Vals ofRow;
+    for (size_t out = 0; out < outs; ++out)
+      ofRow.push_back(vectors[out * rows + row]);
+    Val sums = e.addLanes(ofRow);
+    if (!isScaledInTile && common[0].scale.value) {
+      Emitter::Vals scales;
+      for (const Weight::Common &of : common)
+        scales.push_back(e.extract(of.scale, 0));
+      sums = sums * e.gather(scales);
+    }
+    result.push_back(sums);
+  }
+  return result;
+}
+
+/// Puts the sums of some rows of a tile where those of the block are.
+void VectorProduct::rowTile(const Place &place, Tile tile, size_t weight,
+                            Val row, int64_t rows, int64_t count) {
   for (int64_t r = 0; r < rows; ++r)
     tile.sources.push_back(product.row(row + r));
+  int64_t outs = tile.outs.size();
+  for (auto [r, found] : llvm::enumerate(tileSums(tile, count))) {
+    SmallVector<Val> at = {row + double(r) - place.rowBegin,
+                           tile.outs[0] - place.outBegin};
+    if (chunk < product.depth())
+      found = found + e.loadVector(sums[weight], at, outs, outs);
+    e.storeVector(found, sums[weight], at, outs);
+  }
+}
+
+/// Values of the weight as products take them, in memory of the thread's own.
+void VectorProduct::decodePanel(const Tile &tile, int64_t count) {
+  for (auto [i, out] : llvm::enumerate(tile.outs)) {
+    int64_t block = isScaledInTile ? weights.front().block() : count;
+    auto decode = [&](Val begin, int64_t size) {
+      Weight::Common common =
+          tile.weight.common(product.at(tile.expert, out, begin));
+      auto at = [&](Val c, int64_t valid) {
+        Val values = tile.weight.loadVector(product.at(tile.expert, out, c),
+                                            valid, common);
+        e.storeVector(values, panel, {e.index(i), c - tile.begin}, valid);
+      };
+      int64_t whole = size / step * step;
+      e.loop(begin, begin + whole, [&](Val c) { at(c, step); }, step);
+      if (whole < size)
+        at(begin + whole, size - whole);
+    };
+    int64_t whole = count / block * block;
+    e.loop(
+        tile.begin, tile.begin + whole, [&](Val c) { decode(c, block); },
+        block);
+    if (whole < count)
+      decode(tile.begin + whole, count - whole);
+  }
+}
+
+/// Some outputs of one weight, for all rows of the block.
+void VectorProduct::outputTile(const Place &place, size_t weight, Val out,
+                               int64_t outs, Val begin, int64_t count) {
+  Tile tile = {weights[weight], false, place.expert, {}, {}, begin, {}};
   for (int64_t o = 0; o < outs; ++o)
     tile.outs.push_back(out + o);
-
-  int64_t depth = product.depth(), block = product.weights.front().block();
-  Val zero = e.constant(VectorType::get(l.lanes, e.real), 0);
-  Emitter::Vals sums(product.weights.size() * outs * rows, zero);
-  int64_t whole = depth / block * block;
-  if (whole == block)
-    sums = addBlock(tile, e.index(0), block, sums);
-  else if (whole)
-    sums = e.carry(
-        e.index(0), e.index(whole), sums,
-        [&](Val c, ArrayRef<Val> sums) {
-          return addBlock(tile, c, block, sums);
-        },
-        block);
-  if (whole < depth)
-    sums = addBlock(tile, e.index(whole), depth - whole, sums);
-
-  int64_t perWeight = outs * rows;
-  for (int64_t o = 0; o < outs; ++o)
-    for (int64_t r = 0; r < rows; ++r) {
-      SmallVector<Val, 2> values;
-      for (auto [w, weight] : llvm::enumerate(product.weights))
-        values.push_back(
-            weight.applyFactor(e.addLanes(sums[w * perWeight + o * rows + r]),
-                               product.at(expert, tile.outs[o], e.index(0))));
-      product.finish(expert, row + r, tile.outs[o], values);
+  Val rows = place.rowEnd - place.rowBegin;
+  Val nextOut = e.select(out + 2 * outs <= place.outEnd, out + outs, out);
+  // Few rows read the weight once, and decode it in registers.
+  e.when(rows <= double(tileRows), [&] {
+    Tile only = tile;
+    only.next = product.at(place.expert, nextOut, begin);
+    for (int64_t few = 1; few <= tileRows; ++few)
+      e.when(rows == double(few), [&] {
+        rowTile(place, only, weight, place.rowBegin, few, count);
+      });
+  });
+  e.when(rows > double(tileRows), [&] {
+    if (panel) {
+      decodePanel(tile, count);
+      tile.fromPanel = true;
     }
-}
-
-/// Splits a range in whole tiles and single steps.
-static void inTiles(Emitter &e, Val begin, Val end, int64_t size,
-                    llvm::function_ref<void(Val, int64_t)> body) {
-  Val whole = begin + (end - begin) / size * size;
-  e.loop(begin, whole, [&](Val i) { body(i, size); }, size);
-  e.loop(whole, end, [&](Val i) { body(i, 1); });
-}
-
-void Tiles::block(Val expert, Val rowBegin, Val rowEnd, Val outBegin,
-                  Val outEnd) {
-  inTiles(e, rowBegin, rowEnd, tileRows, [&](Val row, int64_t rows) {
-    inTiles(e, outBegin, outEnd, tileOutputs,
-            [&](Val out, int64_t outs) { tile(expert, row, rows, out, outs); });
+    // Each tile of rows asks for its share of the next weights.
+    int64_t perLine = tile.weight.valuesPerLine();
+    int64_t perOut = llvm::divideCeilSigned(count, perLine);
+    Val lines = e.index(perOut * outs);
+    Val share = (lines + (rows / tileRows - 1)) / (rows / tileRows);
+    auto some = [&](Val row, int64_t number) {
+      Val first = (row - place.rowBegin) / tileRows * share;
+      e.loop(first, e.min(first + share, lines), [&](Val line) {
+        tile.weight.prefetch(product.at(place.expert, nextOut + line / perOut,
+                                        begin + line % perOut * perLine));
+      });
+      rowTile(place, tile, weight, row, number, count);
+    };
+    Val whole = place.rowBegin + rows / tileRows * tileRows;
+    e.loop(
+        place.rowBegin, whole, [&](Val row) { some(row, tileRows); }, tileRows);
+    for (int64_t rest = 1; rest < tileRows; ++rest)
+      e.when(place.rowEnd - whole == double(rest), [&] { some(whole, rest); });
   });
 }
 
-void Tiles::emit() {
+void VectorProduct::depthChunk(const Place &place, Val begin, int64_t count) {
+  auto tiles = [&](Val out, int64_t outs) {
+    for (size_t weight = 0; weight < weights.size(); ++weight)
+      outputTile(place, weight, out, outs, begin, count);
+  };
+  Val whole = place.outBegin +
+              (place.outEnd - place.outBegin) / tileOutputs * tileOutputs;
+  e.loop(
+      place.outBegin, whole, [&](Val out) { tiles(out, tileOutputs); },
+      tileOutputs);
+  if (product.outputs() % tileOutputs)
+    e.loop(whole, place.outEnd, [&](Val out) { tiles(out, 1); });
+}
+
+void VectorProduct::rowsAndOutputs(const Place &place) {
+  int64_t depth = product.depth();
+  if (chunk == depth) {
+    depthChunk(place, e.index(0), depth);
+  } else {
+    Val columns = e.index(roundUp(outputBlock, l.lanes));
+    Val zero = zeros(1)[0];
+    e.loop(place.rowEnd - place.rowBegin, [&](Val row) {
+      e.loop(
+          e.index(0), columns,
+          [&](Val out) {
+            for (Value buffer : sums)
+              e.storeVector(zero, buffer, {row, out}, l.lanes);
+          },
+          l.lanes);
+    });
+    int64_t whole = depth / chunk * chunk;
+    e.loop(
+        e.index(0), e.index(whole),
+        [&](Val begin) { depthChunk(place, begin, chunk); }, chunk);
+    if (whole < depth)
+      depthChunk(place, e.index(whole), depth - whole);
+  }
+}
+
+/// Hands the sums to `finish`, a vector of outputs at a time.
+void VectorProduct::finish(const Place &place) {
+  auto vector = [&](Val row, Val out, int64_t valid) {
+    SmallVector<Val, 2> values;
+    for (auto [weight, buffer] : llvm::zip_equal(weights, sums))
+      values.push_back(weight.applyFactor(
+          e.loadRaw(buffer, {row - place.rowBegin, out - place.outBegin},
+                    l.lanes, l.lanes),
+          product.at(place.expert, out, e.index(0))));
+    product.finish(place.expert, row, out, valid, values);
+  };
+  int64_t rest = product.outputs() % l.lanes;
+  e.loop(place.rowBegin, place.rowEnd, [&](Val row) {
+    Val whole = place.outBegin +
+                (place.outEnd - place.outBegin) / l.lanes * l.lanes;
+    e.loop(
+        place.outBegin, whole, [&](Val out) { vector(row, out, l.lanes); },
+        l.lanes);
+    if (rest)
+      e.when(whole < place.outEnd, [&] { vector(row, whole, rest); });
+  });
+}
+
+void VectorProduct::run(Val expert, Val rowBegin, Val rowEnd, Val outBegin,
+                        Val outEnd) {
+  e.loop(
+      rowBegin, rowEnd,
+      [&](Val begin) {
+        Place place = {expert, begin, e.min(begin + rowBlock, rowEnd), outBegin,
+                       outEnd};
+        rowsAndOutputs(place);
+        finish(place);
+      },
+      rowBlock);
+}
+
+void moe::emitVectorProduct(Lowering &l, const Product &product) {
+  Emitter &e = l.e;
+  constexpr int64_t taskOutputs = 64, taskRows = 32;
+  VectorProduct nest(l, product, taskOutputs);
   int64_t outputs = product.outputs();
-  int64_t outTasks = llvm::divideCeil(outputs, taskOutputs);
+  int64_t outTasks = llvm::divideCeilSigned(outputs, taskOutputs);
   auto outRange = [&](Val task) {
     Val begin = task * taskOutputs;
     return std::pair(begin, e.min(begin + taskOutputs, e.index(outputs)));
@@ -169,27 +365,23 @@ void Tiles::emit() {
   if (!product.offsets) {
     Val rowTasks = (product.rows + (taskRows - 1)) / taskRows;
     e.parallel(rowTasks * outTasks, [&](Val task) {
+      nest.allocate();
       auto [outBegin, outEnd] = outRange(task % outTasks);
       Val rowBegin = task / outTasks * taskRows;
       Val rowEnd = e.min(rowBegin + taskRows, product.rows);
-      block(e.index(0), rowBegin, rowEnd, outBegin, outEnd);
+      nest.run(e.index(0), rowBegin, rowEnd, outBegin, outEnd);
     });
     return;
   }
-  // Experts vary fastest: a contiguous share of the tasks then holds a share of
-  // every expert's outputs, even if one expert has all the rows.
+  // Outputs vary fastest: a thread that does several tasks in a row finds the
+  // rows of the expert in its cache.
   int64_t experts = product.experts();
   e.parallel(e.index(outTasks * experts), [&](Val task) {
-    Val expert = task % experts;
-    auto [outBegin, outEnd] = outRange(task / experts);
+    nest.allocate();
+    Val expert = task / outTasks;
+    auto [outBegin, outEnd] = outRange(task % outTasks);
     Val rowBegin = e.asIndex(e.load(product.offsets, {expert}));
     Val rowEnd = e.asIndex(e.load(product.offsets, {expert + 1}));
-    block(expert, rowBegin, rowEnd, outBegin, outEnd);
+    nest.run(expert, rowBegin, rowEnd, outBegin, outEnd);
   });
-}
-
-} // namespace
-
-void moe::emitVectorProduct(Lowering &l, const Product &product) {
-  Tiles(l, product).emit();
 }

@@ -112,26 +112,29 @@ static Val byteAt(Emitter &e, Value buffer, ArrayRef<Val> at) {
   return e.extend(e.load(buffer, at), e.getIndexType());
 }
 
+/// The byte that holds a value and another.
+static SmallVector<Val, 3> pairOf(ArrayRef<Val> at) {
+  SmallVector<Val, 3> pair(at);
+  pair.back() = at.back() / 2;
+  return pair;
+}
+
 /// Of a value, without its scale and zero.
 Val Weight::code(ArrayRef<Val> at) const {
   Emitter &e = l.e;
   if (format.getValuesPerByte() == 1)
     return byteAt(e, data, at);
-  SmallVector<Val, 3> pair(at);
-  pair.back() = at.back() / 2;
-  return (byteAt(e, data, pair) >> (at.back() % 2 * 4)) & 15;
+  return (byteAt(e, data, pairOf(at)) >> (at.back() % 2 * 4)) & 15;
 }
 
 /// A vector of i8 with codes in the upper bits, and something below them.
-Val Weight::codes(ArrayRef<Val> at, int64_t lanes, int64_t valid) const {
+Val Weight::codes(ArrayRef<Val> at, int64_t valid) const {
   Emitter &e = l.e;
   if (format.getValuesPerByte() == 1)
-    return e.loadVector(data, at, lanes, valid);
-  if (lanes == 1)
+    return e.loadRaw(data, at, l.lanes, valid);
+  if (l.lanes == 1)
     return e.broadcast(e.cast(code(at) << 4, e.getI8Type()), 1);
-  SmallVector<Val, 3> pair(at);
-  pair.back() = at.back() / 2;
-  Val bytes = e.loadVector(data, pair, lanes / 2, valid / 2);
+  Val bytes = e.loadRaw(data, pairOf(at), l.lanes / 2, valid / 2);
   return e.interleave(bytes << 4, bytes);
 }
 
@@ -184,27 +187,52 @@ Val Weight::load(ArrayRef<Val> at) const {
   return value;
 }
 
-int64_t Weight::block() const {
+int64_t Weight::storedBlock() const {
   int64_t inputs = format ? format.getInputs() : 0;
   return inputs == 0 ? depth() : std::min(inputs, depth());
 }
 
-Weight::Common Weight::common(ArrayRef<Val> at, int64_t lanes) const {
+int64_t Weight::block() const {
+  return foldsScales() ? depth() : storedBlock();
+}
+
+bool Weight::holds(Type element) const {
+  return !format && cast<MemRefType>(data.getType()).getElementType() == element;
+}
+
+bool Weight::fitsPairs() const {
   if (!format)
+    return holds(l.e.getBF16Type());
+  int64_t block = storedBlock(), step = 2 * l.lanes;
+  if (format.hasSmallScales())
+    return block == step || 2 * block == step;
+  return block % step == 0 || block == depth();
+}
+
+Weight::Common Weight::common(ArrayRef<Val> at) const {
+  if (!format || foldsScales())
     return {};
   SmallVector<Val, 3> block = blockOf(at);
-  Common common = {l.e.broadcast(scale(block), lanes), Val()};
+  Common common = {l.e.broadcast(scale(block), l.lanes), Val()};
   if (format.getKind() == WeightFormatKind::int4)
-    common.zero = l.e.broadcast(zero(block), lanes);
+    common.zero = l.e.broadcast(zero(block), l.lanes);
   return common;
 }
 
-Val Weight::loadVector(ArrayRef<Val> at, int64_t lanes, int64_t valid,
+Val Weight::loadVector(ArrayRef<Val> at, int64_t valid,
                        const Common &common) const {
-  Emitter &e = l.e;
+  if (pairs)
+    return loadPairs(at, valid, common);
   if (!format)
-    return e.loadVector(data, at, lanes, valid);
-  Val found = codes(at, lanes, valid);
+    return l.e.loadVector(data, at, l.lanes, valid);
+  return decodeVector(at, valid, common);
+}
+
+/// As f32.
+Val Weight::decodeVector(ArrayRef<Val> at, int64_t valid,
+                         const Common &common) const {
+  Emitter &e = l.e;
+  Val found = codes(at, valid);
   switch (format.getKind()) {
   case WeightFormatKind::fp8_e4m3:
     return widen(e, e4m3, found);
@@ -217,15 +245,98 @@ Val Weight::loadVector(ArrayRef<Val> at, int64_t lanes, int64_t valid,
   }
 }
 
+/// f32 values that bf16 can hold, one vector after another.
+static Val joinPairs(Emitter &e, Val first, Val second) {
+  int64_t lanes = cast<VectorType>(first.type()).getNumElements();
+  auto halves = VectorType::get(2 * lanes, e.getI16Type());
+  SmallVector<int64_t> upper;
+  for (int64_t lane = 0; lane < 2 * lanes; ++lane)
+    upper.push_back(2 * lane + 1);
+  Val words = e.pickLanes(e.regroup(first, halves), e.regroup(second, halves),
+                          upper);
+  return e.bitcast(words, e.getBF16Type());
+}
+
+/// f32 values that bf16 can hold, by turns.
+static Val zipPairs(Emitter &e, Val even, Val odd) {
+  int64_t lanes = cast<VectorType>(even.type()).getNumElements();
+  Val low = e.bitcast(even, e.getI32Type()) >> 16;
+  Val high = e.bitcast(odd, e.getI32Type()) & double(int32_t(0xFFFF0000));
+  return e.regroup(low | high, VectorType::get(2 * lanes, e.getBF16Type()));
+}
+
+Val Weight::loadPairs(ArrayRef<Val> at, int64_t valid,
+                      const Common &common) const {
+  Emitter &e = l.e;
+  if (!format)
+    return e.loadRaw(data, at, 2 * l.lanes, valid);
+  if (format.getValuesPerByte() == 2)
+    return loadPackedPairs(at, valid, common);
+  Val first = decodeVector(at, std::min(valid, l.lanes), common);
+  if (valid <= l.lanes)
+    return joinPairs(e, first, first.like(0));
+  SmallVector<Val, 3> next(at);
+  next.back() = next.back() + double(l.lanes);
+  return joinPairs(e, first, decodeVector(next, valid - l.lanes, common));
+}
+
+/// Of values that share bytes.
+Val Weight::loadPackedPairs(ArrayRef<Val> at, int64_t valid,
+                            const Common &common) const {
+  Emitter &e = l.e;
+  Val bytes = e.loadRaw(data, pairOf(at), l.lanes, valid / 2);
+  Val low = e.extend(bytes, e.getI32Type()), high = low >> 4;
+  if (format.getKind() == WeightFormatKind::int4)
+    return zipPairs(e, e.cast(low & 15, e.real) - common.zero,
+                    e.cast(high, e.real) - common.zero);
+  SmallVector<double> values;
+  for (unsigned code = 0; code < 16; ++code)
+    values.push_back(e2m1.value(code));
+  Val scales = scalesAt(at, valid);
+  return zipPairs(e, e.lookUp(values, low) * scales,
+                  e.lookUp(values, high) * scales);
+}
+
+/// Of the values at even places, and of those after them.
+Val Weight::scalesAt(ArrayRef<Val> at, int64_t valid) const {
+  Emitter &e = l.e;
+  SmallVector<Val, 3> block = blockOf(at);
+  Val first = e.broadcast(scale(block), l.lanes);
+  int64_t size = storedBlock();
+  if (valid <= size)
+    return first;
+  block.back() = block.back() + 1;
+  Val second = e.broadcast(scale(block), l.lanes);
+  SmallVector<int64_t> order;
+  for (int64_t lane = 0; lane < l.lanes; ++lane)
+    order.push_back(2 * lane < size ? lane : l.lanes + lane);
+  return e.pickLanes(first, second, order);
+}
+
+int64_t Weight::valuesPerLine() const {
+  Type element = cast<MemRefType>(data.getType()).getElementType();
+  int64_t perByte = format ? format.getValuesPerByte() : 1;
+  return 512 / element.getIntOrFloatBitWidth() * perByte;
+}
+
+void Weight::prefetch(ArrayRef<Val> at) const {
+  bool packed = format && format.getValuesPerByte() == 2;
+  l.e.prefetch(data, packed ? pairOf(at) : SmallVector<Val, 3>(at));
+}
+
 Val Weight::applyFactor(Val sum, ArrayRef<Val> at) const {
   if (!format)
     return sum;
   if (format.getKind() == WeightFormatKind::fp8_e4m3)
     sum = sum * e4m3.unit();
-  if (format.hasSmallScales())
+  if (format.hasSmallScales() && !pairs)
     sum = sum * e2m1.unit();
-  if (globalScale)
-    sum = sum * l.e.load(globalScale, at.drop_back(2));
+  if (globalScale) {
+    Val factor = l.e.load(globalScale, at.drop_back(2));
+    auto vector = dyn_cast<VectorType>(sum.type());
+    sum = sum * (vector ? l.e.broadcast(factor, vector.getNumElements())
+                        : factor);
+  }
   return sum;
 }
 

@@ -29,28 +29,49 @@ public:
   /// One value, whole.
   Val load(llvm::ArrayRef<Val> at) const;
 
+  /// Whether it lies in memory as values of the type.
+  bool holds(mlir::Type element) const;
+  /// Whether `loadPairs` gives its values without loss.
+  bool fitsPairs() const;
+  /// Vectors will be of bf16. Scales of few bits are then part of the values.
+  void usePairs() { pairs = true; }
+
   /// How much of the depth has one scale and one zero.
   int64_t block() const;
   /// What a block has in common; null where there is no such thing.
   struct Common {
     Val scale, zero;
   };
-  /// In vectors of `lanes`.
-  Common common(llvm::ArrayRef<Val> at, int64_t lanes) const;
-  /// v at `lanes` places in a row, all of them in one block. Past `valid`
-  /// nothing is read, and the values are some finite ones.
-  Val loadVector(llvm::ArrayRef<Val> at, int64_t lanes, int64_t valid,
+  /// In vectors of f32.
+  Common common(llvm::ArrayRef<Val> at) const;
+  /// v at as many places in a row as a vector has lanes, all of them in one
+  /// block. Past `valid` nothing is read, and the values are some finite ones.
+  Val loadVector(llvm::ArrayRef<Val> at, int64_t valid,
                  const Common &common) const;
   Val applyFactor(Val sum, llvm::ArrayRef<Val> at) const;
+  /// Asks for the line of memory that holds a value. It goes where one tile
+  /// reads it from: not into the caches that other threads share.
+  void prefetch(llvm::ArrayRef<Val> at) const;
+  int64_t valuesPerLine() const;
 
 private:
   Lowering &l;
   llvm::SmallVector<int64_t, 3> sizes;
   mlir::Value data, scales, zeros, globalScale;
   FormatAttr format; // null: plain
+  bool pairs = false;
 
+  bool foldsScales() const { return pairs && format && format.hasSmallScales(); }
+  int64_t storedBlock() const;
+  Val loadPairs(llvm::ArrayRef<Val> at, int64_t valid,
+                const Common &common) const;
+  Val loadPackedPairs(llvm::ArrayRef<Val> at, int64_t valid,
+                      const Common &common) const;
+  Val decodeVector(llvm::ArrayRef<Val> at, int64_t valid,
+                   const Common &common) const;
+  Val scalesAt(llvm::ArrayRef<Val> at, int64_t valid) const;
   Val code(llvm::ArrayRef<Val> at) const;
-  Val codes(llvm::ArrayRef<Val> at, int64_t lanes, int64_t valid) const;
+  Val codes(llvm::ArrayRef<Val> at, int64_t valid) const;
   llvm::SmallVector<Val, 3> blockOf(llvm::ArrayRef<Val> at) const;
   Val scale(llvm::ArrayRef<Val> block) const;
   Val zero(llvm::ArrayRef<Val> block) const;

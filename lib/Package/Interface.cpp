@@ -25,7 +25,8 @@ public:
       : module(module), name(name), b(module.getContext()),
         pointer(b.getPtrTy()) {}
 
-  void addPackage(StringRef manifest, ArrayRef<Signature> signatures);
+  void addPackage(StringRef manifest, ArrayRef<PackageVariant> variants,
+                  ArrayRef<Signature> signatures);
   void addCall(const Call &call);
   void addFunction(const Signature &signature);
 
@@ -41,6 +42,17 @@ private:
   Value *stackArray(llvm::Function *function, unsigned first, size_t count);
   GlobalVariable *constant(const Twine &symbol, Constant *value,
                            GlobalValue::LinkageTypes linkage);
+  GlobalVariable *local(Constant *value) {
+    return constant("", value, GlobalValue::PrivateLinkage);
+  }
+  GlobalVariable *local(StringRef text) {
+    return local(ConstantDataArray::getString(module.getContext(), text));
+  }
+  /// An array of structures of the same type.
+  GlobalVariable *table(ArrayRef<Constant *> rows) {
+    return local(ConstantArray::get(
+        ArrayType::get(rows.front()->getType(), rows.size()), rows));
+  }
 };
 
 llvm::Function *Interface::define(const Twine &suffix, Type *result,
@@ -60,28 +72,30 @@ GlobalVariable *Interface::constant(const Twine &symbol, Constant *value,
                             linkage, value, symbol);
 }
 
-void Interface::addPackage(StringRef manifest, ArrayRef<Signature> signatures) {
-  auto local = [&](const Twine &symbol, Constant *value) {
-    return constant(symbol, value, GlobalValue::PrivateLinkage);
-  };
-  auto string = [&](StringRef text) {
-    return local("", ConstantDataArray::getString(module.getContext(), text));
-  };
-  SmallVector<Constant *> functions;
-  for (const Signature &signature : signatures) {
-    llvm::Function *entry = module.getFunction(signature.symbol);
-    functions.push_back(
-        ConstantStruct::getAnon({string(signature.name), entry}));
+void Interface::addPackage(StringRef manifest,
+                           ArrayRef<PackageVariant> variants,
+                           ArrayRef<Signature> signatures) {
+  SmallVector<GlobalVariable *> names;
+  for (const Signature &signature : signatures)
+    names.push_back(local(signature.name));
+  SmallVector<Constant *> variantRows;
+  for (const PackageVariant &variant : variants) {
+    SmallVector<Constant *> rows;
+    for (auto [signature, functionName] : zip_equal(signatures, names)) {
+      llvm::Function *entry =
+          module.getFunction(signature.symbol + variant.suffix);
+      entry->setLinkage(GlobalValue::InternalLinkage);
+      rows.push_back(ConstantStruct::getAnon({functionName, entry}));
+    }
+    variantRows.push_back(ConstantStruct::getAnon(
+        {local(variant.cpu), table(rows), b.getInt32(rows.size())}));
   }
-  auto *table =
-      local("", ConstantArray::get(ArrayType::get(functions.front()->getType(),
-                                                  functions.size()),
-                                   functions));
-  package = constant(name + "_package",
-                     ConstantStruct::getAnon({b.getInt32(MOE_ABI_VERSION),
-                                              b.getInt32(signatures.size()),
-                                              string(manifest), table}),
-                     GlobalValue::ExternalLinkage);
+  package =
+      constant(name + "_package",
+               ConstantStruct::getAnon({b.getInt32(MOE_ABI_VERSION),
+                                        b.getInt32(variantRows.size()),
+                                        local(manifest), table(variantRows)}),
+               GlobalValue::ExternalLinkage);
   define("get_package", pointer, 0);
   b.CreateRet(package);
 }
@@ -136,14 +150,26 @@ void Interface::addFunction(const Signature &signature) {
 
 } // namespace
 
-void moe::addInterface(Module &module, StringRef name, StringRef manifest,
-                       ArrayRef<Signature> signatures) {
-  // Only what the header declares is seen from outside.
-  for (llvm::Function &function : module)
-    if (!function.isDeclaration())
-      function.setLinkage(GlobalValue::InternalLinkage);
-  Interface interface(module, name);
-  interface.addPackage(manifest, signatures);
+void moe::nameEntries(Module &code, const PackageVariant &variant,
+                      ArrayRef<Signature> signatures) {
+  for (GlobalVariable &global : code.globals())
+    if (!global.isDeclaration())
+      global.setLinkage(GlobalValue::InternalLinkage);
+  for (llvm::Function &function : code) {
+    if (function.isDeclaration())
+      continue;
+    function.setLinkage(GlobalValue::InternalLinkage);
+    function.setName(function.getName() + variant.suffix);
+  }
+  for (const Signature &signature : signatures)
+    code.getFunction(signature.symbol + variant.suffix)
+        ->setLinkage(GlobalValue::ExternalLinkage);
+}
+
+void moe::addInterface(Module &code, const PackageInfo &info,
+                       StringRef manifest, ArrayRef<Signature> signatures) {
+  Interface interface(code, info.name);
+  interface.addPackage(manifest, info.variants, signatures);
   for (const Call &call : calls)
     interface.addCall(call);
   for (const Signature &signature : signatures)

@@ -123,6 +123,42 @@ static Json function(const Signature &signature) {
       {"workspace", {{"constant", signature.workspaceConstant}, {"per", per}}}};
 }
 
+static Json target(const PackageInfo &info) {
+  Json variants = Json::array();
+  for (const PackageVariant &variant : info.variants)
+    variants.push_back({{"cpu", variant.cpu}, {"features", variant.features}});
+  return {{"kind", info.targetKind},
+          {"triple", info.triple},
+          {"variants", variants}};
+}
+
+[[maybe_unused]] static bool sameArguments(const Signature &a,
+                                           const Signature &b) {
+  return llvm::equal(a.arguments, b.arguments,
+                     [](const Argument &a, const Argument &b) {
+                       return std::tie(a.name, a.role, a.type, a.shape) ==
+                              std::tie(b.name, b.role, b.type, b.shape);
+                     });
+}
+
+void moe::mergeWorkspaces(std::vector<Signature> &signatures,
+                          llvm::ArrayRef<Signature> others) {
+  for (auto [signature, other] : llvm::zip_equal(signatures, others)) {
+    assert(sameArguments(signature, other) && "a kernel asks for the CPU");
+    signature.workspaceConstant =
+        std::max(signature.workspaceConstant, other.workspaceConstant);
+    for (const auto &per : other.workspacePer) {
+      auto same = llvm::find_if(signature.workspacePer, [&](const auto &known) {
+        return known.first == per.first;
+      });
+      if (same == signature.workspacePer.end())
+        signature.workspacePer.push_back(per);
+      else
+        same->second = std::max(same->second, per.second);
+    }
+  }
+}
+
 std::string moe::makeManifest(const PackageInfo &info,
                               llvm::ArrayRef<Signature> signatures) {
   Json weights = Json::array(), state = Json::array(),
@@ -156,10 +192,7 @@ std::string moe::makeManifest(const PackageInfo &info,
         llvm::utohexstr(fnv1a(spec.dump()), /*LowerCase=*/true, /*Width=*/16);
     manifest["grid"] = spec["parallel"]["grid"];
   }
-  manifest["target"] = {{"kind", info.targetKind},
-                        {"triple", info.triple},
-                        {"cpu", info.cpu},
-                        {"features", info.features}};
+  manifest["target"] = target(info);
   if (info.spec)
     manifest["checkpoint"] = checkpoint(info.spec->weights);
   manifest["weights"] = weights;

@@ -57,10 +57,13 @@ void moe::addPhase(OpPassManager &passes, Phase phase,
     return;
   case Phase::kernels: {
     if (!options.reference)
-      passes.addNestedPass<func::FuncOp>(createFusePass());
+      passes.addNestedPass<func::FuncOp>(
+          createFusePass(FusePassOptions{options.bf16Dot}));
     LowerToLoopsPassOptions lower;
     lower.reference = options.reference;
     lower.vectorWidth = options.vectorWidth;
+    lower.registers = options.registers;
+    lower.bf16Dot = options.bf16Dot;
     passes.addPass(createLowerToLoopsPass(lower));
     if (!options.reference)
       passes.addPass(createApproximateMathPass());

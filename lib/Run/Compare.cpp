@@ -84,6 +84,7 @@ static Report compareArrays(const Array &ours, const Array &theirs,
 Report compare(const Session &session, const Session &reference, bool &agree) {
   Report report;
   report["reference"] = reference.manifest["name"];
+  report["cpu"] = reference.cpu();
   agree = true;
   if (session.has("indices") && reference.has("indices")) {
     Array ours = session.get("indices"), theirs = reference.get("indices");

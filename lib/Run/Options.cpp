@@ -49,6 +49,8 @@ weights:
 
 what to do:
   --function NAME      function of the package (default forward)
+  --cpu NAME           the package's code for this CPU (default: the best that
+                       runs here, or what the environment variable MOE_CPU says)
   --threads N          threads to use (default: all)
   --against DIR        run that package too, on the same weights and inputs; it
                        is the reference; exit status 1 if they disagree
@@ -129,6 +131,12 @@ static const std::vector<Option> &optionTable() {
        }},
       {"--save-weights", true, [](Options &o, Text v) { o.saveWeights = v; }},
       {"--function", true, [](Options &o, Text v) { o.function = v; }},
+      {"--cpu", true,
+       [](Options &o, Text v) {
+         if (v.empty())
+           throw RunError("--cpu expects a value");
+         o.cpu = v;
+       }},
       {"--threads", true,
        [](Options &o, Text v) {
          o.threads = int(parseNumber("--threads", v, 65536));

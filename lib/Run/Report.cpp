@@ -20,6 +20,7 @@ namespace moe::run {
 Report describeRun(Session &session) {
   Report report;
   report["package"] = session.manifest["name"];
+  report["cpu"] = session.cpu();
   report["function"] = session.function;
   for (const auto &[name, size] : session.sizes)
     report["sizes"][name] = size;

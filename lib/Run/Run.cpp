@@ -52,7 +52,7 @@ static int runOptions(const Options &options, std::ostream &out) {
     return 0;
   }
   moe_set_threads(options.threads);
-  Session session(options.directory, options.function);
+  Session session(options.directory, options.function, options.cpu);
   session.loadWeights(options);
   session.makeTensors(options);
   // Before the run: it may change state that began as a weight.

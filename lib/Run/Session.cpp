@@ -59,11 +59,13 @@ static DType dtypeOf(const json &argument) {
   return *runtime::dtypeNamed(argument["dtype"].get<std::string>());
 }
 
-Session::Session(const std::string &directory, const std::string &name)
+Session::Session(const std::string &directory, const std::string &name,
+                 const std::string &cpu)
     : function(name) {
   check(moe_package_open(directory.c_str(), &package));
   moe_layer *raw = nullptr;
-  moe_status status = moe_layer_create(package, &raw);
+  moe_status status =
+      moe_layer_create_for(package, cpu.empty() ? nullptr : cpu.c_str(), &raw);
   layer.reset(raw);
   if (status != MOE_OK) {
     moe_package_close(package);

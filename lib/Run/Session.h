@@ -32,7 +32,9 @@ struct NamedArray {
 
 class Session {
 public:
-  Session(const std::string &directory, const std::string &function);
+  /// `cpu` may be empty: the runtime chooses.
+  Session(const std::string &directory, const std::string &function,
+          const std::string &cpu = "");
   ~Session();
   Session(const Session &) = delete;
 
@@ -54,6 +56,7 @@ public:
     return manifest.value("spec", nlohmann::json::object());
   }
   bool statistics(moe_statistics &statistics) const;
+  std::string cpu() const { return moe_layer_cpu(layer.get()); }
 
   nlohmann::json manifest;
   std::string function;

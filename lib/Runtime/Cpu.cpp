@@ -180,12 +180,14 @@ static bool has(std::string_view name) {
 }
 #endif
 
-void checkCpu(const std::string &triple, const std::vector<std::string> &names,
-              const std::string &label) {
+void checkArchitecture(const std::string &triple, const std::string &label) {
   std::string arch = triple.substr(0, triple.find('-'));
   if (*hostArch && !arch.empty() && arch != hostArch)
     fail(MOE_CPU_MISMATCH, label, ": error: made for ", arch,
          ", but this machine is ", hostArch);
+}
+
+std::string missingFeatures(const std::vector<std::string> &names) {
   std::string missing;
   for (std::string_view name : names) {
     if (!name.empty() && name[0] == '+')
@@ -193,8 +195,7 @@ void checkCpu(const std::string &triple, const std::vector<std::string> &names,
     if (!has(name))
       missing.append(missing.empty() ? "" : ", ").append(name);
   }
-  if (!missing.empty())
-    fail(MOE_CPU_MISMATCH, label, ": error: this CPU lacks ", missing);
+  return missing;
 }
 
 } // namespace moe::runtime

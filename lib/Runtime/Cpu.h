@@ -16,11 +16,12 @@
 
 namespace moe::runtime {
 
-/// Fails with MOE_CPU_MISMATCH unless code for this triple and these features
-/// runs here. A feature that the table does not know counts as missing.
-void checkCpu(const std::string &triple,
-              const std::vector<std::string> &features,
-              const std::string &label);
+/// Fails with MOE_CPU_MISMATCH if the triple is of another architecture.
+void checkArchitecture(const std::string &triple, const std::string &label);
+
+/// Those that this CPU has not, as in "avx, fma". One that the table does not
+/// know counts as missing.
+std::string missingFeatures(const std::vector<std::string> &features);
 
 } // namespace moe::runtime
 

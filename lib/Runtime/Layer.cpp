@@ -24,10 +24,11 @@ static void resetState(moe_layer &layer) {
 }
 
 static std::unique_ptr<moe_layer>
-makeLayer(std::shared_ptr<const LoadedPackage> package,
+makeLayer(std::shared_ptr<const LoadedPackage> package, size_t variant,
           std::shared_ptr<SharedWeights> weights) {
   auto layer = std::make_unique<moe_layer>();
   layer->package = std::move(package);
+  layer->variant = variant;
   layer->weights = std::move(weights);
   const Manifest &manifest = layer->manifest();
   layer->state.resize(manifest.state.size());
@@ -130,15 +131,22 @@ static DLTensor getView(moe_layer &layer, const std::string &name) {
 using namespace moe::runtime;
 
 moe_status moe_layer_create(const moe_package *package, moe_layer **layer) {
+  return moe_layer_create_for(package, nullptr, layer);
+}
+
+moe_status moe_layer_create_for(const moe_package *package, const char *cpu,
+                                moe_layer **layer) {
   return guard([&] {
     requireSet(package, "package");
     requireSet(layer, "layer");
     *layer = nullptr;
     std::shared_ptr<const LoadedPackage> loaded = findPackage(package);
+    size_t variant = chooseVariant(*loaded, cpu);
     auto weights = std::make_shared<SharedWeights>();
     weights->slots =
         std::vector<SharedWeights::Slot>(loaded->manifest.weights.size());
-    *layer = makeLayer(std::move(loaded), std::move(weights)).release();
+    *layer =
+        makeLayer(std::move(loaded), variant, std::move(weights)).release();
   });
 }
 
@@ -147,8 +155,14 @@ moe_status moe_layer_share(const moe_layer *layer, moe_layer **shared) {
     requireSet(layer, "layer");
     requireSet(shared, "shared");
     *shared = nullptr;
-    *shared = makeLayer(layer->package, layer->weights).release();
+    *shared =
+        makeLayer(layer->package, layer->variant, layer->weights).release();
   });
+}
+
+const char *moe_layer_cpu(const moe_layer *layer) {
+  return layer ? layer->manifest().variants[layer->variant].cpu.c_str()
+               : nullptr;
 }
 
 void moe_layer_destroy(moe_layer *layer) { delete layer; }

@@ -80,6 +80,7 @@ struct StateSlot {
 
 struct moe_layer {
   std::shared_ptr<const moe::runtime::LoadedPackage> package;
+  size_t variant = 0; ///< of the package
   std::shared_ptr<moe::runtime::SharedWeights> weights;
   std::vector<moe::runtime::StateSlot> state;
   std::vector<moe::runtime::FunctionState> functions;

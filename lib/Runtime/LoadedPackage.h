@@ -25,20 +25,28 @@ struct LibraryCloser {
 };
 using Library = std::unique_ptr<void, LibraryCloser>;
 
+struct LoadedVariant {
+  std::string lacking; ///< features that this CPU has not; empty: it runs
+  std::vector<moe_entry> entries; ///< one for each function of the manifest
+};
+
 struct LoadedPackage {
   Manifest manifest;
-  std::vector<moe_entry> entries; ///< one for each function of the manifest
-  Library library;                ///< null where the package is linked in
+  std::vector<LoadedVariant> variants; ///< one for each of the manifest
+  Library library;                     ///< null where it is linked in
 };
 
 /// The package behind a pointer: one that is open, or else one that is linked
 /// into the program, which is checked now.
 std::shared_ptr<const LoadedPackage> findPackage(const moe_package *table);
 
-/// Checks the table that code exports, and finds the entries in it.
-std::vector<moe_entry> checkTable(const moe_package &table,
-                                  const Manifest &manifest,
-                                  const std::string &label);
+/// Finds what this CPU lacks for each variant. Fails with MOE_CPU_MISMATCH
+/// unless there is one that runs here.
+void checkVariants(LoadedPackage &package, const std::string &label);
+
+/// Index of the variant for `cpu`; for null, of the one that MOE_CPU names, or
+/// else of the one with the most features of those that run here.
+size_t chooseVariant(const LoadedPackage &package, const char *cpu);
 
 } // namespace moe::runtime
 

@@ -154,6 +154,24 @@ static void readState(const JsonNode &list, Manifest &manifest) {
   }
 }
 
+static void readVariants(const JsonNode &list, Manifest &manifest) {
+  Names names;
+  size_t count = list.size(maxTensors);
+  if (!count)
+    list.failBecause("expected at least one variant, found none");
+  for (size_t i = 0; i < count; ++i) {
+    JsonNode node = list[i];
+    Variant variant;
+    variant.cpu = names.add(node["cpu"], node["cpu"].tensorName());
+    if (node.has("features")) {
+      JsonNode features = node["features"];
+      for (size_t j = 0, e = features.size(maxTensors); j < e; ++j)
+        variant.features.push_back(features[j].tensorName());
+    }
+    manifest.variants.push_back(std::move(variant));
+  }
+}
+
 static void readHead(const JsonNode &root, Manifest &manifest,
                      const std::string &label) {
   // The versions first: of another one, nothing else can be relied upon.
@@ -184,11 +202,7 @@ static void readHead(const JsonNode &root, Manifest &manifest,
     target["kind"].failExpected("\"cpu\" or \"reference\"");
   if (target.has("triple"))
     manifest.triple = target["triple"].string();
-  if (target.has("features")) {
-    JsonNode features = target["features"];
-    for (size_t i = 0, e = features.size(maxTensors); i < e; ++i)
-      manifest.cpuFeatures.push_back(features[i].tensorName());
-  }
+  readVariants(target["variants"], manifest);
 }
 
 Manifest parseManifest(std::string_view text, const std::string &label) {

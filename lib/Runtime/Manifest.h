@@ -74,6 +74,12 @@ struct Function {
   int find(std::string_view argument) const;
 };
 
+/// The code for one CPU.
+struct Variant {
+  std::string cpu;
+  std::vector<std::string> features; ///< that it asks for
+};
+
 /// What a reader of files needs to know beside the weights.
 struct CheckpointRules {
   int64_t layer = 0;
@@ -84,7 +90,7 @@ struct CheckpointRules {
 struct Manifest {
   std::string name, triple;
   CheckpointRules checkpoint;
-  std::vector<std::string> cpuFeatures;
+  std::vector<Variant> variants; ///< at least one
   std::vector<Weight> weights;
   std::vector<State> state;
   std::vector<Function> functions;

@@ -9,7 +9,6 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Cpu.h"
 #include "File.h"
 #include "LoadedPackage.h"
 #include "Status.h"
@@ -81,17 +80,17 @@ static fs::path findManifest(const std::string &directory) {
   return manifests[0];
 }
 
-std::vector<moe_entry> checkTable(const moe_package &table,
-                                  const Manifest &manifest,
-                                  const std::string &label) {
-  if (table.function_count != manifest.functions.size() || !table.functions)
+static std::vector<moe_entry> findEntries(const moe_variant &code,
+                                          const Manifest &manifest,
+                                          const std::string &label) {
+  if (code.function_count != manifest.functions.size() || !code.functions)
     fail(MOE_BAD_FILE, label, ": error: expected ", manifest.functions.size(),
-         " functions, found ", table.functions ? table.function_count : 0);
+         " functions, found ", code.functions ? code.function_count : 0);
   std::vector<moe_entry> entries;
   for (const Function &function : manifest.functions) {
-    const moe_function *end = table.functions + table.function_count;
+    const moe_function *end = code.functions + code.function_count;
     const moe_function *place =
-        std::find_if(table.functions, end, [&](const moe_function &candidate) {
+        std::find_if(code.functions, end, [&](const moe_function &candidate) {
           return candidate.name && candidate.name == function.name;
         });
     if (place == end || !place->entry)
@@ -100,6 +99,26 @@ std::vector<moe_entry> checkTable(const moe_package &table,
     entries.push_back(place->entry);
   }
   return entries;
+}
+
+/// Checks the table that code exports, and finds the entries in it.
+static void readTable(const moe_package &table, LoadedPackage &package,
+                      const std::string &label) {
+  const std::vector<Variant> &variants = package.manifest.variants;
+  if (table.variant_count != variants.size() || !table.variants)
+    fail(MOE_BAD_FILE, label, ": error: expected ", variants.size(),
+         " variants, found ", table.variants ? table.variant_count : 0);
+  for (size_t i = 0; i < variants.size(); ++i) {
+    const moe_variant *end = table.variants + table.variant_count;
+    const moe_variant *place =
+        std::find_if(table.variants, end, [&](const moe_variant &candidate) {
+          return candidate.cpu && candidate.cpu == variants[i].cpu;
+        });
+    if (place == end)
+      fail(MOE_BAD_FILE, label, ": error: there is no code for cpu '",
+           variants[i].cpu, "'");
+    package.variants[i].entries = findEntries(*place, package.manifest, label);
+  }
 }
 
 static void checkAbi(const moe_package &table, const std::string &label) {
@@ -131,7 +150,7 @@ static const moe_package *openPackage(const std::string &directory) {
   auto package = std::make_shared<LoadedPackage>();
   package->manifest = parseManifest(text, label);
   const Manifest &manifest = package->manifest;
-  checkCpu(manifest.triple, manifest.cpuFeatures, label);
+  checkVariants(*package, label);
 
   fs::path path = fs::path(directory) / ("lib" + manifest.name + ".so");
   package->library = openLibrary(path);
@@ -145,7 +164,7 @@ static const moe_package *openPackage(const std::string &directory) {
   if (trimmed(table->manifest) != trimmed(text))
     fail(MOE_BAD_FILE, label, ": error: its manifest is not that of ",
          manifestPath.string());
-  package->entries = checkTable(*table, manifest, label);
+  readTable(*table, *package, label);
 
   Registry &packages = registry();
   std::lock_guard<std::mutex> lock(packages.mutex);
@@ -167,9 +186,9 @@ std::shared_ptr<const LoadedPackage> findPackage(const moe_package *table) {
   auto package = std::make_shared<LoadedPackage>();
   checkAbi(*table, "package");
   package->manifest = parseManifest(table->manifest, "manifest");
-  const Manifest &manifest = package->manifest;
-  checkCpu(manifest.triple, manifest.cpuFeatures, manifest.name);
-  package->entries = checkTable(*table, manifest, manifest.name);
+  const std::string &label = package->manifest.name;
+  checkVariants(*package, label);
+  readTable(*table, *package, label);
   return package;
 }
 

@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// A static contiguous partition over OpenMP threads, or whatever executor the
-// application has set. A loop inside a loop runs on the thread that reached it,
+// Small parts in order, each taken by the next OpenMP thread that is free, or
+// whatever executor the application has set. A loop inside a loop runs on the thread that reached it,
 // so that the threads of one level never wait for those of another.
 //
 //===----------------------------------------------------------------------===//
@@ -50,12 +50,13 @@ static void runPart(void *context, int64_t begin, int64_t end) {
     work->body(work->context, begin, end);
 }
 
-/// Part `index` of `parts` nearly equal contiguous ones.
-[[maybe_unused]] static void runShare(const Work &work, int64_t count,
-                                      int64_t index, int64_t parts) {
-  int64_t share = count / parts, rest = count % parts;
-  int64_t begin = index * share + std::min(index, rest);
-  runPart(const_cast<Work *>(&work), begin, begin + share + (index < rest));
+/// Takes parts until there are none left. Parts next to each other go to one
+/// thread as far as all threads still end together.
+[[maybe_unused]] static void takeParts(const Work &work, int64_t count,
+                                       int64_t part,
+                                       std::atomic<int64_t> &next) {
+  for (int64_t begin; (begin = next.fetch_add(part)) < count;)
+    runPart(const_cast<Work *>(&work), begin, std::min(begin + part, count));
 }
 
 static void runBuiltin(const Work &work, int64_t count) {
@@ -64,8 +65,11 @@ static void runBuiltin(const Work &work, int64_t count) {
   int64_t threads = wanted > 0 ? wanted : omp_get_max_threads();
   threads = std::min(threads, count);
   if (threads > 1) {
+    constexpr int64_t partsPerThread = 256;
+    int64_t part = std::max<int64_t>(1, count / (threads * partsPerThread));
+    std::atomic<int64_t> next{0};
 #pragma omp parallel num_threads(static_cast<int>(threads))
-    runShare(work, count, omp_get_thread_num(), omp_get_num_threads());
+    takeParts(work, count, part, next);
     return;
   }
 #endif

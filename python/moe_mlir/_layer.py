@@ -65,6 +65,11 @@ class Layer:
         shared._borrowed = self._borrowed
         return shared
 
+    @property
+    def cpu(self) -> str:
+        """The CPU whose code the layer runs, one of those of its package."""
+        return self._runtime.moe_layer_cpu(self._handle).decode()
+
     # --- Weights ---
 
     def set_weight(self, name: str, value: Any) -> None:

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import weakref
 from pathlib import Path
-from typing import Any, List, Mapping, Optional, Union
+from typing import Any, List, Mapping, Optional, Sequence, Union
 
 from . import _library
 from ._errors import CompileError
@@ -36,10 +36,15 @@ class Package:
         #: docs/Manifest.md as a dict.
         self.manifest: dict = json.loads(runtime.moe_package_manifest(handle))
 
-    def layer(self) -> Layer:
-        """A layer with no weights yet and fresh state."""
+    def layer(self, cpu: Optional[str] = None) -> Layer:
+        """A layer with no weights yet and fresh state.
+
+        Of the CPUs that the package has code for it runs that of `cpu`, or else of the environment
+        variable MOE_CPU, or else the best for this machine.
+        """
         handle = ctypes.c_void_p()
-        _library.runtime().moe_layer_create(self._handle, ctypes.byref(handle))
+        name = None if cpu is None else cpu.encode()
+        _library.runtime().moe_layer_create_for(self._handle, name, ctypes.byref(handle))
         return Layer(self, handle)
 
     def __repr__(self) -> str:
@@ -50,9 +55,9 @@ def compile(
     spec: Union[Mapping[str, Any], str, os.PathLike],
     target: str = "cpu",
     output: Union[str, os.PathLike, None] = None,
-    cpu: str = "native",
+    cpu: Union[str, Sequence[str]] = "native",
 ) -> Package:
-    """Compiles a spec (a dict, or the path of a .json file).
+    """Compiles a spec (a dict, or the path of a .json file) for one CPU or for several.
 
     The package is written to `output`, or to a folder that lives as long as the result.
 
@@ -69,7 +74,7 @@ def compile(
             folder, path = None, os.fspath(spec)
         command = [str(_library.compiler()), path, "--emit=package", f"--target={target}"]
         if target == "cpu":
-            command.append(f"--cpu={cpu}")
+            command.append(f"--cpu={cpu if isinstance(cpu, str) else ','.join(cpu)}")
         scratch_output = None
         if output is None:
             output = scratch_output = tempfile.mkdtemp(prefix="moe-mlir-")

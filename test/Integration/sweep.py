@@ -1,6 +1,7 @@
 """Random specs, compiled and run: reference, cpu and oracle must agree.
 
-    python3 sweep.py --moe-opt PATH --moe-run PATH --count N [--seed S] [--jobs J] [--work DIR]
+    python3 sweep.py --moe-opt PATH --moe-run PATH --count N [--seed S] [--jobs J] [--cpu NAME,...]
+        [--work DIR]
 
 Each seed gives a spec (random_spec.py) with exact weights and inputs: small multiples of a power
 of two whose sums of products f32 holds exactly, so that a comparison sees wrong arithmetic and
@@ -186,16 +187,15 @@ def check_seed(tools, seed, folder):
     spec_path.write_text(json.dumps(given, indent=1))
     for target in ("reference", "cpu"):
         compile_package(tools, spec_path, target, folder / target, tools.cpu)
-    reference, cpu = (moe_mlir.load(folder / target) for target in ("reference", "cpu"))
+    reference, package = moe_mlir.load(folder / "reference"), moe_mlir.Package(folder / "cpu")
     reference.randomize(seed, exact=True)
     weight_path = folder / "weights.safetensors"
     reference.save_weights(weight_path)
     if spec["router"]["strategy"] == "table":
         fill_table(seed, spec, weight_path)
         reference.load_weights(weight_path)
-    cpu.load_weights(weight_path)
     weights = read_weights(reference)
-    cpus = [cpu] + [cpu.share() for _ in THREADS[1:]]
+    cpus = cpu_layers(moe_mlir, package, weight_path)
     table = oracle.weight_table(spec)
     shapes = {name: value.shape for name, value in weights.items()}
     expect(shapes == {name: shape for name, (shape, _) in table.items()}, "weights differ")
@@ -213,13 +213,30 @@ def check_seed(tools, seed, folder):
         result = oracle.forward(spec, weights, state=state, **inputs)
         got = run_forward(reference, spec, inputs)
         near_tie |= compare("reference", spec, got, result, REFERENCE_BOUND)
-        near_tie |= run_cpu(moe_mlir, cpus, spec, inputs, result, bound)
+        for name, layers in cpus.items():
+            near_tie |= run_cpu(moe_mlir, name, layers, spec, inputs, result, bound)
         if near_tie:  # state went another way, too
             break
-        layers = [("reference", reference)] + [("cpu", layer) for layer in cpus]
-        state = check_state(layers, spec, result.state)
-    check_empty(cpu, spec, inputs)
+        layers = [(name, layer) for name, layers in cpus.items() for layer in layers]
+        state = check_state([("reference", reference), *layers], spec, result.state)
+    for layers in cpus.values():
+        check_empty(layers[0], spec, inputs)
     return near_tie
+
+
+def cpu_layers(moe_mlir, package, weight_path):
+    """CPU of the package that can run here -> a layer for each number of threads."""
+    result = {}
+    for variant in package.manifest["target"]["variants"]:
+        try:
+            layer = package.layer(variant["cpu"])
+        except moe_mlir.Error as error:
+            if error.status != moe_mlir.Status.CPU_MISMATCH:
+                raise
+            continue
+        layer.load_weights(weight_path)
+        result[variant["cpu"]] = [layer] + [layer.share() for _ in THREADS[1:]]
+    return result
 
 
 # The reference computes in f64 and stores y in f32 at best.
@@ -244,7 +261,7 @@ def fill_table(seed, spec, path):
     files.write_safetensors(path, tensors)
 
 
-def run_cpu(moe_mlir, layers, spec, inputs, result, bound):
+def run_cpu(moe_mlir, cpu, layers, spec, inputs, result, bound):
     """The same on every number of threads, each with a layer and so a state of its own."""
     runs = []
     for threads, layer in zip(THREADS, layers):
@@ -253,11 +270,11 @@ def run_cpu(moe_mlir, layers, spec, inputs, result, bound):
     moe_mlir.set_threads(0)
     bits, _, plan = runs[0]
     for threads, (other_bits, _, other_plan) in zip(THREADS[1:], runs[1:]):
-        expect(bits.tobytes() == other_bits.tobytes(), f"cpu: y differs on {threads} threads")
+        expect(bits.tobytes() == other_bits.tobytes(), f"{cpu}: y differs on {threads} threads")
         for name, value in other_plan.items():
             equal = name == "clock" or plan[name].tobytes() == value.tobytes()
-            expect(equal, f"cpu: {name} differs on {threads} threads")
-    return compare("cpu", spec, runs[0], result, bound)
+            expect(equal, f"{cpu}: {name} differs on {threads} threads")
+    return compare(cpu, spec, runs[0], result, bound)
 
 
 def check_state(layers, spec, state):
@@ -369,7 +386,7 @@ def reproduction(tools, seed):
     script = os.path.relpath(__file__)
     return (
         f"python3 {script} --moe-opt {tools.moe_opt} --moe-run {tools.moe_run} "
-        f"--seed {seed} --count 1 --keep"
+        f"--cpu {tools.cpu} --seed {seed} --count 1 --keep"
     )
 
 
@@ -380,7 +397,7 @@ def parse_arguments():
     parser.add_argument("--count", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--cpu", default="native")
+    parser.add_argument("--cpu", default="native", help="of several, all that run here are tested")
     parser.add_argument("--timeout", type=float, default=600, help="seconds for one seed")
     parser.add_argument("--work", type=Path, help="where specs and packages go")
     parser.add_argument("--keep", action="store_true", help="keep what passes, too")

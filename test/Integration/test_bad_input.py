@@ -505,8 +505,8 @@ class Packages(Case):
         self.raises(status, message, moe_mlir.load, self.package)
 
     def test_other_abi(self):
-        self.edit(lambda manifest: manifest.update(abi=2))
-        message = "made for interface version 2, but this runtime has version 1"
+        self.edit(lambda manifest: manifest.update(abi=1))
+        message = "made for interface version 1, but this runtime has version 2"
         self.check(Status.ABI_MISMATCH, f"{self.path}: error: {message}")
 
     def test_other_format(self):
@@ -516,9 +516,23 @@ class Packages(Case):
 
     def test_features_this_cpu_lacks(self):
         features = ["avx2048", "sse9"]
-        self.edit(lambda manifest: manifest["target"].update(features=features))
+        self.edit(lambda manifest: manifest["target"]["variants"][0].update(features=features))
         message = f"{self.path}: error: this CPU lacks avx2048, sse9"
         self.check(Status.CPU_MISMATCH, message)
+
+    def test_features_of_no_variant(self):
+        variants = [{"cpu": "old", "features": ["sse9"]}, {"cpu": "new", "features": ["avx2048"]}]
+        self.edit(lambda manifest: manifest["target"].update(variants=variants))
+        message = "this CPU can run none of its variants, as it lacks for 'old' sse9; for 'new' "
+        self.check(Status.CPU_MISMATCH, f"{self.path}: error: {message}avx2048")
+
+    def test_a_variant_that_is_not_there(self):
+        text = self.path.read_text()
+        cpu = json.loads(text)["target"]["variants"][0]["cpu"]
+        message = f"'tiny' has no code for cpu 'toaster'; it has {cpu}"
+        self.refused(f"{message} (MOE_NOT_FOUND)", self.package, "--cpu", "toaster")
+        package = moe_mlir.Package(self.package)
+        self.raises(Status.NOT_FOUND, message, package.layer, "toaster")
 
     def test_other_architecture(self):
         self.edit(lambda manifest: manifest["target"].update(triple="sparc-linux-gnu"))

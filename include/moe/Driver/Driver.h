@@ -15,6 +15,7 @@
 #include "llvm/Support/Error.h"
 
 #include <string>
+#include <vector>
 
 namespace moe {
 
@@ -27,7 +28,7 @@ struct CompileOptions {
   std::string output = "-";
   Emit emit = Emit::mlir;
   TargetKind target = TargetKind::cpu;
-  std::string cpu = "native";
+  std::vector<std::string> cpus = {"native"};
   Phase compileTo = Phase::graph;
   std::string dumpDirectory; // empty: none
   ImportOptions import;

@@ -26,7 +26,13 @@ def FusePass : Pass<"moe-fuse", "::mlir::func::FuncOp"> {
     ```mlir
     %h = moe.grouped_matmul %x, %wg, %wu offsets %o gather %rows {slots = 2} { ... }
     ```
+    With `bf16-hidden`, what lies between two products of bf16 rows is bf16 too,
+    as it is in the models' own code.
   }];
+  let options = [
+    Option<"bf16Hidden", "bf16-hidden", "bool", "false",
+           "keep results of bf16 products as bf16 where a product reads them">
+  ];
   let dependentDialects = ["::moe::MoEDialect"];
 }
 
@@ -53,12 +59,17 @@ def LowerToLoopsPass : Pass<"moe-lower-to-loops", "::mlir::ModuleOp"> {
     Option<"reference", "reference", "bool", "false",
            "sequential loops in f64, the oracle of every other lowering">,
     Option<"vectorWidth", "vector-width", "int64_t", "16",
-           "f32 lanes of the target's vectors">
+           "f32 lanes of the target's vectors">,
+    Option<"registers", "registers", "int64_t", "32",
+           "vector registers of the target">,
+    Option<"bf16Dot", "bf16-dot", "bool", "false",
+           "whether the target has sums of products of bf16 pairs (AVX-512)">
   ];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect",
     "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
-    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect",
+    "::mlir::x86vector::X86VectorDialect"];
 }
 
 def ApproximateMathPass : Pass<"moe-approximate-math"> {

@@ -45,12 +45,24 @@ struct Signature {
 /// what no package can have: docs/Manifest.md says what the runtime takes.
 mlir::FailureOr<std::vector<Signature>> readSignatures(mlir::ModuleOp module);
 
+/// The workspace that is enough for both; in all else the functions, made for
+/// two CPUs, are the same.
+void mergeWorkspaces(std::vector<Signature> &signatures,
+                     llvm::ArrayRef<Signature> others);
+
+/// The code of a package for one CPU.
+struct PackageVariant {
+  std::string cpu;
+  std::vector<std::string> features;
+  std::string suffix; // of the symbols of its functions
+};
+
 /// What a manifest says beyond its functions.
 struct PackageInfo {
   std::string name;
   const Spec *spec = nullptr; // null: made from .mlir
-  std::string targetKind, triple, cpu;
-  std::vector<std::string> features;
+  std::string targetKind, triple;
+  std::vector<PackageVariant> variants;
 };
 
 std::string makeManifest(const PackageInfo &info,
@@ -58,9 +70,14 @@ std::string makeManifest(const PackageInfo &info,
 std::string makeHeader(llvm::StringRef name,
                        llvm::ArrayRef<Signature> signatures);
 
+/// Gives the functions of one variant their symbols, and hides all but its
+/// entries.
+void nameEntries(llvm::Module &code, const PackageVariant &variant,
+                 llvm::ArrayRef<Signature> signatures);
+
 /// Adds the package's table, its manifest and the functions of its header to
-/// the generated code.
-void addInterface(llvm::Module &module, llvm::StringRef name,
+/// the code of all variants.
+void addInterface(llvm::Module &code, const PackageInfo &info,
                   llvm::StringRef manifest,
                   llvm::ArrayRef<Signature> signatures);
 

@@ -40,6 +40,8 @@ struct PipelineOptions {
   bool reference = false;
   /// f32 lanes of the machine's vectors.
   int64_t vectorWidth = 16;
+  int64_t registers = 32;
+  bool bf16Dot = false;
 };
 
 /// Adds the passes that lead from the phase before to `phase`.

@@ -30,12 +30,19 @@ typedef struct moe_function {
   moe_entry entry;
 } moe_function;
 
+/** The code for one CPU: every function of the package. */
+typedef struct moe_variant {
+  const char *cpu;
+  const moe_function *functions;
+  uint32_t function_count;
+} moe_variant;
+
 /** Exported by every package as `NAME_package`. */
 struct moe_package {
   uint32_t abi_version;
-  uint32_t function_count;
+  uint32_t variant_count;
   const char *manifest;
-  const moe_function *functions;
+  const moe_variant *variants;
 };
 
 /** Called by generated code: body over [0, count), on all threads. */

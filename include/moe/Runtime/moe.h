@@ -31,7 +31,7 @@ extern "C" {
 #define MOE_API __attribute__((visibility("default")))
 
 /** Raised whenever the layout of anything in Package.h changes. */
-#define MOE_ABI_VERSION 1
+#define MOE_ABI_VERSION 2
 
 typedef enum moe_status {
   MOE_OK = 0,
@@ -60,8 +60,9 @@ MOE_API const char *moe_last_error(void);
 typedef struct moe_package moe_package; /* Package.h */
 
 /** Loads the package in `directory` after checking ABI and CPU features
- *  against its manifest. What is opened twice is closed twice; the code stays
- *  until its last layer is destroyed. */
+ *  against its manifest: this CPU can run one of its variants at least. What is
+ * opened twice is closed twice; the code stays until its last layer is
+ * destroyed. */
 MOE_API moe_status moe_package_open(const char *directory,
                                     const moe_package **package);
 MOE_API moe_status moe_package_close(const moe_package *package);
@@ -73,9 +74,18 @@ MOE_API const char *moe_package_manifest(const moe_package *package);
 typedef struct moe_layer moe_layer;
 
 /** For a package that was opened, or one that is linked into the program,
- *  which passes the same checks here. */
+ *  which passes the same checks here. Of the package's variants the layer runs
+ *  the one for the CPU that the environment variable MOE_CPU names; without it,
+ *  of those that this CPU can run, the one that asks for the most features. */
 MOE_API moe_status moe_layer_create(const moe_package *package,
                                     moe_layer **layer);
+/** The same with the variant for `cpu`, by its name in the manifest, whatever
+ *  MOE_CPU says; NULL leaves the choice. MOE_NOT_FOUND: there is no such
+ *  variant; MOE_CPU_MISMATCH: this CPU cannot run it. */
+MOE_API moe_status moe_layer_create_for(const moe_package *package,
+                                        const char *cpu, moe_layer **layer);
+/** The CPU of the variant that the layer runs; NULL for NULL. */
+MOE_API const char *moe_layer_cpu(const moe_layer *layer);
 /** A further layer with the same weights and fresh state. Weights may be set
  *  or loaded while other layers run on them: a run sees those of before or
  *  after, and views of replaced weights end. */

@@ -100,6 +100,14 @@ std::vector<std::string> CPUTarget::requiredFeatures() const {
   return features;
 }
 
+bool CPUTarget::hasBF16Dot() const {
+  return machine->getMCSubtargetInfo()->checkFeatures("+avx512bf16");
+}
+
+int64_t CPUTarget::registers() const {
+  return machine->getMCSubtargetInfo()->checkFeatures("+avx512f") ? 32 : 16;
+}
+
 int64_t CPUTarget::vectorWidth() const {
   const MCSubtargetInfo &info = *machine->getMCSubtargetInfo();
   if (info.checkFeatures("+avx512f"))

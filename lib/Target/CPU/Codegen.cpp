@@ -49,7 +49,7 @@ static bool convertsF16(const Module &module) {
 
 Expected<std::unique_ptr<Module>>
 CPUTarget::translate(mlir::ModuleOp module, LLVMContext &context,
-                     function_ref<void(Module &)> extend) const {
+                     function_ref<void(Module &)> prepare) const {
   mlir::registerBuiltinDialectTranslation(*module.getContext());
   mlir::registerLLVMDialectTranslation(*module.getContext());
   std::unique_ptr<Module> result =
@@ -64,7 +64,7 @@ CPUTarget::translate(mlir::ModuleOp module, LLVMContext &context,
     return createStringError("cpu '" + cpu +
                              "' cannot convert f16; expected one with f16c, "
                              "such as 'x86-64-v3'");
-  extend(*result);
+  prepare(*result);
   for (Function &function : *result) {
     function.addFnAttr("target-cpu", machine->getTargetCPU());
     function.addFnAttr("target-features", machine->getTargetFeatureString());

@@ -30,7 +30,9 @@ void moe::addCPULoweringPasses(OpPassManager &passes) {
   math.approximateLog1p = false;
   passes.addPass(createConvertMathToLLVMPass(math));
   passes.addPass(createConvertMathToLibmPass());
-  passes.addPass(createConvertVectorToLLVMPass());
+  ConvertVectorToLLVMPassOptions vector;
+  vector.x86Vector = true;
+  passes.addPass(createConvertVectorToLLVMPass(vector));
   passes.addPass(createFinalizeMemRefToLLVMConversionPass());
   passes.addPass(createArithToLLVMConversionPass());
   passes.addPass(createConvertFuncToLLVMPass());

@@ -19,6 +19,9 @@
 #ifndef FAKE_ABI
 #define FAKE_ABI MOE_ABI_VERSION
 #endif
+#ifndef FAKE_CPU
+#define FAKE_CPU "plain"
+#endif
 #ifndef FAKE_FUNCTIONS
 #define FAKE_FUNCTIONS 4
 #endif
@@ -34,13 +37,14 @@
 
 static const char manifest[] =
     "{\n"
-    "  \"moe_package\": 1, \"abi\": 1, \"name\": \"fake\", \"compiler\": "
+    "  \"moe_package\": 1, \"abi\": 2, \"name\": \"fake\", \"compiler\": "
     "\"" FAKE_COMPILER "\",\n"
     "  \"spec\": { \"moe_spec\": 1, \"name\": \"fake\", \"hidden\": 4, "
     "\"router\": { \"experts\": 2, \"top_k\": 2 },\n"
     "            \"experts\": { \"intermediate\": 8, \"form\": \"glu\" } },\n"
     "  \"spec_hash\": \"0123456789abcdef\",\n"
-    "  \"target\": { \"kind\": \"cpu\", \"features\": [] },\n"
+    "  \"target\": { \"kind\": \"cpu\", \"variants\": [ { \"cpu\": \"plain\", "
+    "\"features\": [] } ] },\n"
     "  \"grid\": { \"dp\": 1, \"ep\": 1, \"tp\": 1 },\n"
     "  \"weights\": [\n"
     "    { \"name\": \"scale.weight\", \"file_name\": \"layer.scale.weight\", "
@@ -198,4 +202,5 @@ static const moe_function functions[] = {{"forward", forward},
 #define FAKE_SYMBOL fake_package
 #endif
 MOE_API extern const moe_package FAKE_SYMBOL;
-const moe_package FAKE_SYMBOL = {FAKE_ABI, FAKE_FUNCTIONS, manifest, functions};
+static const moe_variant variants[] = {{FAKE_CPU, functions, FAKE_FUNCTIONS}};
+const moe_package FAKE_SYMBOL = {FAKE_ABI, 1, manifest, variants};

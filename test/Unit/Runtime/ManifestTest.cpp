@@ -43,8 +43,21 @@ const Corruption corruptions[] = {
      "spec_hash: expected 16 hexadecimal digits, found \"12\""},
     {"OtherDevice", [](json &m) { m["target"]["kind"] = "cuda"; },
      "target.kind: expected \"cpu\" or \"reference\", found \"cuda\""},
-    {"FeaturesAreText", [](json &m) { m["target"]["features"] = "avx"; },
-     "target.features: expected an array, found \"avx\""},
+    {"NoVariants", [](json &m) { m["target"].erase("variants"); },
+     "target: expected a key 'variants', found none"},
+    {"EmptyVariants", [](json &m) { m["target"]["variants"] = json::array(); },
+     "target.variants: expected at least one variant, found none"},
+    {"NoCpu", [](json &m) { m["target"]["variants"][0].erase("cpu"); },
+     "target.variants[0]: expected a key 'cpu', found none"},
+    {"CpuTwice",
+     [](json &m) {
+       json &variants = m["target"]["variants"];
+       variants.push_back(variants[0]);
+     },
+     "target.variants[1].cpu: name 'plain' is used twice"},
+    {"FeaturesAreText",
+     [](json &m) { m["target"]["variants"][0]["features"] = "avx"; },
+     "target.variants[0].features: expected an array, found \"avx\""},
     {"EmptyGrid", [](json &m) { m["grid"]["ep"] = 0; },
      "grid.ep: expected an integer from 1"},
     {"WeightsAreAnObject", [](json &m) { m["weights"] = json::object(); },

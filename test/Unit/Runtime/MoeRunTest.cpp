@@ -77,6 +77,8 @@ TEST_F(MoeRunTest, Table) {
 TEST_F(MoeRunTest, Json) {
   json report = runJson({"p", "--tokens=12"});
   EXPECT_EQ("fake", report["package"]);
+  EXPECT_EQ("plain", report["cpu"]);
+  EXPECT_EQ("plain", runJson({"p", "--cpu", "plain"})["cpu"]);
   EXPECT_EQ(12, report["sizes"]["T"]);
   EXPECT_EQ(12, report["statistics"]["routed"]);
   EXPECT_EQ(4, report["statistics"]["dropped"]);
@@ -214,6 +216,10 @@ TEST_F(MoeRunTest, Errors) {
   expectError({"p", "--set", "x"}, "--set expects NAME=VALUE, found 'x'");
   expectError({"p", "--weights", "w", "--random", "1"}, "exclude one another");
   expectError({"n"}, "no such directory (MOE_NOT_FOUND)");
+  expectError({"p", "--cpu", "plane"},
+              "'fake' has no code for cpu 'plane'; it has plain; did you mean "
+              "'plain'? (MOE_NOT_FOUND)");
+  expectError({"p", "--cpu="}, "--cpu expects a value");
   expectError({"p", "--function", "backward"},
               "no function 'backward'; it has forward, step, quantize, pair");
   expectError({"p", "--function", "step", "--input", "x.npy"},

@@ -117,9 +117,9 @@ TEST_F(PackageTest, LibraryIsNoLibrary) {
 }
 
 TEST_F(PackageTest, OtherAbiInTheManifest) {
-  make("", [](json &m) { m["abi"] = 2; });
+  make("", [](json &m) { m["abi"] = 1; });
   EXPECT_STATUS(MOE_ABI_MISMATCH, open(),
-                "made for interface version 2, but this runtime has version 1");
+                "made for interface version 1, but this runtime has version 2");
 }
 
 TEST_F(PackageTest, OtherFormat) {
@@ -145,6 +145,11 @@ TEST_F(PackageTest, FewerFunctions) {
   EXPECT_STATUS(MOE_BAD_FILE, open(), "expected 4 functions, found 3");
 }
 
+TEST_F(PackageTest, CodeForAnotherCpu) {
+  make("fake_cpu");
+  EXPECT_STATUS(MOE_BAD_FILE, open(), "there is no code for cpu 'plain'");
+}
+
 TEST_F(PackageTest, OtherManifestInTheLibrary) {
   make("fake_manifest");
   EXPECT_STATUS(MOE_BAD_FILE, open(), "its manifest is not that of");
@@ -152,7 +157,7 @@ TEST_F(PackageTest, OtherManifestInTheLibrary) {
 
 TEST_F(PackageTest, MissingCpuFeatureIsFoundBeforeLoading) {
   make("", [](json &m) {
-    m["target"]["features"] = {"not-a-feature", "nor-this"};
+    m["target"]["variants"][0]["features"] = {"not-a-feature", "nor-this"};
   });
   EXPECT_STATUS(MOE_CPU_MISMATCH, open(),
                 "this CPU lacks not-a-feature, nor-this");
@@ -168,7 +173,7 @@ TEST_F(PackageTest, FeaturesAgreeWithTheCompilersOwnCheck) {
   auto has = [&](const char *feature) {
     EditedPackage edited([&](json &m) {
       m["target"]["triple"] = "x86_64-pc-linux-gnu";
-      m["target"]["features"] = {std::string("+") + feature};
+      m["target"]["variants"][0]["features"] = {std::string("+") + feature};
     });
     moe_layer *layer = nullptr;
     moe_status status = moe_layer_create(&edited.package, &layer);
@@ -209,19 +214,28 @@ TEST_F(PackageTest, LinkedPackagesPassTheSameChecks) {
                 "expected a manifest");
   wrong = EditedPackage();
   wrong.package.manifest = wrong.manifest.c_str();
-  wrong.package.function_count = 2;
+  moe_variant variant = fake_package.variants[0];
+  wrong.package.variants = &variant;
+  variant.function_count = 2;
   EXPECT_STATUS(MOE_BAD_FILE, moe_layer_create(&wrong.package, &layer),
                 "expected 4 functions, found 2");
-  moe_function other[] = {{"forward", fake_package.functions[0].entry},
-                          {"step", nullptr},
-                          {"quantize", fake_package.functions[2].entry},
-                          {"pair", fake_package.functions[3].entry}};
-  wrong.package.function_count = 4;
-  wrong.package.functions = other;
+  const moe_function *functions = fake_package.variants[0].functions;
+  moe_function other[] = {
+      functions[0], {"step", nullptr}, functions[2], functions[3]};
+  variant = {"plain", other, 4};
   EXPECT_STATUS(MOE_BAD_FILE, moe_layer_create(&wrong.package, &layer),
                 "there is no function 'step'");
-  wrong.package.functions = nullptr;
+  variant.functions = nullptr;
   EXPECT_STATUS(MOE_BAD_FILE, moe_layer_create(&wrong.package, &layer),
                 "expected 4 functions, found 0");
+  variant = {nullptr, functions, 4};
+  EXPECT_STATUS(MOE_BAD_FILE, moe_layer_create(&wrong.package, &layer),
+                "there is no code for cpu 'plain'");
+  wrong.package.variant_count = 2;
+  EXPECT_STATUS(MOE_BAD_FILE, moe_layer_create(&wrong.package, &layer),
+                "expected 1 variants, found 2");
+  wrong.package.variants = nullptr;
+  EXPECT_STATUS(MOE_BAD_FILE, moe_layer_create(&wrong.package, &layer),
+                "expected 1 variants, found 0");
   EXPECT_EQ(nullptr, layer);
 }

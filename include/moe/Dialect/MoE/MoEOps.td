@@ -293,7 +293,7 @@ def MoE_GroupedMatmulOp : MoE_Op<"grouped_matmul",
       Variadic<MoE_F32>:$biases, Optional<MoE_I32>:$offsets,
       Optional<MoE_I32>:$gather, DefaultValuedAttr<I64Attr, "1">:$slots);
   let regions = (region AnyRegion:$epilogue);
-  let results = (outs MoE_F32:$ys);
+  let results = (outs MoE_Data:$ys);
   let assemblyFormat = [{
     $xs `,` $weights (`bias` $biases^)? (`offsets` $offsets^)? (`gather` $gather^)?
     attr-dict `:` functional-type(operands, results) ($epilogue^)?

@@ -42,13 +42,18 @@ public:
   std::vector<std::string> requiredFeatures() const;
   /// f32 lanes of its widest vectors.
   int64_t vectorWidth() const;
+  /// How many of them there are.
+  int64_t registers() const;
+  /// Whether it adds products of pairs of bf16 to f32, in vectors of 512 bits.
+  bool hasBF16Dot() const;
 
-  /// Translates a module of the LLVM dialect, lets `extend` add to it, and
-  /// optimises the whole.
+  /// Translates a module of the LLVM dialect, lets `prepare` change it, and
+  /// optimises it. Its functions are marked as code for this CPU.
   llvm::Expected<std::unique_ptr<llvm::Module>>
   translate(mlir::ModuleOp module, llvm::LLVMContext &context,
-            llvm::function_ref<void(llvm::Module &)> extend) const;
+            llvm::function_ref<void(llvm::Module &)> prepare) const;
   enum class Output { assembly, object };
+  /// Code for this CPU, but for functions that are marked for another.
   llvm::Expected<llvm::SmallString<0>> emit(llvm::Module &module,
                                             Output output) const;
 

@@ -1,0 +1,68 @@
+//===- VectorProduct.h - Products in tiles of dot products ----------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_LIB_KERNELS_VECTORPRODUCT_H
+#define MOE_LIB_KERNELS_VECTORPRODUCT_H
+
+#include "Product.h"
+
+namespace moe {
+
+/// The loops of one task of a product.
+class VectorProduct {
+public:
+  VectorProduct(Lowering &l, const Product &product, int64_t taskOutputs);
+
+  /// Room for what a task keeps; at the start of its body.
+  void allocate();
+  /// All sums of some rows of an expert and at most `taskOutputs` outputs.
+  void run(Val expert, Val rowBegin, Val rowEnd, Val outBegin, Val outEnd);
+
+private:
+  /// Of a row, that the first-level cache holds for a tile of outputs.
+  static constexpr int64_t chunkBytes = 4096;
+  static constexpr int64_t rowBlock = 96;
+
+  Lowering &l;
+  Emitter &e;
+  const Product &product;
+  llvm::SmallVector<Weight, 2> weights;
+  bool pairs;          // whether values are multiplied as pairs of bf16
+  bool isScaledInTile; // whether the sums of parts of the depth have scales
+  int64_t step;        // values in a vector
+  int64_t tileRows, tileOutputs, outputBlock, chunk;
+
+  llvm::SmallVector<mlir::Value, 2> sums; // [rowBlock, outputBlock]
+  mlir::Value panel; // decoded weights of a tile; null if there is no need
+
+  struct Place {
+    Val expert, rowBegin, rowEnd, outBegin, outEnd;
+  };
+  struct Tile;
+
+  Emitter::Vals zeros(int64_t count);
+  Val loadWeight(const Tile &tile, int64_t out, Val c, int64_t valid,
+                 const Weight::Common &common);
+  void prefetch(const Tile &tile, int64_t out, Val c);
+  Emitter::Vals span(const Tile &tile, Val begin, int64_t count,
+                     llvm::ArrayRef<Weight::Common> common,
+                     Emitter::Vals sums);
+  Emitter::Vals scaledBlocks(const Tile &tile, int64_t count);
+  Emitter::Vals tileSums(const Tile &tile, int64_t count);
+  void decodePanel(const Tile &tile, int64_t count);
+  void rowTile(const Place &place, Tile tile, size_t weight, Val row,
+               int64_t rows, int64_t count);
+  void outputTile(const Place &place, size_t weight, Val out, int64_t outs,
+                  Val begin, int64_t count);
+  void depthChunk(const Place &place, Val begin, int64_t count);
+  void rowsAndOutputs(const Place &place);
+  void finish(const Place &place);
+};
+
+} // namespace moe
+
+#endif // MOE_LIB_KERNELS_VECTORPRODUCT_H
