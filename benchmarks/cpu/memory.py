@@ -16,9 +16,14 @@ def in_process(shape: str, dtype: str, tokens: int, threads: int) -> int:
     return int(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
-def _status(field: str) -> int:
-    text = Path("/proc/self/status").read_text()
-    return 1024 * int(re.search(rf"^{field}:\s+(\d+) kB", text, re.MULTILINE).group(1))
+def available() -> int:
+    """Bytes that processes can still have."""
+    return _field("/proc/meminfo", "MemAvailable")
+
+
+def _field(path: str, name: str) -> int:
+    text = Path(path).read_text()
+    return 1024 * int(re.search(rf"^{name}:\s+(\d+) kB", text, re.MULTILINE).group(1))
 
 
 def _above(shape: str, dtype: str, tokens: int, threads: int) -> int:
@@ -29,9 +34,11 @@ def _above(shape: str, dtype: str, tokens: int, threads: int) -> int:
     weights = Weights(SHAPES[shape], dtype)
     batch = batches(SHAPES[shape], dtype, tokens, "uniform", 1)[0]
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-    before = _status("VmRSS")
+    before = _field("/proc/self/status", "VmRSS")
     Ours(weights, threads).bind(batch)()
-    return max(0, _status("VmHWM") - before - batch.x.nbytes)  # y is as large as x
+    return max(
+        0, _field("/proc/self/status", "VmHWM") - before - batch.x.nbytes
+    )  # y is as large as x
 
 
 if __name__ == "__main__":

@@ -9,9 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..memory import available
 from ..problem import Batch, Weights
 from ._torch import tensor
 from .unsupported import Unsupported
+
+_COPIES = 2.5  # of all weights, transposed and in f32
 
 
 def _array(array: np.ndarray) -> jax.Array:
@@ -23,6 +26,10 @@ class JaxRagged:
     def __init__(self, weights: Weights, threads: int):
         if weights.dtype not in ("f32", "bf16"):
             raise Unsupported("with decoded weights it is as for bf16")
+        needed = _COPIES * weights.nbytes
+        if needed > (there := available()):
+            sizes = f"{needed * 1e-9:.0f} GB, and {there * 1e-9:.0f} GB are available"
+            raise Unsupported(f"it copies the weights, which takes {sizes}")
         os.environ.setdefault("NPROC", str(threads))  # read when the first device is made
         self.shape, self._threads = weights.shape, int(os.environ["NPROC"])
         self._weights = {name: _array(array) for name, array in weights.arrays.items()}
