@@ -73,9 +73,9 @@ public:
   Val like(Val model, Val scalar);
   /// The first of a, the first of b, the second of a and so on.
   Val interleave(Val a, Val b);
-  /// The sums of the lanes of each vector, as many as the lanes of one or fewer,
-  /// a power of two of them. Each is made by halves: the same tree whatever the
-  /// vectors beside it and whatever the machine.
+  /// The sums of the lanes of each vector, as many as the lanes of one or
+  /// fewer, a power of two of them. Each is made by halves: the same tree
+  /// whatever the vectors beside it and whatever the machine.
   Val addLanes(llvm::ArrayRef<Val> vectors);
   /// Lanes of one vector and another after it.
   Val pickLanes(Val a, Val b, llvm::ArrayRef<int64_t> lanes);

@@ -13,10 +13,10 @@
 namespace moe {
 
 /// For each row r and output o, the sums over c of x[row(r), c] * w[o, c], one
-/// per weight, handed to `finish`: numbers, or vectors for the outputs from o on
-/// of which `valid` count. Grouped products take w from the expert
-/// whose part of `offsets` holds r. Each sum is made in the same order whatever
-/// rows and outputs surround it.
+/// per weight, handed to `finish`: numbers, or vectors for the outputs from o
+/// on of which `valid` count. Grouped products take w from the expert whose
+/// part of `offsets` holds r. Each sum is made in the same order whatever rows
+/// and outputs surround it.
 struct Product {
   mlir::Value x;
   llvm::function_ref<Val(Val row)> row;

@@ -45,14 +45,13 @@ VectorProduct::VectorProduct(Lowering &l, const Product &product,
   tileOutputs = (l.registers - 1 - tileRows) / tileRows;
   if (isScaledInTile)
     tileOutputs /= 2;
-  tileOutputs = std::min(int64_t(llvm::bit_floor(uint64_t(tileOutputs))),
-                         l.lanes);
+  tileOutputs =
+      std::min(int64_t(llvm::bit_floor(uint64_t(tileOutputs))), l.lanes);
   int64_t bytes = pairs ? 2 : 4;
   int64_t unit = std::lcm(step, isScaledInTile ? block : 1);
   int64_t most = std::max<int64_t>(1, chunkBytes / bytes / unit) * unit;
   int64_t chunks = llvm::divideCeilSigned(depth, most);
-  chunk = std::min(depth,
-                   roundUp(llvm::divideCeilSigned(depth, chunks), unit));
+  chunk = std::min(depth, roundUp(llvm::divideCeilSigned(depth, chunks), unit));
 }
 
 void VectorProduct::allocate() {
@@ -75,6 +74,7 @@ struct VectorProduct::Tile {
   SmallVector<Val> outs;
   Val begin; // of the chunk
   /// Where the next tile begins, if this one asks for all of it as it goes.
+  const Weight *nextWeight = nullptr;
   SmallVector<Val, 3> next;
 };
 
@@ -99,7 +99,7 @@ Emitter::Vals VectorProduct::span(const Tile &tile, Val begin, int64_t count,
     int64_t sum = 0;
     for (int64_t out = 0, outs = tile.outs.size(); out < outs; ++out) {
       Val w = loadWeight(tile, out, c, valid, common[out]);
-      if (!tile.next.empty())
+      if (tile.nextWeight)
         prefetch(tile, out, c);
       for (Val x : xs) {
         next[sum] = e.multiplyAdd(w, x, next[sum]);
@@ -127,7 +127,7 @@ void VectorProduct::prefetch(const Tile &tile, int64_t out, Val c) {
   SmallVector<Val, 3> at(tile.next);
   at[at.size() - 2] = at[at.size() - 2] + out;
   at.back() = at.back() + (c - tile.begin);
-  tile.weight.prefetch(at);
+  tile.nextWeight->prefetch(at);
 }
 
 Emitter::Vals VectorProduct::zeros(int64_t count) {
@@ -141,8 +141,7 @@ Emitter::Vals VectorProduct::scaledBlocks(const Tile &tile, int64_t count) {
   auto add = [&](Val begin, int64_t count, ArrayRef<Val> totals) {
     SmallVector<Weight::Common> common;
     for (Val out : tile.outs)
-      common.push_back(
-          tile.weight.common(product.at(tile.expert, out, begin)));
+      common.push_back(tile.weight.common(product.at(tile.expert, out, begin)));
     Emitter::Vals sums = span(tile, begin, count, common, zeros(number));
     for (size_t i = 0; i < number; ++i)
       sums[i] =
@@ -237,19 +236,23 @@ void VectorProduct::decodePanel(const Tile &tile, int64_t count) {
 /// Some outputs of one weight, for all rows of the block.
 void VectorProduct::outputTile(const Place &place, size_t weight, Val out,
                                int64_t outs, Val begin, int64_t count) {
-  Tile tile = {weights[weight], false, place.expert, {}, {}, begin, {}};
+  Tile tile{weights[weight], false, place.expert, {}, {}, begin, nullptr, {}};
   for (int64_t o = 0; o < outs; ++o)
     tile.outs.push_back(out + o);
   Val rows = place.rowEnd - place.rowBegin;
-  Val nextOut = e.select(out + 2 * outs <= place.outEnd, out + outs, out);
+  // The tile after this one is of the next weight, or else further on.
+  bool isLast = weight + 1 == weights.size();
+  const Weight &nextWeight = weights[isLast ? 0 : weight + 1];
+  Val nextOut =
+      isLast ? e.select(out + 2 * outs <= place.outEnd, out + outs, out) : out;
   // Few rows read the weight once, and decode it in registers.
   e.when(rows <= double(tileRows), [&] {
     Tile only = tile;
+    only.nextWeight = &nextWeight;
     only.next = product.at(place.expert, nextOut, begin);
     for (int64_t few = 1; few <= tileRows; ++few)
-      e.when(rows == double(few), [&] {
-        rowTile(place, only, weight, place.rowBegin, few, count);
-      });
+      e.when(rows == double(few),
+             [&] { rowTile(place, only, weight, place.rowBegin, few, count); });
   });
   e.when(rows > double(tileRows), [&] {
     if (panel) {
@@ -264,8 +267,8 @@ void VectorProduct::outputTile(const Place &place, size_t weight, Val out,
     auto some = [&](Val row, int64_t number) {
       Val first = (row - place.rowBegin) / tileRows * share;
       e.loop(first, e.min(first + share, lines), [&](Val line) {
-        tile.weight.prefetch(product.at(place.expert, nextOut + line / perOut,
-                                        begin + line % perOut * perLine));
+        nextWeight.prefetch(product.at(place.expert, nextOut + line / perOut,
+                                       begin + line % perOut * perLine));
       });
       rowTile(place, tile, weight, row, number, count);
     };
@@ -329,8 +332,8 @@ void VectorProduct::finish(const Place &place) {
   };
   int64_t rest = product.outputs() % l.lanes;
   e.loop(place.rowBegin, place.rowEnd, [&](Val row) {
-    Val whole = place.outBegin +
-                (place.outEnd - place.outBegin) / l.lanes * l.lanes;
+    Val whole =
+        place.outBegin + (place.outEnd - place.outBegin) / l.lanes * l.lanes;
     e.loop(
         place.outBegin, whole, [&](Val out) { vector(row, out, l.lanes); },
         l.lanes);

@@ -49,8 +49,7 @@ private:
                  const Weight::Common &common);
   void prefetch(const Tile &tile, int64_t out, Val c);
   Emitter::Vals span(const Tile &tile, Val begin, int64_t count,
-                     llvm::ArrayRef<Weight::Common> common,
-                     Emitter::Vals sums);
+                     llvm::ArrayRef<Weight::Common> common, Emitter::Vals sums);
   Emitter::Vals scaledBlocks(const Tile &tile, int64_t count);
   Emitter::Vals tileSums(const Tile &tile, int64_t count);
   void decodePanel(const Tile &tile, int64_t count);

@@ -197,7 +197,8 @@ int64_t Weight::block() const {
 }
 
 bool Weight::holds(Type element) const {
-  return !format && cast<MemRefType>(data.getType()).getElementType() == element;
+  return !format &&
+         cast<MemRefType>(data.getType()).getElementType() == element;
 }
 
 bool Weight::fitsPairs() const {
@@ -252,8 +253,8 @@ static Val joinPairs(Emitter &e, Val first, Val second) {
   SmallVector<int64_t> upper;
   for (int64_t lane = 0; lane < 2 * lanes; ++lane)
     upper.push_back(2 * lane + 1);
-  Val words = e.pickLanes(e.regroup(first, halves), e.regroup(second, halves),
-                          upper);
+  Val words =
+      e.pickLanes(e.regroup(first, halves), e.regroup(second, halves), upper);
   return e.bitcast(words, e.getBF16Type());
 }
 
@@ -334,8 +335,8 @@ Val Weight::applyFactor(Val sum, ArrayRef<Val> at) const {
   if (globalScale) {
     Val factor = l.e.load(globalScale, at.drop_back(2));
     auto vector = dyn_cast<VectorType>(sum.type());
-    sum = sum * (vector ? l.e.broadcast(factor, vector.getNumElements())
-                        : factor);
+    sum = sum *
+          (vector ? l.e.broadcast(factor, vector.getNumElements()) : factor);
   }
   return sum;
 }

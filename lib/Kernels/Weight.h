@@ -61,7 +61,9 @@ private:
   FormatAttr format; // null: plain
   bool pairs = false;
 
-  bool foldsScales() const { return pairs && format && format.hasSmallScales(); }
+  bool foldsScales() const {
+    return pairs && format && format.hasSmallScales();
+  }
   int64_t storedBlock() const;
   Val loadPairs(llvm::ArrayRef<Val> at, int64_t valid,
                 const Common &common) const;

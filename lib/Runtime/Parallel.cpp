@@ -6,8 +6,9 @@
 //===----------------------------------------------------------------------===//
 //
 // Small parts in order, each taken by the next OpenMP thread that is free, or
-// whatever executor the application has set. A loop inside a loop runs on the thread that reached it,
-// so that the threads of one level never wait for those of another.
+// whatever executor the application has set. A loop inside a loop runs on the
+// thread that reached it, so that the threads of one level never wait for those
+// of another.
 //
 //===----------------------------------------------------------------------===//
 

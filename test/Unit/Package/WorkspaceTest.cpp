@@ -23,8 +23,8 @@ static Signature function(int64_t constant, Per per) {
 TEST(Workspace, IsEnoughForEach) {
   std::vector<Signature> merged = {function(64, {{"T", 32}}),
                                    function(0, {{"n", 8}, {"m", 4}})};
-  mergeWorkspaces(merged, {function(128, {{"T", 16}}),
-                           function(0, {{"m", 12}, {"k", 1}})});
+  mergeWorkspaces(
+      merged, {function(128, {{"T", 16}}), function(0, {{"m", 12}, {"k", 1}})});
   EXPECT_EQ(128, merged[0].workspaceConstant);
   EXPECT_EQ((Per{{"T", 32}}), merged[0].workspacePer);
   EXPECT_EQ(0, merged[1].workspaceConstant);
