@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+_STATUS = "/proc/self/status"
+
 
 def in_process(shape: str, dtype: str, tokens: int, threads: int) -> int:
     """Bytes at the peak of compiling, loading and running."""
@@ -34,11 +36,10 @@ def _above(shape: str, dtype: str, tokens: int, threads: int) -> int:
     weights = Weights(SHAPES[shape], dtype)
     batch = batches(SHAPES[shape], dtype, tokens, "uniform", 1)[0]
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-    before = _field("/proc/self/status", "VmRSS")
+    before = _field(_STATUS, "VmRSS")
     Ours(weights, threads).bind(batch)()
-    return max(
-        0, _field("/proc/self/status", "VmHWM") - before - batch.x.nbytes
-    )  # y is as large as x
+    above = _field(_STATUS, "VmHWM") - before
+    return max(0, above - batch.x.nbytes)  # y is as large as x
 
 
 if __name__ == "__main__":
