@@ -35,6 +35,8 @@ def _figure(points: List[Dict[str, Any]]):
     dtypes = list(dict.fromkeys(point["dtype"] for point in points))
     systems = list(dict.fromkeys(name for point in points for name in point["seconds"]))
     tokens = sorted({point["tokens"] for point in points})
+    shares = [of_roofline(point, name) for point in points for name in point["seconds"]]
+    top = 1.05 * max([1.0, *shares])
     size = (3.2 * len(dtypes) + 1.5, 2.4 * len(shapes) + 1.2)
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(len(shapes), len(dtypes), squeeze=False, sharex=True, sharey=True)
@@ -50,7 +52,7 @@ def _figure(points: List[Dict[str, Any]]):
             panel.set_title(f"{SHAPES[shape].title}, {dtype}", fontsize=9)
             panel.set_xscale("log", base=2)
             panel.set_xticks(tokens, [str(count) for count in tokens], fontsize=7)
-            panel.set_ylim(bottom=0)
+            panel.set_ylim(0, top)
             panel.axhline(1, color="black", linewidth=0.8)
             panel.grid(alpha=0.3)
     figure.supxlabel("tokens", fontsize=9)
