@@ -13,6 +13,7 @@
 #include "moe/Graph/Graph.h"
 #include "moe/Import/Import.h"
 #include "moe/Package/Package.h"
+#include "moe/Schedule/Blocks.h"
 
 #include "mlir/Conversion/ConvertToLLVM/ToLLVMInterface.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -65,6 +66,7 @@ private:
   Expected<std::unique_ptr<MemoryBuffer>> openInput() const;
   void show(ArrayRef<Diagnostic> diagnostics, StringRef text) const;
   Error checkGrid();
+  Error checkBlocks(const CPUTarget &target);
   Error runPhases();
   Error runPhase(mlir::ModuleOp code, Phase phase,
                  const PipelineOptions &pipeline, StringRef cpu);
@@ -72,6 +74,7 @@ private:
   Error dump(mlir::ModuleOp code, Phase phase, StringRef cpu);
   mlir::ModuleOp result() const;
   Error emitCode();
+  Error emitPlan();
 };
 
 /// An error whose message has been printed already.
@@ -132,8 +135,10 @@ Error Compilation::readInput() {
     packageName = spec->name;
     return Error::success();
   }
-  if (options.emit == Emit::spec)
-    return createStringError("--emit=spec needs a spec, a .json file");
+  if (options.emit == Emit::spec || options.emit == Emit::plan)
+    return createStringError(
+        Twine(options.emit == Emit::spec ? "--emit=spec" : "--plan") +
+        " needs a spec, a .json file");
   if (options.import.layer || options.import.dequantize)
     return createStringError(
         Twine(options.import.layer ? "--layer" : "--dequantize") +
@@ -159,6 +164,28 @@ Error Compilation::checkGrid() {
          << " devices, but code is made for one device so far; expected a grid "
             "of 1\n";
   return reported();
+}
+
+Error Compilation::checkBlocks(const CPUTarget &target) {
+  Blocks tile = chooseBlocks(target.core(), {1024, 1024});
+  if (options.blocks.empty() || parseBlocks(options.blocks, tile))
+    return Error::success();
+  return createStringError(
+      "found '" + options.blocks +
+      "' for --blocks, expected sizes such as rows=96,outs=64,depth=2048,"
+      "task=128: for cpu '" +
+      target.name() + "' rows in multiples of " + Twine(tile.tileRows) +
+      ", outs of " + Twine(tile.tileOutputs) + ", and task of outs");
+}
+
+Error Compilation::emitPlan() {
+  auto forward = find_if(
+      signatures, [](const Signature &s) { return s.name == "forward"; });
+  if (forward == signatures.end())
+    return createStringError("--plan needs a package with a forward");
+  Expected<std::string> plan =
+      printPlan(options, *spec, programs.front().target, *forward);
+  return plan ? writeText(options.output, *plan) : plan.takeError();
 }
 
 static std::string print(mlir::ModuleOp code) {
@@ -221,6 +248,7 @@ Error Compilation::makeProgram(Program &program, PipelineOptions pipeline) {
 Error Compilation::runPhases() {
   PipelineOptions pipeline;
   pipeline.reference = options.target == TargetKind::reference;
+  pipeline.blocks = options.blocks;
   for (Phase phase :
        {Phase::import, Phase::graph, Phase::autodiff, Phase::sharding}) {
     if (phase > options.compileTo)
@@ -286,6 +314,9 @@ Error Compilation::run() {
   if (!created)
     return created.takeError();
   programs = std::move(*created);
+  for (const Program &program : programs)
+    if (Error error = checkBlocks(program.target))
+      return error;
   if (spec)
     module = buildGraph(*spec, context);
   if (Error error = runPhases())
@@ -296,6 +327,8 @@ Error Compilation::run() {
     return writeText(options.output, print(result()) + "\n");
   case Emit::header:
     return writeText(options.output, makeHeader(packageName, signatures));
+  case Emit::plan:
+    return emitPlan();
   default:
     return emitCode();
   }

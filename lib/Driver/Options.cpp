@@ -25,9 +25,10 @@ static constexpr std::pair<StringLiteral, TargetKind> targets[] = {
     {"reference", TargetKind::reference},
 };
 static constexpr StringLiteral optionNames[] = {
-    "--emit", "--target", "--cpu", "--compile-to", "--dump-dir", "--layer"};
+    "--emit",  "--target", "--cpu",    "--compile-to", "--dump-dir",
+    "--layer", "--blocks", "--tokens", "--ceilings"};
 static constexpr StringLiteral flagNames[] = {"--layers", "--json",
-                                              "--dequantize"};
+                                              "--dequantize", "--plan"};
 
 StringRef moe::helpText() {
   return R"(moe-opt: compiles Mixture-of-Experts layers
@@ -58,6 +59,15 @@ usage: moe-opt SPEC.json [options]     from a spec to the moe dialect or beyond
   --layers           print the layers of a config.json, in groups of which one
                      package serves all; --json prints them for programs
   --dequantize       plain weights for a config.json whose weights are quantised
+  --plan             print how the products are cut into blocks, and the time
+                     that a forward is expected to take beside what the machine
+                     could do at best; --json prints it for programs
+  --tokens=T,…       the numbers of tokens of a plan (default: 1,16,256,4096)
+  --ceilings=FILE    what the machine does at best, for a plan, as measured:
+                     {"threads": 2, "bandwidth": 3.5e10, "f32": 5.2e11,
+                     "bf16": 1.0e12}, in bytes and operations a second
+  --blocks=SIZES     other blocks of products than those that are chosen, such
+                     as rows=96,outs=64,depth=2048,task=128
   --families         print the families of models that are known
   -o PATH            where to write (default: standard output)
   --help             this; --help-passes lists every pass
@@ -105,6 +115,25 @@ bool moe::isCompilation(ArrayRef<const char *> arguments) {
   });
 }
 
+static Error setTokens(CompileOptions &options, StringRef text) {
+  constexpr int64_t most = 1 << 20;
+  constexpr size_t mostNumbers = 16;
+  SmallVector<StringRef> numbers;
+  text.split(numbers, ',');
+  options.tokens.clear();
+  for (StringRef number : numbers) {
+    int64_t tokens = 0;
+    if (number.getAsInteger(10, tokens) || tokens < 1 || tokens > most ||
+        numbers.size() > mostNumbers)
+      return createStringError("found '" + text.str() +
+                               "' for --tokens, expected up to " +
+                               Twine(mostNumbers) + " numbers from 1 to " +
+                               Twine(most) + ", such as 1,16,256");
+    options.tokens.push_back(tokens);
+  }
+  return Error::success();
+}
+
 static Error setCpus(CompileOptions &options, StringRef value) {
   options.cpus.clear();
   for (StringRef name : split(value, ',')) {
@@ -128,7 +157,7 @@ static StringRef emitName(Emit emit) {
 /// Whether what is written has room for the code of one CPU only.
 static bool isForOneCpu(Emit emit) {
   return emit == Emit::mlir || emit == Emit::llvm || emit == Emit::assembly ||
-         emit == Emit::object;
+         emit == Emit::object || emit == Emit::plan;
 }
 
 static Error setOption(CompileOptions &options, StringRef name, StringRef value,
@@ -160,7 +189,12 @@ static Error setOption(CompileOptions &options, StringRef name, StringRef value,
   }
   if (name == "--cpu")
     return setCpus(options, value);
-  options.dumpDirectory = value.str();
+  if (name == "--tokens")
+    return setTokens(options, value);
+  std::string &text = name == "--blocks"     ? options.blocks
+                      : name == "--ceilings" ? options.ceilings
+                                             : options.dumpDirectory;
+  text = value.str();
   return Error::success();
 }
 
@@ -176,7 +210,7 @@ static bool setFlag(CompileOptions &options, StringRef name) {
 
 Expected<CompileOptions> moe::parseOptions(ArrayRef<const char *> arguments) {
   CompileOptions options;
-  bool phaseGiven = false;
+  bool phaseGiven = false, planGiven = false;
   for (size_t i = 0; i < arguments.size(); ++i) {
     StringRef argument = arguments[i];
     bool isPath = argument == "-" || !argument.starts_with("-");
@@ -187,7 +221,9 @@ Expected<CompileOptions> moe::parseOptions(ArrayRef<const char *> arguments) {
     if (isPath)
       return createStringError("more than one input: '" + options.input +
                                "' and '" + argument.str() + "'");
-    if (setFlag(options, argument))
+    if (argument == "--plan")
+      planGiven = true;
+    if (argument == "--plan" || setFlag(options, argument))
       continue;
     auto [name, value] = argument.split('=');
     if (name != "-o" && !is_contained(optionNames, name)) {
@@ -213,8 +249,23 @@ Expected<CompileOptions> moe::parseOptions(ArrayRef<const char *> arguments) {
   }
   if (options.input.empty())
     return createStringError("no input; expected a spec such as model.json");
-  if (options.json && !options.layers)
-    return createStringError("--json goes with --layers only");
+  if (options.json && !options.layers && !planGiven)
+    return createStringError("--json goes with --layers or --plan only");
+  if (planGiven && (options.layers || options.emit != Emit::mlir || phaseGiven))
+    return createStringError("expected either --plan or " +
+                             Twine(options.layers ? "--layers"
+                                   : phaseGiven   ? "--compile-to"
+                                                  : "--emit"));
+  if (planGiven && options.target != TargetKind::cpu)
+    return createStringError("--plan goes with --target=cpu only");
+  if (!planGiven && (!options.tokens.empty() || !options.ceilings.empty()))
+    return createStringError(
+        Twine(!options.tokens.empty() ? "--tokens" : "--ceilings") +
+        " goes with --plan only");
+  if (planGiven)
+    options.emit = Emit::plan;
+  if (options.tokens.empty())
+    options.tokens = {1, 16, 256, 4096};
   if (options.layers && options.import.layer)
     return createStringError("expected either --layers or --layer");
   if (options.layers && (options.emit != Emit::mlir || phaseGiven))
@@ -223,12 +274,16 @@ Expected<CompileOptions> moe::parseOptions(ArrayRef<const char *> arguments) {
   if (phaseGiven && options.emit != Emit::mlir)
     return createStringError("--compile-to goes with --emit=mlir only");
   if (options.cpus.size() > 1 && isForOneCpu(options.emit))
-    return createStringError(
-        "found '" + join(options.cpus, ",") +
-        "' for --cpu, expected one name for --emit=" + emitName(options.emit));
+    return createStringError("found '" + join(options.cpus, ",") +
+                             "' for --cpu, expected one name for " +
+                             (options.emit == Emit::plan
+                                  ? "--plan"
+                                  : "--emit=" + emitName(options.emit)));
   if (options.emit == Emit::package && options.output == "-")
     return createStringError("expected -o DIRECTORY for --emit=package");
-  if (options.emit != Emit::mlir && options.emit != Emit::spec)
+  if (options.emit == Emit::plan)
+    options.compileTo = Phase::kernels;
+  else if (options.emit != Emit::mlir && options.emit != Emit::spec)
     options.compileTo = Phase::target;
   return options;
 }

@@ -19,7 +19,19 @@
 
 namespace moe {
 
-enum class Emit { spec, mlir, llvm, assembly, object, header, package };
+class CPUTarget;
+struct Signature;
+
+enum class Emit {
+  spec,
+  mlir,
+  llvm,
+  assembly,
+  object,
+  header,
+  package,
+  plan // --plan
+};
 enum class TargetKind { cpu, reference };
 
 /// What the command line asks for.
@@ -34,6 +46,9 @@ struct CompileOptions {
   ImportOptions import;
   bool layers = false; // print the table of layers instead
   bool json = false;   // in JSON
+  std::string blocks;  // of products, as parseBlocks reads them; empty: chosen
+  std::vector<int64_t> tokens; // of a plan
+  std::string ceilings;        // a file for a plan; empty: nominal ones
 };
 
 /// Whether these arguments ask to compile, rather than to run passes.
@@ -44,6 +59,12 @@ llvm::StringRef helpText();
 
 /// Compiles; reports to stderr and returns the exit status.
 int compile(const CompileOptions &options);
+
+/// What is expected of a layer on a CPU: a table, or JSON. `forward` is what
+/// the compiler made of it.
+llvm::Expected<std::string> printPlan(const CompileOptions &options,
+                                      const Spec &spec, const CPUTarget &target,
+                                      const Signature &forward);
 
 /// The table of the families of models that can be imported.
 std::string familyTable();

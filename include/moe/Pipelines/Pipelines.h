@@ -16,6 +16,7 @@
 #include "llvm/ADT/ArrayRef.h"
 
 #include <optional>
+#include <string>
 
 namespace moe {
 
@@ -42,6 +43,8 @@ struct PipelineOptions {
   int64_t vectorWidth = 16;
   int64_t registers = 32;
   bool bf16Dot = false;
+  /// Blocks of products, as parseBlocks reads them; empty: those that fit.
+  std::string blocks;
 };
 
 /// Adds the passes that lead from the phase before to `phase`.

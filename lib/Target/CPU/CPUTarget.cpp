@@ -18,6 +18,8 @@
 #include "llvm/TargetParser/Host.h"
 #include "llvm/TargetParser/SubtargetFeature.h"
 
+#include <unistd.h>
+
 using namespace llvm;
 using namespace moe;
 
@@ -64,7 +66,8 @@ Expected<CPUTarget> CPUTarget::create(StringRef name) {
     return createStringError(message);
   CPUTarget result;
   SubtargetFeatures features;
-  if (name == "native") {
+  result.native = name == "native";
+  if (result.native) {
     result.cpu = sys::getHostCPUName();
     // A guest may hide features that its CPU model has.
     for (auto &[feature, enabled] : sys::getHostCPUFeatures())
@@ -113,4 +116,26 @@ int64_t CPUTarget::vectorWidth() const {
   if (info.checkFeatures("+avx512f"))
     return 16;
   return info.checkFeatures("+avx2") ? 8 : 4;
+}
+
+/// A system that does not tell leaves what the CPU's name told.
+static void setCache(int64_t &size, [[maybe_unused]] int level) {
+#ifdef _SC_LEVEL1_DCACHE_SIZE
+  long bytes =
+      sysconf(level == 1 ? _SC_LEVEL1_DCACHE_SIZE : _SC_LEVEL2_CACHE_SIZE);
+  if (bytes > 0)
+    size = bytes;
+#endif
+}
+
+Machine CPUTarget::core() const {
+  Machine core;
+  core.lanes = vectorWidth();
+  core.registers = registers();
+  setCaches(core, cpu);
+  if (native) {
+    setCache(core.l1, 1);
+    setCache(core.l2, 2);
+  }
+  return core;
 }

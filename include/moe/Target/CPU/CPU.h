@@ -8,6 +8,8 @@
 #ifndef MOE_TARGET_CPU_CPU_H
 #define MOE_TARGET_CPU_CPU_H
 
+#include "moe/Schedule/Machine.h"
+
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/PassManager.h"
 #include "llvm/ADT/SmallVector.h"
@@ -46,6 +48,8 @@ public:
   int64_t registers() const;
   /// Whether it adds products of pairs of bf16 to f32, in vectors of 512 bits.
   bool hasBF16Dot() const;
+  /// What schedules are made for; of `native`, the one that this runs on.
+  Machine core() const;
 
   /// Translates a module of the LLVM dialect, lets `prepare` change it, and
   /// optimises it. Its functions are marked as code for this CPU.
@@ -60,6 +64,7 @@ public:
 private:
   CPUTarget() = default;
   std::string cpu;
+  bool native = false;
   std::unique_ptr<llvm::TargetMachine> machine;
 };
 
