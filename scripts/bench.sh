@@ -7,7 +7,7 @@ source "$(dirname "$0")/common.sh"
 
 packages=(numpy==2.4.6 torch==2.15.0 transformers==5.23.0 "jax[cpu]==0.10.2" matplotlib==3.11.2)
 built_packages=(ggml-python==0.0.45) # what llama.cpp computes with, compiled for this CPU
-[[ "${1:-}" == cpu ]] || die "usage: scripts/bench.sh cpu [--help] [OPTION...]"
+[[ "${1:-}" == cpu ]] || die "found '${1:-}', expected cpu: scripts/bench.sh cpu [OPTION...]"
 shift
 
 need "${build_packages[@]}" python3-venv

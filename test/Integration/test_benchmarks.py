@@ -199,6 +199,14 @@ class TestOptions(unittest.TestCase):
                 self.assertIn(message, said.getvalue())
 
 
+    def test_unknown_machine(self):
+        script = Path(__file__).resolve().parents[2] / "scripts" / "bench.sh"
+        run = subprocess.run([script, "gpu"], capture_output=True, text=True)
+        self.assertEqual(run.returncode, 1)
+        expected = "error: found 'gpu', expected cpu: scripts/bench.sh cpu [OPTION...]\n"
+        self.assertEqual(run.stderr, expected)
+
+
 class TestCeilings(unittest.TestCase):
     def test_answers(self):
         with Ceilings(SCRATCH) as ceilings:
