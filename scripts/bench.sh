@@ -6,7 +6,8 @@
 source "$(dirname "$0")/common.sh"
 
 packages=(numpy==2.4.6 torch==2.15.0 transformers==5.23.0 "jax[cpu]==0.10.2" matplotlib==3.11.2)
-[[ "${1:-}" == cpu ]] || die "usage: scripts/bench.sh cpu [--help] [OPTION...]"
+built_packages=(ggml-python==0.0.45) # what llama.cpp computes with, compiled for this CPU
+[[ "${1:-}" == cpu ]] || die "found '${1:-}', expected cpu: scripts/bench.sh cpu [OPTION...]"
 shift
 
 need "${build_packages[@]}" python3-venv
@@ -22,6 +23,8 @@ elif [[ -z "$bench_python" ]]; then
     say "Installing ${packages[*]} into build/bench-venv"
     quietly bench-venv "$python" -m venv build/bench-venv
     quietly bench-pip "$bench_python" -m pip install "${packages[@]}"
+    (quietly bench-ggml "$bench_python" -m pip install "${built_packages[@]}") ||
+      say "Going on without."
   fi
 fi
 

@@ -4,7 +4,7 @@ source "$(dirname "$0")/common.sh"
 
 want clang-format-22
 skip_without clang-format-22
-mapfile -t files < <(find include lib tools test examples -name '*.h' -o -name '*.c' -o -name '*.cpp')
+mapfile -t files < <(find include lib tools test examples benchmarks -name '*.h' -o -name '*.c' -o -name '*.cpp')
 case "${1:-}" in
 --check) exec clang-format-22 --dry-run --Werror "${files[@]}" ;;
 "") exec clang-format-22 -i "${files[@]}" ;;

@@ -2,43 +2,72 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from pathlib import Path
+from typing import Any, Dict
 
-from . import layer, table
+from . import plot, table
 from .about import about
-from .ceilings import Ceilings
+from .ceilings import KINDS, Ceilings
+from .layer import LayerBench
 from .options import parse
-from .shapes import SHAPES
 
+_BUSY = 0.5  # runnable threads of others, which make every figure worse and ratios random
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def say(*words) -> None:
-    print(*words, file=sys.stderr, flush=True)
+def write(results: Dict[str, Any], folder: Path) -> Path:
+    """The results so far, so that a run that is ended leaves what it has; the path but its end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = folder / f"{results['date']}-cpu"
+    stem.with_name(stem.name + ".json").write_text(json.dumps(results, indent=1) + "\n")
+    stem.with_name(stem.name + ".md").write_text(table.document(results))
+    return stem
 
 
 def main() -> None:
     options = parse()
-    found = []
+    folder = options.out
+    if folder is None and options.systems != ["ours"]:  # which is a look, and no result
+        folder = ROOT / "benchmarks" / "results"
+    results: Dict[str, Any] = {**about(), "machine": {}, "layers": [], "points": []}
+    if results["load"] > _BUSY:
+        print(f"this machine is busy: its load is {results['load']:.1f}", file=sys.stderr)
     print(table.header(options.systems), flush=True)
+    said = set()
+
+    def each(point: Dict[str, Any]) -> None:
+        results["points"].append(point)
+        print(table.line(point, options.systems), flush=True)
+        for reason in (f"{name}: {why}" for name, why in point["skipped"].items()):
+            if reason not in said:
+                print(f"{point['shape']} {point['dtype']} {reason}", file=sys.stderr)
+        said.update(f"{name}: {why}" for name, why in point["skipped"].items())
+
+    stem = None
     with Ceilings(ROOT / "build" / "bench") as ceilings:
+        for threads in options.threads:
+            found = {kind: ceilings.measure(kind, threads) for kind in KINDS}
+            results["machine"][str(threads)] = found
         for shape in options.shapes:
             for dtype in options.dtypes:
-                for point in layer.points(SHAPES[shape], dtype, ceilings, options, say):
-                    found.append(point)
-                    print(table.line(point, options.systems), flush=True)
-                    for name, why in point["skipped"].items():
-                        say(f"{name}: {why}")
-        document = {**about(), "instructions": ceilings.instructions, "points": found}
-    if options.systems == ["ours"] and not options.out:
-        return  # a quick look, not a result
-    folder = options.out or ROOT / "benchmarks" / "results"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{document['date']}-cpu.json"
-    path.write_text(json.dumps(document, indent=1) + "\n")
-    say(f"wrote {path}")
+                bench = LayerBench(shape, dtype, ceilings, options)
+                bench.run(each)
+                results["layers"].append(bench.record)
+                del bench
+                gc.collect()  # weights of the next layer need the room
+                versions = about()["versions"]  # of what has been imported by now
+                results.update(versions=versions, instructions=ceilings.instructions)
+                stem = folder and write(results, folder)
+    if stem is None:
+        return
+    try:
+        plot.draw(results, stem)
+    except ImportError as error:
+        print(f"no plot: {error}", file=sys.stderr)
+    print(f"wrote {stem}.*", file=sys.stderr)
 
 
 main()

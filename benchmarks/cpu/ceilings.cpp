@@ -1,6 +1,7 @@
-// What this machine can do at most. Reads lines `KIND THREADS` from its input and answers each with
-// one of `NUMBER INSTRUCTION`: 1e9 bytes read a second for `read`, 1e9 operations a second for
-// `f32`, `bf16` and `int8`. A kind that the CPU has no instruction for is answered with `0 none`.
+// What this machine can do at most. Reads lines `KIND THREADS` from its input
+// and answers each with one of `NUMBER INSTRUCTION`: 1e9 bytes read a second
+// for `read`, 1e9 operations a second for `f32`, `bf16` and `int8`. A kind that
+// the CPU has no instruction for is answered with `0 none`.
 #include <immintrin.h>
 #include <sys/mman.h>
 
@@ -17,17 +18,22 @@
 
 namespace {
 
-// Sums that do not depend on each other: more than any CPU's latency times its width.
+// Sums that do not depend on each other: more than any CPU's latency times its
+// width.
 #define EACH_12(M) M(0) M(1) M(2) M(3) M(4) M(5) M(6) M(7) M(8) M(9) M(10) M(11)
-#define EACH_24(M)                                                                                 \
-  EACH_12(M) M(12) M(13) M(14) M(15) M(16) M(17) M(18) M(19) M(20) M(21) M(22) M(23)
+#define EACH_24(M)                                                             \
+  EACH_12(M)                                                                   \
+  M(12) M(13) M(14) M(15) M(16) M(17) M(18) M(19) M(20) M(21) M(22) M(23)
 
 // What is volatile and in registers can be neither removed, merged nor spilled.
 #define ZERO_512(I) __m512i sum##I = _mm512_setzero_si512();
 #define ZERO_256(I) __m256i sum##I = _mm256_setzero_si256();
-#define MULTIPLY_ADD(I) asm volatile(INSTRUCTION " %1, %2, %0" : "+v"(sum##I) : "v"(a), "v"(b));
-#define READ_512(I) asm volatile("vpaddd %1, %0, %0" : "+v"(sum##I) : "m"(vectors[at + I]));
-#define READ_256(I) asm volatile("vpaddd %1, %0, %0" : "+x"(sum##I) : "m"(vectors[at + I]));
+#define MULTIPLY_ADD(I)                                                        \
+  asm volatile(INSTRUCTION " %1, %2, %0" : "+v"(sum##I) : "v"(a), "v"(b));
+#define READ_512(I)                                                            \
+  asm volatile("vpaddd %1, %0, %0" : "+v"(sum##I) : "m"(vectors[at + I]));
+#define READ_256(I)                                                            \
+  asm volatile("vpaddd %1, %0, %0" : "+x"(sum##I) : "m"(vectors[at + I]));
 
 using Body = void (*)(int64_t steps);
 
@@ -71,7 +77,8 @@ __attribute__((target("avx2,fma"))) void f32_256(int64_t steps) {
 #undef INSTRUCTION
 }
 
-__attribute__((target("avx512f"))) void read_512(const char *bytes, int64_t size) {
+__attribute__((target("avx512f"))) void read_512(const char *bytes,
+                                                 int64_t size) {
   const auto *vectors = reinterpret_cast<const __m512i *>(bytes);
   EACH_24(ZERO_512)
   for (int64_t at = 0, end = size / 64 - 23; at < end; at += 24) {
@@ -119,7 +126,8 @@ double timed(int threads, const std::function<void(int)> &body) {
   ready.arrive_and_wait();
   for (std::thread &thread : pool)
     thread.join();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
+      .count();
 }
 
 constexpr int turns = 3;
@@ -130,14 +138,15 @@ double peak(const Peak &peak, int threads) {
   double best = 0;
   for (int turn = 0; turn < turns; ++turn) {
     double seconds = timed(threads, [&](int) { peak.body(steps); });
-    best = std::max(best, double(peak.operationsPerStep) * steps * threads / seconds);
+    best = std::max(best,
+                    double(peak.operationsPerStep) * steps * threads / seconds);
   }
   return best * 1e-9;
 }
 
 const char *memory() {
-  void *bytes =
-      mmap(nullptr, readBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void *bytes = mmap(nullptr, readBytes, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (bytes == MAP_FAILED) {
     std::perror("error: no memory to read from");
     std::exit(1);
@@ -153,7 +162,8 @@ double read(int threads) {
   int64_t share = readBytes / threads / 64 * 64;
   double best = 0;
   for (int turn = 0; turn < turns; ++turn) {
-    double seconds = timed(threads, [&](int i) { body(bytes + i * share, share); });
+    double seconds =
+        timed(threads, [&](int i) { body(bytes + i * share, share); });
     best = std::max(best, double(share) * threads / seconds);
   }
   return best * 1e-9;
@@ -170,14 +180,16 @@ int main() {
   }
   while (std::scanf("%15s %d", kind, &threads) == 2) {
     if (threads < 1) {
-      std::fprintf(stderr, "error: %d threads, expected at least 1\n", threads);
+      std::fprintf(stderr, "error: found %d threads, expected at least 1\n",
+                   threads);
       return 1;
     }
     if (!std::strcmp(kind, "read")) {
       std::printf("%.6g loads\n", read(threads));
     } else {
       Peak found = peakOf(kind);
-      std::printf("%.6g %s\n", found.body ? peak(found, threads) : 0, found.instruction);
+      std::printf("%.6g %s\n", found.body ? peak(found, threads) : 0,
+                  found.instruction);
     }
     std::fflush(stdout);
   }

@@ -1,4 +1,4 @@
-"""What the machine can do, measured by ceilings.cpp while the systems are."""
+"""What the machine can do, by ceilings.cpp."""
 
 from __future__ import annotations
 
@@ -48,4 +48,5 @@ class Ceilings:
 
     def __exit__(self, *_) -> None:
         self._process.stdin.close()
+        self._process.stdout.close()
         self._process.wait()

@@ -16,12 +16,11 @@ TOKENS = [1, 4, 16, 64, 256, 1024, 4096]
 
 def _list_of(known: List[str]):
     def parse(text: str) -> List[str]:
-        names = [name for name in text.split(",") if name]
+        names = text.split(",")
         for name in names:
             if name not in known:
-                raise argparse.ArgumentTypeError(
-                    f"found {name!r}, expected some of {','.join(known)}"
-                )
+                expected = ",".join(known)
+                raise argparse.ArgumentTypeError(f"found {name!r}, expected some of {expected}")
         return names
 
     return parse
@@ -37,6 +36,12 @@ def _numbers(text: str) -> List[int]:
     return numbers
 
 
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number above 0")
+    return int(text)
+
+
 def parse(arguments: Optional[List[str]] = None) -> argparse.Namespace:
     """The options; what `--quick` leaves out can be asked for again.
 
@@ -49,7 +54,7 @@ def parse(arguments: Optional[List[str]] = None) -> argparse.Namespace:
     )
     cores = len(os.sched_getaffinity(0))
     few = {"shapes": ["olmoe"], "dtypes": ["bf16"], "tokens": [1, 16, 256]}
-    few.update(routing=["uniform"], repetitions=3)
+    few.update(routing=["uniform"], repetitions=3, memory=0)
     add = parser.add_argument
     add("--quick", action="store_true", help="a few points, in a few minutes")
     add("--shapes", type=_list_of(list(SHAPES)), default=list(SHAPES), help=",".join(SHAPES))
@@ -58,9 +63,10 @@ def parse(arguments: Optional[List[str]] = None) -> argparse.Namespace:
     add("--routing", type=_list_of(list(ROUTINGS)), default=list(ROUTINGS))
     add("--systems", type=_list_of(NAMES), default=NAMES, help=",".join(NAMES))
     add("--threads", type=_numbers, default=[cores], help=f"default {cores}")
-    add("--repetitions", type=int, default=7, help="of each point, in turns; default 7")
-    add("--point-seconds", type=float, default=20, help="for a point, from 3 repetitions on")
-    add("--limit", type=float, default=20, help="seconds: systems that take longer are left out")
+    add("--repetitions", type=_positive, default=7, help="of each point, in turns; default 7")
+    add("--point-seconds", type=float, default=20, help="which has 3 turns at least")
+    add("--limit", type=float, default=20, help="seconds: what takes longer is left out")
+    add("--memory", type=int, default=4096, metavar="T", help="tokens, or 0")
     add("--out", type=Path, help="folder of the results; default benchmarks/results")
     quick, _ = parser.parse_known_args(arguments)
     if quick.quick:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, NamedTuple
+from typing import Any, Dict, List, NamedTuple, Sequence
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from .shapes import Shape
 ROUTINGS = ("uniform", "zipf", "one_hot")
 #: What a token's place for its j-th expert has above the others, whose logits stay below 0.1.
 _FIRST, _STEP = 4.0, 0.25
+_PAGE = 4096
 _PERIOD = 1_000_003  # values that are repeated; a prime, so that no two rows are alike
 
 
@@ -33,9 +34,17 @@ def from_bf16(bits: np.ndarray) -> np.ndarray:
     return (bits.astype(np.uint32) << 16).view(np.float32)
 
 
-def _repeated(shape, values: np.ndarray) -> np.ndarray:
+def _empty(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
+    """Memory that begins with a page, so that every library can share it."""
+    size = int(np.prod(shape)) * dtype.itemsize
+    raw = np.empty(size + _PAGE, np.uint8)
+    start = -raw.ctypes.data % _PAGE
+    return raw[start : start + size].view(dtype).reshape(shape)
+
+
+def _repeated(shape: Sequence[int], values: np.ndarray) -> np.ndarray:
     """An array of these values again and again, at the speed of memory."""
-    result = np.empty(shape, values.dtype)
+    result = _empty(shape, values.dtype)
     flat = result.reshape(-1)
     whole = flat.size // values.size * values.size
     flat[:whole].reshape(-1, values.size)[:] = values
@@ -50,6 +59,7 @@ class Weights:
         self.shape, self.dtype = shape, dtype
         self._random = np.random.default_rng(7)
         self.arrays: Dict[str, np.ndarray] = {}
+        self.decoded: Dict[str, Any] = {}  #: what systems keep here for each other
         d, i, e = shape.hidden, shape.intermediate, shape.experts
         self.arrays["router.weight"] = self._router()
         self._projection("experts.gate_up", [e, 2 * i, d])

@@ -1,56 +1,173 @@
-"""Results as text: a Markdown table, of which lines can be printed as they come."""
+"""Results as a Markdown document, of which lines can be printed as they come."""
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
-from typing import Any, Dict, List
+from typing import Any, Dict, Iterator, List, Optional
 
+from . import figures
 
-def best_peer(point: Dict[str, Any]) -> float:
-    """Seconds of the fastest other system; NaN if there is none."""
-    return min((s for name, s in point["seconds"].items() if name != "ours"), default=math.nan)
+Point = Dict[str, Any]
 
 
 def _row(cells: List[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
+def _head(titles: List[str], texts: int) -> List[str]:
+    return [_row(titles), _row(["---"] * texts + ["---:"] * (len(titles) - texts))]
+
+
 def header(systems: List[str]) -> str:
-    """The first lines. Times are in ms; `of roofline` is what of it ours reaches."""
-    titles = ["layer", "weights", "routing", "T", "threads", "read GB/s", "peak G/s", "bound"]
-    titles += ["roofline", *systems, "of roofline", "to best peer"]
-    return _row(titles) + "\n" + _row(["---"] * 3 + ["---:"] * (len(titles) - 3))
+    """The first lines of a table of points. Times are in ms."""
+    titles = ["layer", "weights", "routing", "bound", "T", "threads", "read GB/s", "peak G/s"]
+    return "\n".join(_head([*titles, "roofline", *systems, "of roofline", "to best peer"], 4))
 
 
-def line(point: Dict[str, Any], systems: List[str]) -> str:
-    ours = point["seconds"].get("ours", math.nan)
-    limits = point["ceilings"]
-    cells = [point[key] for key in ("shape", "dtype", "routing")]
+def line(point: Point, systems: List[str]) -> str:
+    cells = [point[key] for key in ("shape", "dtype", "routing", "bound")]
     cells += [str(point["tokens"]), str(point["threads"])]
-    cells += [f"{limits['read']:.1f}", f"{limits['peak']:.0f}", point["bound"]]
+    cells += [f"{point['ceilings']['read']:.1f}", f"{point['ceilings']['peak']:.0f}"]
     cells.append(_milliseconds(point["roofline_seconds"]))
     cells += [_milliseconds(point["seconds"].get(name)) for name in systems]
-    cells.append(_percent(point["roofline_seconds"] / ours))
-    cells.append(_times(best_peer(point) / ours))
+    reached, ratio = figures.of_roofline(point), figures.to_best_peer(point)
+    cells.append(_bold(_percent(reached), reached, figures.regime(point).wanted))
+    cells.append(_bold(_times(ratio), ratio, 1))
     return _row(cells)
 
 
-def _milliseconds(seconds) -> str:
-    return "–" if seconds is None else f"{seconds * 1e3:#.3g}".rstrip(".")
+def _bold(text: str, value: Optional[float], wanted: float) -> str:
+    """The text, so that it is seen where the value falls short."""
+    return f"**{text}**" if value is not None and value < wanted else text
 
 
-def _percent(ratio: float) -> str:
-    return "–" if math.isnan(ratio) else f"{ratio:.0%}"
+def document(results: Dict[str, Any]) -> str:
+    """Everything: what was measured on what, the sums of it, and all points."""
+    points = results["points"]
+    versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
+    lines = [
+        f"# {results['cpu']}, {results['cores']} cores, {results['date']}",
+        "",
+        f"Commit {results['commit']}; {versions}. Load at the start: {results['load']:.2f}.",
+        f"Peaks are of {_instructions(results['instructions'])}.",
+        *_machine(results["machine"]),
+        "Times are medians in ms of a whole layer, from router to combined output; what falls",
+        "short is bold.",
+        "",
+        *_summary(points),
+        *_threads(points),
+        *_layers(results["layers"]),
+        "## Points",
+    ]
+    for (shape, dtype), group in itertools.groupby(points, lambda p: (p["shape"], p["dtype"])):
+        of_layer = list(group)
+        systems = _systems(of_layer)
+        lines += ["", f"### {shape}, {dtype}", "", header(systems)]
+        lines += [line(point, systems) for point in of_layer]
+        lines += ["", *_skipped(of_layer)]
+    return "\n".join(lines).rstrip() + "\n"
 
 
-def _times(ratio: float) -> str:
-    return "–" if math.isnan(ratio) else f"{ratio:.2f}"
+def _instructions(found: Dict[str, str]) -> str:
+    return ", ".join(f"{name} ({kind})" for kind, name in found.items() if kind != "read")
 
 
-def geometric_mean(values: List[float]) -> float:
+def _machine(ceilings: Dict[str, Dict[str, float]]) -> Iterator[str]:
+    for threads, of in ceilings.items():
+        peaks = ", ".join(f"{kind} {of[kind]:.0f}" for kind in of if kind != "read")
+        yield f"Threads {threads}: reads {of['read']:.1f} GB/s; peaks in G/s: {peaks}."
+
+
+def _systems(points: List[Point]) -> List[str]:
+    """Those that were timed anywhere, in the order of the first that was."""
+    return list(dict.fromkeys(name for point in points for name in point["seconds"]))
+
+
+def _summary(points: List[Point]) -> Iterator[str]:
+    yield "## Ours against the roofline and the best peer at each point"
+    yield ""
+    titles = ["weights", "regime", "points", "least", "geometric mean", "wanted", "fall short"]
+    yield from _head([*titles, "to best peer, least", "geometric mean"], 2)
+    key = lambda p: (p["dtype"], figures.regime(p).name)  # noqa: E731
+    mine = sorted((p for p in points if "ours" in p["seconds"]), key=key)
+    for (dtype, name), group in itertools.groupby(mine, key):
+        of_regime = list(group)
+        wanted = figures.regime(of_regime[0]).wanted
+        ratios = [figures.of_roofline(p) for p in of_regime]
+        peers = [r for r in map(figures.to_best_peer, of_regime) if r is not None]
+        short = sum(ratio < wanted for ratio in ratios)
+        yield _row(
+            [dtype, name, str(len(ratios)), _percent(min(ratios))]
+            + [_percent(_mean(ratios)), _percent(wanted), str(short)]
+            + [_times(min(peers, default=None)), _times(_mean(peers))]
+        )
+    every = [r for r in map(figures.to_best_peer, mine) if r is not None]
+    if every:
+        slower = sum(ratio < 1 for ratio in every)
+        yield ""
+        yield f"The best peer takes {_mean(every):.2f} times as long as ours in the geometric mean"
+        yield f"of {len(every)} points, and less time at {slower} of them."
+    yield ""
+
+
+def _threads(points: List[Point]) -> Iterator[str]:
+    """How much faster more threads are where computing is the bound."""
+    gains = figures.thread_gains(points)
+    if gains:
+        yield "## More threads, at points bound by computing"
+        yield ""
+        yield from _head(["threads", "points", "least", "geometric mean"], 0)
+        for threads, ratios in gains.items():
+            yield _row([threads, str(len(ratios)), _times(min(ratios)), _times(_mean(ratios))])
+        yield ""
+
+
+def _layers(layers: List[Dict[str, Any]]) -> Iterator[str]:
+    yield "## Packages"
+    yield ""
+    titles = ["layer", "weights", "GB of weights", "compiled in s", "memory beside them, MiB", "T"]
+    yield from _head(titles, 2)
+    for layer in layers:
+        cells = [layer["shape"], layer["dtype"], f"{layer['weight_bytes'] * 1e-9:.2f}"]
+        cells.append(f"{layer.get('compile_seconds', math.nan):.2f}")
+        memory = layer.get("memory_bytes")
+        cells.append("–" if memory is None else f"{memory / 2**20:.1f}")
+        yield _row([*cells, str(layer.get("memory_tokens", "–"))])
+    yield ""
+
+
+def _skipped(points: List[Point]) -> Iterator[str]:
+    """What was not timed, each reason once."""
+    where: Dict[str, List[str]] = {}
+    for point in points:
+        for name, why in point["skipped"].items():
+            place = f"{point['routing']} T={point['tokens']}"
+            where.setdefault(f"{name}: {why}", []).append(place)
+    for reason, places in where.items():
+        everywhere = len(places) == len(points)
+        yield f"- {reason}" + ("" if everywhere else f" ({', '.join(dict.fromkeys(places))})")
+
+
+def _mean(values: List[float]) -> Optional[float]:
+    return statistics.geometric_mean(values) if values else None
+
+
+def _milliseconds(seconds: Optional[float]) -> str:
     """
-    >>> geometric_mean([1.0, 4.0])
-    2.0
+    >>> _milliseconds(0.00123), _milliseconds(1.5), _milliseconds(None)
+    ('1.23', '1500', '–')
     """
-    return statistics.geometric_mean(values) if values else math.nan
+    if seconds is None:
+        return "–"
+    value = seconds * 1e3
+    return f"{value:.{max(0, 2 - math.floor(math.log10(value)))}f}"
+
+
+def _percent(ratio: Optional[float]) -> str:
+    return "–" if ratio is None else f"{ratio:.0%}"
+
+
+def _times(ratio: Optional[float]) -> str:
+    return "–" if ratio is None else f"{ratio:.2f}"

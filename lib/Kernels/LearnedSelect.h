@@ -8,7 +8,7 @@
 #ifndef MOE_LIB_KERNELS_LEARNEDSELECT_H
 #define MOE_LIB_KERNELS_LEARNEDSELECT_H
 
-#include "Lowering.h"
+#include "TopK.h"
 
 namespace moe {
 
@@ -27,35 +27,43 @@ private:
   Extent tokens;
   mlir::Value logits;
   const int64_t numLogits, numChoices, numSlots;
+  const Row allLogits, allSlots;
   mlir::Value indices, weights;
-  /// s and q of the spec, one row per token.
+  /// s and q of the spec. Tokens that come one after the other take turns in a
+  /// row, unless all are looked at again.
   mlir::Value scores, keys;
   mlir::Value groupScores, relativeLoads;
+  std::optional<TopK> experts, groups;
+  /// The token at hand, and the row of what is between.
+  Val t, place;
 
   bool isSparsemixer() const {
     return router.getStrategy() == StrategyKind::sparsemixer;
   }
+  bool choosesLargest() const {
+    return router.getStrategy() != StrategyKind::table &&
+           router.getBalancing() != BalancingKind::round_robin;
+  }
+  Val scoreRow() const { return scores == logits ? t : place; }
+  void selectToken();
 
   // The choice.
   mlir::Value relativeLoad();
-  void keysOfToken(Val t);
-  void maskGroups(Val t);
-  void chooseLargest(Val t);
-  void takeTurns(Val t);
-  Val lookUp(Val t);
-  void addAlwaysOn(Val t);
+  void keysOfToken();
+  void maskGroups();
+  void chooseLargest();
+  void takeTurns();
+  Val lookUp();
+  void addAlwaysOn();
   void expertChoice();
-  Emitter::Vals largest(Val count, int64_t picks,
-                        llvm::function_ref<Val(Val)> key,
-                        llvm::function_ref<void(Val, Val)> visit);
 
   // The weights.
-  void scoreToken(Val t);
-  void weighChosen(Val t);
-  void weighSparsely(Val t);
-  void finishToken(Val t, Val hasExperts);
-  Val norm(Val count, llvm::function_ref<Val(Val)> read);
-  Val isFiniteToken(Val t);
+  void scoreToken();
+  void weighChosen();
+  void weighSparsely();
+  void finishToken(Val hasExperts);
+  Val norm(llvm::function_ref<Val(Val)> read);
+  Val isFiniteToken();
   Val expertScale(Val weight, Val expert);
 };
 

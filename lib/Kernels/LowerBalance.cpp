@@ -10,7 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Lowering.h"
+#include "Row.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -57,8 +57,9 @@ Value Loss::probabilitySums() {
   auto read = [&](Val i) { return e.cast(e.load(row, {i}), f64); };
   e.loop(l.size(tokens), [&](Val t) {
     e.loop(count(), [&](Val i) { e.store(e.load(logits, {t, i}), row, {i}); });
-    emitSoftmax(e, count(), read,
-                [&](Val i, Val value) { e.store(value, row, {i}); });
+    emitSoftmax(
+        Row(e, experts, 1), [&](RowPart i) { return read(i.first); },
+        [&](RowPart i, Val value) { e.store(value, row, {i.first}); });
     e.loop(count(), [&](Val i) {
       e.store(e.cast(e.load(sums, {i}), f64) + read(i), sums, {i});
     });
@@ -149,16 +150,18 @@ void moe::lower(Lowering &l, ImbalanceOp op) {
   Value counts = l[op.getCounts()];
   Value result = l.result(op.getImbalance());
   Type f64 = e.getF64Type();
-  Val count = l.size(op.getCounts(), 0);
-  Val zero = e.constant(f64, 0), total = e.cast(count, f64);
-  auto read = [&](Val i) { return e.cast(e.load(counts, {i}), f64); };
-  Val mean = e.sum(count, zero, read) / total;
-  Val variance = e.sum(count, zero, [&](Val i) {
-    Val off = read(i) - mean;
+  Row row(l, cast<RankedTensorType>(op.getCounts().getType()).getDimSize(0));
+  Val total = e.constant(f64, row.count);
+  auto read = [&](RowPart i) {
+    return e.cast(row.load(counts, {i.first}, i), f64);
+  };
+  Val mean = row.sum(f64, read) / total;
+  Val variance = row.sum(f64, [&](RowPart i) {
+    Val off = read(i) - row.fill(mean);
     return off * off;
   });
   Val imbalance = e.sqrt(variance / total) / mean;
-  e.store(e.select(mean > 0, imbalance, zero), result, {});
+  e.store(e.select(mean > 0, imbalance, mean.like(0)), result, {});
 }
 
 void moe::lower(Lowering &l, RebalanceOp op) {

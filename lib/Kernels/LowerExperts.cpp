@@ -151,25 +151,6 @@ void moe::lower(Lowering &l, CombineOp op) {
   });
 }
 
-void moe::lower(Lowering &l, RMSNormOp op) {
-  Emitter &e = l.e;
-  Value x = l[op.getX()], scale = l[op.getScale()];
-  Extent tokens = l.extent(op.getX(), 0);
-  Value y = l.result(op.getY(), {tokens});
-  int64_t width = cast<RankedTensorType>(op.getX().getType()).getDimSize(1);
-  double eps = op.getEps().convertToDouble();
-  e.parallel(l.size(tokens), [&](Val t) {
-    // In f64 throughout: an eps too small for f32 keeps a row of zeros zero.
-    Val mean = emitSquares(l, x, t, width) / double(width);
-    Val factor =
-        mean.like(op.getFactor().convertToDouble()) / e.sqrt(mean + eps);
-    e.loop(e.index(width), [&](Val c) {
-      Val value = e.cast(e.load(x, {t, c}), factor.type()) * factor;
-      e.store(e.cast(value, e.real) * e.load(scale, {c}), y, {t, c});
-    });
-  });
-}
-
 static Val sigmoid(Val x) {
   Val minus = x.like(0) - x;
   return x.like(1) / (x.e->exp(minus) + 1);

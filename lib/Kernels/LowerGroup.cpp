@@ -6,23 +6,29 @@
 //===----------------------------------------------------------------------===//
 //
 // Section 4 of docs/Spec.md: a counting sort in two passes over the slots.
+// Ranges of tokens are counted and placed at the same time: a range's slots of
+// an expert come after those of the ranges before it.
 //
 //===----------------------------------------------------------------------===//
 
-#include "Lowering.h"
+#include "Row.h"
 
 using namespace mlir;
 using namespace moe;
 
 namespace {
 
+/// Tokens of one range.
+constexpr int64_t rangeTokens = 256;
+
 class Group {
 public:
   Group(Lowering &l, GroupOp op)
       : l(l), e(l.e), op(op), indices(l[op.getIndices()]),
         tokens(l.extent(op.getIndices(), 0)),
+        ranges(tokens.dividedBy(rangeTokens)),
         slots(cast<RankedTensorType>(op.getIndices().getType()).getDimSize(1)),
-        experts(op.getExperts()) {}
+        experts(op.getExperts()), all(l, experts + op.getNullExperts()) {}
 
   void lower();
 
@@ -31,23 +37,26 @@ private:
   Emitter &e;
   GroupOp op;
   Value indices;
-  Extent tokens;
+  const Extent tokens, ranges;
   const int64_t slots, experts;
+  /// With null experts.
+  const Row all;
   Value rows, offsets, positions, counts;
-  /// Where the next slot of each expert goes.
-  Value next;
+  /// Of each range, how many slots of an expert come before its next one.
+  Value taken;
 
   Val numSlots() { return l.size(tokens.times(slots)); }
-  Val expertOf(Val slot) {
-    return e.load(indices, {slot / slots, slot % slots});
-  }
   Val isReal(Val expert) { return (expert >= 0) & (expert < double(experts)); }
+  Val none() { return e.constant(e.getI32Type(), -1); }
   Val limit();
+  void forSlotsOf(Val begin, Val end, llvm::function_ref<void(Val, Val)> body);
+  void forRanges(llvm::function_ref<void(Val, Val, Val)> body);
+  void clear(Value counters, Val row);
   void countSlots();
   void makeOffsets(Value into, bool limited);
-  Val takePlace(Val expert);
-  void place(Val slot, Val expert);
-  void placeInOrder();
+  Val takePlace(Val expert, Value counters, Val row, Value starts);
+  void place(Val t, Val j, Val position, Value into);
+  void placeInOrder(Value starts, Value into);
   void placeByChoice();
   void placeByProbability();
 };
@@ -61,111 +70,146 @@ Val Group::limit() {
                            l.size(tokens), slots, experts, numSlots()));
 }
 
-/// Gives a slot the next place of its expert.
-void Group::place(Val slot, Val expert) {
-  Val position = takePlace(expert);
-  e.when(position >= 0,
-         [&] { e.store(e.asI32(slot), rows, {e.asIndex(position)}); });
-  e.store(position, positions, {slot / slots, slot % slots});
+/// Of the tokens from `begin` to `end`, in order.
+void Group::forSlotsOf(Val begin, Val end,
+                       llvm::function_ref<void(Val, Val)> body) {
+  e.loop(begin, end,
+         [&](Val t) { e.loop(e.index(slots), [&](Val j) { body(t, j); }); });
 }
 
-void Group::countSlots() {
-  Val zero = e.constant(e.getI32Type(), 0);
-  e.loop(e.index(experts + op.getNullExperts()),
-         [&](Val i) { e.store(zero, counts, {i}); });
-  e.loop(numSlots(), [&](Val slot) {
-    Val expert = expertOf(slot);
-    e.when(expert >= 0, [&] {
-      Val at = e.asIndex(expert);
-      e.store(e.load(counts, {at}) + 1, counts, {at});
-    });
+/// `body(range, begin, end)` of each range and its tokens.
+void Group::forRanges(llvm::function_ref<void(Val, Val, Val)> body) {
+  e.parallel(l.size(ranges), [&](Val range) {
+    Val begin = range * double(rangeTokens);
+    body(range, begin, e.min(begin + double(rangeTokens), l.size(tokens)));
   });
 }
 
-/// Running sums of what each expert holds, and `next` at their start.
+void Group::clear(Value counters, Val row) {
+  all.forEach([&](RowPart i) {
+    all.store(all.constant(e.getI32Type(), 0), counters, {row, i.first}, i);
+  });
+}
+
+/// Counts each range's slots, and makes of that what is before them.
+void Group::countSlots() {
+  taken = l.scratch(e.getI32Type(), {ranges, Extent::constant(all.count)});
+  forRanges([&](Val range, Val begin, Val end) {
+    clear(taken, range);
+    forSlotsOf(begin, end, [&](Val t, Val j) {
+      Val expert = e.load(indices, {t, j});
+      e.when(expert >= 0, [&] {
+        Val at = e.asIndex(expert);
+        e.store(e.load(taken, {range, at}) + 1, taken, {range, at});
+      });
+    });
+  });
+  all.forEach([&](RowPart i) {
+    Val zero = all.constant(e.getI32Type(), 0);
+    Val total = e.carry(e.index(0), l.size(ranges), zero,
+                        [&](Val range, ArrayRef<Val> before) {
+                          Val count = all.load(taken, {range, i.first}, i);
+                          all.store(before[0], taken, {range, i.first}, i);
+                          return Emitter::Vals{before[0] + count};
+                        })[0];
+    all.store(total, counts, {i.first}, i);
+  });
+}
+
+/// Running sums of what each expert holds.
 void Group::makeOffsets(Value into, bool limited) {
   Val zero = e.constant(e.getI32Type(), 0);
+  Val most = limited ? limit() : Val();
   e.store(zero, into, {e.index(0)});
   e.carry(e.index(0), e.index(experts), zero, [&](Val i, ArrayRef<Val> total) {
     Val count = e.load(counts, {i});
     if (limited)
-      count = e.min(count, limit());
-    e.store(total[0], next, {i});
+      count = e.min(count, most);
     e.store(total[0] + count, into, {i + 1});
     return Emitter::Vals{total[0] + count};
   });
 }
 
 /// The next place of an expert, or -1 if there is none left.
-Val Group::takePlace(Val expert) {
-  Val none = e.constant(e.getI32Type(), -1);
+Val Group::takePlace(Val expert, Value counters, Val row, Value starts) {
   return e.choose(
       isReal(expert),
       [&] {
         Val at = e.asIndex(expert);
-        Val place = e.load(next, {at});
-        Val fits = place < e.load(offsets, {at + 1});
-        e.when(fits, [&] { e.store(place + 1, next, {at}); });
-        return e.select(fits, place, none);
+        Val before = e.load(counters, {row, at});
+        e.store(before + 1, counters, {row, at});
+        Val place = e.load(starts, {at}) + before;
+        return e.select(place < e.load(starts, {at + 1}), place, none());
       },
-      [&] { return none; });
+      [&] { return none(); });
 }
 
-void Group::placeInOrder() {
-  makeOffsets(offsets, op.getCapacity().has_value());
-  e.loop(numSlots(), [&](Val slot) { place(slot, expertOf(slot)); });
+void Group::place(Val t, Val j, Val position, Value into) {
+  e.when(position >= 0, [&] {
+    e.store(e.asI32(t * double(slots) + j), into, {e.asIndex(position)});
+  });
+  e.store(position, positions, {t, j});
+}
+
+void Group::placeInOrder(Value starts, Value into) {
+  forRanges([&](Val range, Val begin, Val end) {
+    forSlotsOf(begin, end, [&](Val t, Val j) {
+      Val expert = e.load(indices, {t, j});
+      place(t, j, takePlace(expert, taken, range, starts), into);
+    });
+  });
 }
 
 /// First who keeps a place, choice by choice; then the places, slot by slot.
 void Group::placeByChoice() {
-  makeOffsets(offsets, true);
+  Val zero = e.index(0);
+  Value next = l.scratch(e.getI32Type(),
+                         {Extent::constant(1), Extent::constant(all.count)});
+  clear(next, zero);
   e.loop(e.index(slots), [&](Val j) {
     e.loop(l.size(tokens), [&](Val t) {
-      e.store(takePlace(e.load(indices, {t, j})), positions, {t, j});
+      Val expert = e.load(indices, {t, j});
+      e.store(takePlace(expert, next, zero, offsets), positions, {t, j});
     });
   });
-  makeOffsets(offsets, true);
-  e.loop(numSlots(), [&](Val slot) {
-    Val none = e.constant(e.getI32Type(), -1);
-    Val kept = e.load(positions, {slot / slots, slot % slots}) >= 0;
-    place(slot, e.select(kept, expertOf(slot), none));
+  clear(next, zero);
+  forSlotsOf(zero, l.size(tokens), [&](Val t, Val j) {
+    Val kept = e.load(positions, {t, j}) >= 0;
+    Val expert = e.select(kept, e.load(indices, {t, j}), none());
+    place(t, j, takePlace(expert, next, zero, offsets), rows);
   });
 }
 
 /// First all slots by expert, then those that each expert keeps.
 void Group::placeByProbability() {
   Type i32 = e.getI32Type();
-  Value all = l.scratch(i32, {tokens.times(slots)});
+  Value sorted = l.scratch(i32, {tokens.times(slots)});
   Value starts = l.scratch(i32, {Extent::constant(experts + 1)});
+  Value next = l.scratch(i32, {Extent::constant(experts)});
+  Value keys =
+      l.scratch(e.getIntegerType(e.real.getWidth()), {tokens.times(slots)});
   makeOffsets(starts, false);
-  e.loop(numSlots(), [&](Val slot) {
-    Val expert = expertOf(slot);
-    e.store(e.constant(i32, -1), positions, {slot / slots, slot % slots});
-    e.when(isReal(expert), [&] {
-      Val at = e.asIndex(expert);
-      Val place = e.load(next, {at});
-      e.store(e.asI32(slot), all, {e.asIndex(place)});
-      e.store(place + 1, next, {at});
-    });
-  });
-  makeOffsets(offsets, true);
+  placeInOrder(starts, sorted);
   Value weights = l[op.getWeights()];
   e.parallel(e.index(experts), [&](Val expert) {
     Val first = e.asIndex(e.load(starts, {expert}));
-    auto slotAt = [&](Val i) { return e.asIndex(e.load(all, {first + i})); };
+    Val count = e.asIndex(e.load(counts, {expert}));
+    auto at = [&](Val i) -> SmallVector<Val> {
+      Val slot = e.asIndex(e.load(sorted, {first + i}));
+      return {slot / double(slots), slot % double(slots)};
+    };
+    e.loop(count, [&](Val i) {
+      Val key = emitOrderedKey(e, e.load(weights, at(i)));
+      e.store(key, keys, {first + i});
+    });
+    e.store(e.load(offsets, {expert}), next, {expert});
     emitKeepLargest(
-        e, e.asIndex(e.load(counts, {expert})), e.asIndex(limit()),
-        [&](Val i) {
-          Val slot = slotAt(i);
-          return e.load(weights, {slot / slots, slot % slots});
-        },
-        [&](Val i, Val kept) {
-          e.when(kept, [&] {
-            Val slot = slotAt(i), place = e.load(next, {expert});
-            e.store(e.asI32(slot), rows, {e.asIndex(place)});
-            e.store(place, positions, {slot / slots, slot % slots});
-            e.store(place + 1, next, {expert});
-          });
+        l, keys, first, count, e.asIndex(limit()), [&](Val i, Val kept) {
+          SmallVector<Val> slot = at(i);
+          Val position = e.load(next, {expert});
+          e.store(position + e.select(kept, position.like(1), position.like(0)),
+                  next, {expert});
+          place(slot[0], slot[1], e.select(kept, position, none()), rows);
         });
   });
 }
@@ -175,8 +219,8 @@ void Group::lower() {
   offsets = l.result(op.getOffsets());
   positions = l.result(op.getPositions(), {tokens});
   counts = l.result(op.getCounts());
-  next = l.scratch(e.getI32Type(), {Extent::constant(experts)});
   countSlots();
+  makeOffsets(offsets, op.getCapacity().has_value());
   auto has = [&](PriorityKind priority) {
     return op.getCapacity() && op.getCapacity()->getPriority() == priority;
   };
@@ -185,10 +229,9 @@ void Group::lower() {
   else if (has(PriorityKind::choice_order))
     placeByChoice();
   else
-    placeInOrder();
+    placeInOrder(offsets, rows);
   Val used = e.asIndex(e.load(offsets, {e.index(experts)}));
-  e.loop(used, numSlots(),
-         [&](Val r) { e.store(e.constant(e.getI32Type(), -1), rows, {r}); });
+  e.loop(used, numSlots(), [&](Val r) { e.store(none(), rows, {r}); });
 }
 
 } // namespace

@@ -6,15 +6,15 @@
 //===----------------------------------------------------------------------===//
 
 #include "Product.h"
+#include "Row.h"
 
 using namespace mlir;
 using namespace moe;
 
-Val moe::emitSquares(Lowering &l, Value matrix, Val row, int64_t columns) {
-  Emitter &e = l.e;
-  Val zero = e.constant(e.getF64Type(), 0);
-  return e.sum(e.index(columns), zero, [&](Val c) {
-    Val value = e.cast(e.load(matrix, {row, c}), e.getF64Type());
+Val moe::emitSquares(const Row &row, Value matrix, Val index) {
+  Emitter &e = row.e;
+  return row.sum(e.getF64Type(), [&](RowPart c) {
+    Val value = e.cast(row.load(matrix, {index, c.first}, c), e.getF64Type());
     return value * value;
   });
 }
@@ -24,8 +24,9 @@ static Value rowNorms(Lowering &l, Value matrix, const Extent &rows,
                       int64_t columns) {
   Emitter &e = l.e;
   Value norms = l.scratch(e.real, {rows});
+  Row row(l, columns);
   e.parallel(l.size(rows), [&](Val r) {
-    Val norm = e.sqrt(emitSquares(l, matrix, r, columns));
+    Val norm = e.sqrt(emitSquares(row, matrix, r));
     e.store(e.max(norm, norm.like(1e-12)), norms, {r});
   });
   return norms;
@@ -86,13 +87,11 @@ void moe::lower(Lowering &l, CheckFiniteOp op) {
   Value status = l.result(op.getStatus());
   Extent rows = l.extent(op.getValues(), 0);
   auto type = cast<RankedTensorType>(op.getValues().getType());
-  Val found = emitFirstBad(l, rows, 64, [&](Val row) {
-    Val no = e.constant(e.getI1Type(), 0), yes = e.constant(e.getI1Type(), 1);
-    return e.carry(e.index(0), e.index(type.getDimSize(1)), no,
-                   [&](Val c, ArrayRef<Val> bad) {
-                     Val finite = e.isFinite(e.load(values, {row, c}));
-                     return Emitter::Vals{e.select(finite, bad[0], yes)};
-                   })[0];
+  Row row(l, type.getDimSize(1));
+  Val found = emitFirstBad(l, rows, 64, [&](Val r) {
+    return row.all([&](RowPart c) {
+      return e.isFinite(row.load(values, {r, c.first}, c));
+    }) == 0;
   });
   if (op.getIndices()) {
     Value indices = l[op.getIndices()];

@@ -14,33 +14,39 @@
 using namespace mlir;
 using namespace moe;
 
+/// Tokens of one task, which share room for what is between.
+static constexpr int64_t taskTokens = 16;
+
 LearnedSelect::LearnedSelect(Lowering &l, SelectOp op)
     : l(l), e(l.e), op(op), router(op.getRouter()),
       tokens(l.extent(op.getInput(), 0)), logits(l[op.getInput()]),
       numLogits(router.getNumLogits()), numChoices(router.getNumChoices()),
-      numSlots(router.getNumSlots()) {}
+      numSlots(router.getNumSlots()), allLogits(l, numLogits),
+      allSlots(l, numSlots) {}
 
-void LearnedSelect::scoreToken(Val t) {
-  auto read = [&](Val i) { return e.load(logits, {t, i}); };
-  Val count = e.index(numLogits);
+void LearnedSelect::scoreToken() {
   if (scores == logits)
     return;
-  if (router.getScore() == ScoreKind::function) {
-    e.loop(count, [&](Val i) {
-      e.store(e.inlineRegion(op.getScore(), read(i)), scores, {t, i});
-    });
-    return;
-  }
-  e.loop(count, [&](Val i) { e.store(read(i), scores, {t, i}); });
+  auto read = [&](RowPart i) {
+    return allLogits.load(logits, {t, i.first}, i);
+  };
+  auto write = [&](RowPart i, Val value) {
+    allLogits.store(value, scores, {place, i.first}, i);
+  };
+  if (router.getScore() == ScoreKind::function)
+    return allLogits.forEach(
+        [&](RowPart i) { write(i, e.inlineRegion(op.getScore(), read(i))); });
+  allLogits.forEach([&](RowPart i) { write(i, read(i)); });
   emitSoftmax(
-      e, count, [&](Val i) { return e.load(scores, {t, i}); },
-      [&](Val i, Val value) { e.store(value, scores, {t, i}); });
+      allLogits,
+      [&](RowPart i) { return allLogits.load(scores, {place, i.first}, i); },
+      write);
 }
 
 /// The sum of the weights, or the norm for another p.
-Val LearnedSelect::norm(Val count, llvm::function_ref<Val(Val)> read) {
+Val LearnedSelect::norm(llvm::function_ref<Val(Val)> read) {
   double p = router.getP().convertToDouble();
-  Val zero = e.real_(0);
+  Val zero = e.real_(0), count = e.index(numSlots);
   if (p == 1)
     return e.sum(count, zero, read);
   // In terms of the largest, no power of which runs out of exponents.
@@ -53,25 +59,31 @@ Val LearnedSelect::norm(Val count, llvm::function_ref<Val(Val)> read) {
   return e.select(most > 0, most * e.pow(total, e.real_(1 / p)), zero);
 }
 
-void LearnedSelect::weighChosen(Val t) {
+void LearnedSelect::weighChosen() {
   Val slots = e.index(numSlots);
   auto read = [&](Val j) { return e.load(weights, {t, j}); };
   auto write = [&](Val j, Val value) { e.store(value, weights, {t, j}); };
   e.loop(slots, [&](Val j) {
     Val expert = e.asIndex(e.load(indices, {t, j}));
-    write(j, e.load(scores, {t, expert}));
+    write(j, e.load(scores, {scoreRow(), expert}));
   });
   if (router.getScoreOn() == ScoreOnKind::selected) {
+    auto load = [&](RowPart j) {
+      return allSlots.load(weights, {t, j.first}, j);
+    };
+    auto store = [&](RowPart j, Val value) {
+      allSlots.store(value, weights, {t, j.first}, j);
+    };
     if (router.getScore() == ScoreKind::softmax)
-      emitSoftmax(e, slots, read, write);
+      emitSoftmax(allSlots, load, store);
     else
-      e.loop(slots,
-             [&](Val j) { write(j, e.inlineRegion(op.getScore(), read(j))); });
+      allSlots.forEach(
+          [&](RowPart j) { store(j, e.inlineRegion(op.getScore(), load(j))); });
   }
   if (router.getRenormalize() == RenormalizeKind::none)
     return;
   Val eps = e.real_(router.getEps().convertToDouble());
-  Val total = norm(slots, read);
+  Val total = norm(read);
   Val divisor = router.getRenormalize() == RenormalizeKind::add
                     ? total + eps
                     : e.max(total, eps);
@@ -80,29 +92,29 @@ void LearnedSelect::weighChosen(Val t) {
 
 /// Each of the two is weighed by its share of the softmax over those that are
 /// near it; the first takes no part in the second's.
-void LearnedSelect::weighSparsely(Val t) {
+void LearnedSelect::weighSparsely() {
   double limit = 2 * router.getThreshold().convertToDouble();
-  auto logit = [&](Val i) { return e.load(logits, {t, i}); };
+  Type i64 = e.getI64Type();
   auto chosen = [&](Val j) { return e.asIndex(e.load(indices, {t, j})); };
-  Val first = chosen(e.index(0));
+  Val first = allLogits.fill(e.cast(chosen(e.index(0)), i64));
+  Val none = allLogits.constant(e.real, 0);
   e.loop(e.index(numSlots), [&](Val j) {
-    Val top = logit(chosen(j));
-    Val total = e.sum(e.index(numLogits), e.real_(0), [&](Val i) {
-      Val value = logit(i);
+    Val top = allLogits.fill(e.load(logits, {t, chosen(j)}));
+    Val isSecond = allLogits.fill(j > 0);
+    Val total = allLogits.sum(e.real, [&](RowPart i) {
+      Val value = allLogits.load(logits, {t, i.first}, i);
       Val far = (top - value) / e.max(e.abs(value), top) > limit;
-      Val taken = (j > 0) & (i == first);
-      return e.select(far | taken, e.real_(0), e.exp(value - top));
+      Val taken = isSecond & (allLogits.places(i, i64) == first);
+      return e.select(far | taken, none, e.exp(value - top));
     });
     e.store(e.real_(1) / total, weights, {t, j});
   });
 }
 
-Val LearnedSelect::isFiniteToken(Val t) {
-  Val yes = e.constant(e.getI1Type(), 1);
-  return e.carry(
-      e.index(0), e.index(numLogits), yes, [&](Val i, ArrayRef<Val> all) {
-        return Emitter::Vals{all[0] & e.isFinite(e.load(logits, {t, i}))};
-      })[0];
+Val LearnedSelect::isFiniteToken() {
+  return allLogits.all([&](RowPart i) {
+    return e.isFinite(allLogits.load(logits, {t, i.first}, i));
+  });
 }
 
 /// `weight` times the learned factor of an expert; null experts have none.
@@ -115,51 +127,75 @@ Val LearnedSelect::expertScale(Val weight, Val expert) {
       [&] { return weight * e.load(scale, {expert}); }, [&] { return weight; });
 }
 
-void LearnedSelect::finishToken(Val t, Val hasExperts) {
-  e.loop(e.index(numSlots), [&](Val j) {
-    Val expert = e.load(indices, {t, j});
-    Val weight = e.load(weights, {t, j}) * router.getScale().convertToDouble();
-    weight = expertScale(weight, e.asIndex(expert));
-    e.store(e.select(hasExperts, weight, e.real_(0)), weights, {t, j});
-    e.store(e.select(hasExperts, expert, expert.like(-1)), indices, {t, j});
+void LearnedSelect::finishToken(Val hasExperts) {
+  Val slots = e.index(numSlots);
+  double scale = router.getScale().convertToDouble();
+  if (scale != 1 || op.getExpertScale())
+    e.loop(slots, [&](Val j) {
+      Val expert = e.asIndex(e.load(indices, {t, j}));
+      Val weight = e.load(weights, {t, j}) * scale;
+      e.store(expertScale(weight, expert), weights, {t, j});
+    });
+  e.when(hasExperts == 0, [&] {
+    e.loop(slots, [&](Val j) {
+      e.store(e.real_(0), weights, {t, j});
+      e.store(e.index(-1), indices, {t, j});
+    });
   });
+}
+
+void LearnedSelect::selectToken() {
+  scoreToken();
+  bool isTable = router.getStrategy() == StrategyKind::table;
+  Val known;
+  if (isTable) {
+    known = lookUp();
+  } else if (router.getBalancing() == BalancingKind::round_robin) {
+    takeTurns();
+  } else {
+    keysOfToken();
+    if (router.isExpertChoice())
+      return;
+    chooseLargest();
+    addAlwaysOn();
+  }
+  if (isSparsemixer())
+    weighSparsely();
+  else
+    weighChosen();
+  Val finite = isFiniteToken();
+  finishToken(isTable ? finite & known : finite);
 }
 
 void LearnedSelect::lower() {
   indices = l.result(op.getIndices(), {tokens});
   weights = l.result(op.getWeights(), {tokens});
+  Extent places =
+      router.isExpertChoice() ? tokens : tokens.dividedBy(taskTokens);
+  auto room = [&](int64_t count) {
+    return l.scratch(e.real, {places, Extent::constant(count)});
+  };
   bool scored = router.getScoreOn() == ScoreOnKind::all && !isSparsemixer();
-  bool isTable = router.getStrategy() == StrategyKind::table;
-  bool takesTurns = router.getBalancing() == BalancingKind::round_robin;
-  scores = scored ? l.scratch(e.real, {tokens, Extent::constant(numLogits)})
-                  : logits;
+  scores = scored ? room(numLogits) : logits;
   if (router.getBalancing() == BalancingKind::load_aware)
     relativeLoads = relativeLoad();
-  if (!isTable && !takesTurns)
-    keys = l.scratch(e.real, {tokens, Extent::constant(numChoices)});
-  if (GroupsAttr groups = router.getGroups())
-    groupScores =
-        l.scratch(e.real, {tokens, Extent::constant(groups.getCount())});
-  e.parallel(l.size(tokens), [&](Val t) {
-    scoreToken(t);
-    Val known;
-    if (isTable) {
-      known = lookUp(t);
-    } else if (takesTurns) {
-      takeTurns(t);
-    } else {
-      keysOfToken(t);
-      if (router.isExpertChoice())
-        return;
-      chooseLargest(t);
-      addAlwaysOn(t);
-    }
-    if (isSparsemixer())
-      weighSparsely(t);
-    else
-      weighChosen(t);
-    Val finite = isFiniteToken(t);
-    finishToken(t, isTable ? finite & known : finite);
+  if (choosesLargest()) {
+    keys = room(numChoices);
+    if (!router.isExpertChoice())
+      experts.emplace(l, places, numChoices);
+  }
+  if (GroupsAttr attr = router.getGroups()) {
+    groupScores = room(attr.getCount());
+    groups.emplace(l, places, attr.getCount());
+  }
+  e.parallel(l.size(tokens.dividedBy(taskTokens)), [&](Val task) {
+    Val begin = task * double(taskTokens);
+    Val end = e.min(begin + double(taskTokens), l.size(tokens));
+    e.loop(begin, end, [&](Val token) {
+      t = token;
+      place = router.isExpertChoice() ? token : task;
+      selectToken();
+    });
   });
   if (router.isExpertChoice())
     expertChoice();

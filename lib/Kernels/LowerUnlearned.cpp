@@ -9,7 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Lowering.h"
+#include "Row.h"
 
 using namespace mlir;
 using namespace moe;
@@ -66,29 +66,44 @@ void leastLoaded(Lowering &l, SelectOp op, Value indices, Value weights) {
   Emitter &e = l.e;
   RouterAttr router = op.getRouter();
   Extent tokens = l.extent(op.getInput(), 0);
-  int64_t experts = router.getExperts(), k = router.getTopK();
+  int64_t k = router.getTopK();
   Type i64 = e.getI64Type();
-  Value loads = l.scratch(i64, {Extent::constant(experts)});
-  e.loop(e.index(experts),
-         [&](Val i) { e.store(e.load(l[op.getLoads()], {i}), loads, {i}); });
-  Val lowest = e.bits(i64, uint64_t(1) << 63), none = e.index(-1);
+  Row experts(l, router.getExperts());
+  Value loads = l.scratch(i64, {Extent::constant(experts.count)});
+  auto load = [&](Value from, RowPart i) {
+    return experts.load(from, {i.first}, i);
+  };
+  experts.forEach([&](RowPart i) {
+    experts.store(load(l[op.getLoads()], i), loads, {i.first}, i);
+  });
+  // Pairs of load and expert, which order by load and then by expert.
+  using Pair = ArrayRef<Val>;
+  auto less = [](Pair a, Pair b) {
+    return (a[0] < b[0]) | ((a[0] == b[0]) & (a[1] < b[1]));
+  };
+  auto lower = [&](Pair a, Pair b) {
+    Val isB = less(b, a);
+    return Emitter::Vals{e.select(isB, b[0], a[0]), e.select(isB, b[1], a[1])};
+  };
+  uint64_t topBit = uint64_t(1) << 63;
+  Val least = e.bits(i64, topBit), none = e.bits(i64, -1);
+  Val most = experts.fill(e.bits(i64, ~topBit));
+  Val no = experts.constant(e.getI1Type(), 0);
   e.loop(l.size(tokens), [&](Val t) {
-    e.carry(
-        e.index(0), e.index(k), {lowest, none}, [&](Val j, ArrayRef<Val> last) {
-          auto best =
-              e.carry(e.index(0), e.index(experts), {lowest, none},
-                      [&](Val i, ArrayRef<Val> best) {
-                        Val load = e.load(loads, {i});
-                        Val after = (load > last[0]) |
-                                    ((load == last[0]) & (i > last[1]));
-                        Val better = after & ((best[1] < 0) | (load < best[0]));
-                        return Emitter::Vals{e.select(better, load, best[0]),
-                                             e.select(better, i, best[1])};
-                      });
-          e.store(best[1], indices, {t, j});
-          e.store(e.real_(1.0 / k), weights, {t, j});
-          return Emitter::Vals{best[0], best[1]};
-        });
+    e.carry(e.index(0), e.index(k), {least, none}, [&](Val j, Pair last) {
+      Val before[] = {experts.fill(last[0]), experts.fill(last[1])};
+      Emitter::Vals next =
+          experts.carry({most, most}, [&](RowPart i, Pair next) {
+            Val item[] = {load(loads, i), experts.places(i, i64)};
+            Val isAfter = experts.inside(i, less(before, item), no);
+            return lower(next, {e.select(isAfter, item[0], most),
+                                e.select(isAfter, item[1], most)});
+          });
+      next = experts.reduce(next, lower);
+      e.store(next[1], indices, {t, j});
+      e.store(e.real_(1.0 / k), weights, {t, j});
+      return next;
+    });
     e.loop(e.index(k), [&](Val j) {
       Val expert = e.asIndex(e.load(indices, {t, j}));
       e.store(e.load(loads, {expert}) + 1, loads, {expert});

@@ -18,6 +18,9 @@
 
 namespace moe {
 
+class Row;
+struct RowPart;
+
 /// What the target's vectors can do.
 struct VectorUnit {
   int64_t lanes = 16; // of f32
@@ -128,14 +131,13 @@ mlir::LogicalResult lowerSlice(Lowering &l, mlir::tensor::ExtractSliceOp op);
 /// The strategies of `select` that look at no logits.
 void lowerUnlearned(Lowering &l, SelectOp op);
 
-/// The sum of the squares of a row, in f64, so that its order does not matter
-/// to the result.
-Val emitSquares(Lowering &l, mlir::Value matrix, Val row, int64_t columns);
+/// The sum of the squares of a row, in f64.
+Val emitSquares(const Row &row, mlir::Value matrix, Val index);
 
-/// softmax of `count` values, `read(i)` to `write(i, value)`; f64 or f32 as the
-/// emitter computes.
-void emitSoftmax(Emitter &e, Val count, llvm::function_ref<Val(Val)> read,
-                 llvm::function_ref<void(Val, Val)> write);
+/// softmax of a row, `read(part)` to `write(part, value)`, which may be in the
+/// same place; f64 or f32 as what is read.
+void emitSoftmax(const Row &row, llvm::function_ref<Val(RowPart)> read,
+                 llvm::function_ref<void(RowPart, Val)> write);
 
 /// min(ceil(factor * tokens * k / experts), most), in f64 from left to right.
 Val emitShare(Emitter &e, double factor, Val tokens, int64_t k, int64_t experts,
@@ -149,11 +151,14 @@ Val emitFirstBad(Lowering &l, const Extent &count, int64_t chunk,
 /// `value`, or -inf for NaN: how values are ordered.
 Val emitOrdered(Emitter &e, Val value);
 
+/// A signed integer as wide that orders as the float does; NaN is -inf.
+Val emitOrderedKey(Emitter &e, Val value);
+
 /// Calls `visit(i, kept)` in ascending order; kept are the `limit` largest of
-/// `count` keys; of equal keys the lower index wins. Linear in `count`. Scalar
-/// keys only.
-void emitKeepLargest(Emitter &e, Val count, Val limit,
-                     llvm::function_ref<Val(Val)> key,
+/// the ordered keys `keys[begin + i]`, i < count; of equal keys the lower index
+/// wins. Linear in `count`.
+void emitKeepLargest(Lowering &l, mlir::Value keys, Val begin, Val count,
+                     Val limit,
                      llvm::function_ref<void(Val index, Val kept)> visit);
 
 } // namespace moe

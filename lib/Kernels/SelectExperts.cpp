@@ -18,30 +18,6 @@ using namespace moe;
 
 static constexpr double infinity = std::numeric_limits<double>::infinity();
 
-/// Calls `visit(j, index)` for the `picks` largest keys in descending order,
-/// ties by lower index; returns the last key and its index. Each scan takes
-/// what comes right after the pick before.
-Emitter::Vals LearnedSelect::largest(Val count, int64_t picks,
-                                     llvm::function_ref<Val(Val)> key,
-                                     llvm::function_ref<void(Val, Val)> visit) {
-  Val before = e.real_(infinity), none = e.index(-1);
-  return e.carry(e.index(0), e.index(picks), {before, none},
-                 [&](Val j, ArrayRef<Val> last) {
-                   auto best = e.carry(
-                       e.index(0), count, {e.real_(-infinity), none},
-                       [&](Val i, ArrayRef<Val> best) {
-                         Val k = key(i);
-                         Val after =
-                             (k < last[0]) | ((k == last[0]) & (i > last[1]));
-                         Val better = after & ((best[1] < 0) | (k > best[0]));
-                         return Emitter::Vals{e.select(better, k, best[0]),
-                                              e.select(better, i, best[1])};
-                       });
-                   visit(j, best[1]);
-                   return Emitter::Vals{best[0], best[1]};
-                 });
-}
-
 /// loads over their mean, or zeros while there are none.
 Value LearnedSelect::relativeLoad() {
   Value loads = l[op.getLoads()];
@@ -58,61 +34,67 @@ Value LearnedSelect::relativeLoad() {
 }
 
 /// q: the scores with bias and load, NaN at the bottom.
-void LearnedSelect::keysOfToken(Val t) {
-  e.loop(e.index(numChoices), [&](Val i) {
-    Val q = e.load(scores, {t, i});
+void LearnedSelect::keysOfToken() {
+  Row choices(l, numChoices);
+  choices.forEach([&](RowPart i) {
+    Val q = choices.load(scores, {scoreRow(), i.first}, i);
     if (op.getBias())
-      q = q + e.load(l[op.getBias()], {i});
+      q = q + choices.load(l[op.getBias()], {i.first}, i);
     if (relativeLoads)
-      q = q - e.load(relativeLoads, {i}) * router.getLambda().convertToDouble();
-    e.store(emitOrdered(e, q), keys, {t, i});
+      q = q - choices.load(relativeLoads, {i.first}, i) *
+                  router.getLambda().convertToDouble();
+    choices.store(emitOrdered(e, q), keys, {place, i.first}, i);
   });
   if (router.getGroups())
-    maskGroups(t);
+    maskGroups();
 }
 
-void LearnedSelect::maskGroups(Val t) {
-  GroupsAttr groups = router.getGroups();
-  int64_t members = numChoices / groups.getCount();
-  Val count = e.index(groups.getCount());
+void LearnedSelect::maskGroups() {
+  GroupsAttr attr = router.getGroups();
+  int64_t size = numChoices / attr.getCount();
+  Row members(l, size);
+  Val count = e.index(attr.getCount());
+  auto key = [&](Val g, RowPart i) -> SmallVector<Val> {
+    return {place, g * double(size) + i.first};
+  };
+  Val lowest = members.constant(e.real, -infinity);
+  auto larger = [&](Val a, Val b) { return e.select(a > b, a, b); };
+  auto smaller = [&](Val a, Val b) { return e.select(a < b, a, b); };
+  // The two largest of four, of which each pair descends.
+  auto both = [&](ArrayRef<Val> a, ArrayRef<Val> b) {
+    return Emitter::Vals{larger(a[0], b[0]),
+                         larger(smaller(a[0], b[0]), larger(a[1], b[1]))};
+  };
   e.loop(count, [&](Val g) {
-    Val first = g * members;
-    auto top = e.carry(e.index(0), e.index(members),
-                       {e.real_(-infinity), e.real_(-infinity)},
-                       [&](Val i, ArrayRef<Val> top) {
-                         Val q = e.load(keys, {t, first + i});
-                         Val second = e.max(top[1], e.min(q, top[0]));
-                         return Emitter::Vals{e.max(top[0], q), second};
-                       });
+    auto top =
+        members.carry({lowest, lowest}, [&](RowPart i, ArrayRef<Val> top) {
+          Val q = members.load(keys, key(g, i), i);
+          return both(top, {members.inside(i, q, lowest), lowest});
+        });
+    top = members.reduce(top, both);
     Val score = top[0];
-    if (groups.getReduce() == GroupReduceKind::sum_top2)
+    if (attr.getReduce() == GroupReduceKind::sum_top2)
       score = top[0] + top[1];
-    e.store(emitOrdered(e, score), groupScores, {t, g});
+    e.store(emitOrdered(e, score), groupScores, {place, g});
   });
-  // What comes after the last group to stay is masked.
-  auto last = largest(
-      count, groups.getKeep(),
-      [&](Val g) { return e.load(groupScores, {t, g}); }, [](Val, Val) {});
-  double fill = groups.getFill() == GroupFillKind::zero ? 0.0 : -infinity;
+  groups->pick(groupScores, place, attr.getKeep(), [](Val, Val) {});
+  Val fill = members.constant(
+      e.real, attr.getFill() == GroupFillKind::zero ? 0.0 : -infinity);
   e.loop(count, [&](Val g) {
-    Val score = e.load(groupScores, {t, g});
-    Val masked = (score < last[0]) | ((score == last[0]) & (g > last[1]));
-    e.when(masked, [&] {
-      e.loop(e.index(members), [&](Val i) {
-        e.store(e.real_(fill), keys, {t, g * members + i});
-      });
+    Val stays = groups->isPicked(place, g);
+    members.forEach([&](RowPart i) {
+      Val q = members.load(keys, key(g, i), i);
+      members.store(e.select(stays, q, fill), keys, key(g, i), i);
     });
   });
 }
 
-void LearnedSelect::chooseLargest(Val t) {
-  largest(
-      e.index(numChoices), router.getTopK(),
-      [&](Val i) { return e.load(keys, {t, i}); },
-      [&](Val j, Val expert) { e.store(expert, indices, {t, j}); });
+void LearnedSelect::chooseLargest() {
+  experts->pick(keys, place, router.getTopK(),
+                [&](Val j, Val expert) { e.store(expert, indices, {t, j}); });
 }
 
-void LearnedSelect::takeTurns(Val t) {
+void LearnedSelect::takeTurns() {
   e.loop(e.index(numSlots), [&](Val j) {
     Val expert = (t * numSlots + j) % router.getExperts();
     e.store(expert, indices, {t, j});
@@ -121,7 +103,7 @@ void LearnedSelect::takeTurns(Val t) {
 
 /// Whether the table has experts for the token's id. What is out of range
 /// becomes expert 0 here, so that it can be weighed like any other.
-Val LearnedSelect::lookUp(Val t) {
+Val LearnedSelect::lookUp() {
   Value table = l[op.getTable()];
   int64_t rows = cast<MemRefType>(table.getType()).getDimSize(0);
   Val id = e.load(l[op.getTokenIds()], {t});
@@ -139,7 +121,7 @@ Val LearnedSelect::lookUp(Val t) {
 }
 
 /// The last experts, in the slots after the chosen ones.
-void LearnedSelect::addAlwaysOn(Val t) {
+void LearnedSelect::addAlwaysOn() {
   int64_t chosen = router.getTopK();
   e.loop(e.index(router.getAlwaysOn()), [&](Val i) {
     e.store(i + double(numChoices), indices, {t, i + double(chosen)});
@@ -151,23 +133,27 @@ void LearnedSelect::expertChoice() {
   Val limit = emitShare(e, router.getFactor().convertToDouble(), count,
                         router.getTopK(), router.getExperts(), count);
   Value finite = l.scratch(e.getI8Type(), {tokens});
-  e.parallel(count, [&](Val t) {
+  e.parallel(count, [&](Val token) {
+    t = token;
     Val one = e.constant(e.getI8Type(), 1);
-    e.store(e.select(isFiniteToken(t), one, one.like(0)), finite, {t});
+    e.store(e.select(isFiniteToken(), one, one.like(0)), finite, {t});
   });
+  Value ordered = l.scratch(e.getIntegerType(e.real.getWidth()),
+                            {tokens.times(router.getExperts())});
   double scale = router.getScale().convertToDouble();
   e.parallel(e.index(router.getExperts()), [&](Val expert) {
-    emitKeepLargest(
-        e, count, limit,
-        [&](Val t) {
-          return e.select(e.load(finite, {t}) != 0, e.load(keys, {t, expert}),
-                          e.real_(-infinity));
-        },
-        [&](Val t, Val kept) {
-          kept = kept & (e.load(finite, {t}) != 0);
-          Val weight = expertScale(e.load(scores, {t, expert}) * scale, expert);
-          e.store(e.select(kept, weight, e.real_(0)), weights, {t, expert});
-          e.store(e.select(kept, expert, e.index(-1)), indices, {t, expert});
-        });
+    Val first = expert * count;
+    auto isFinite = [&](Val t) { return e.load(finite, {t}) != 0; };
+    e.loop(count, [&](Val t) {
+      Val key =
+          e.select(isFinite(t), e.load(keys, {t, expert}), e.real_(-infinity));
+      e.store(emitOrderedKey(e, key), ordered, {first + t});
+    });
+    emitKeepLargest(l, ordered, first, count, limit, [&](Val t, Val kept) {
+      kept = kept & isFinite(t);
+      Val weight = expertScale(e.load(scores, {t, expert}) * scale, expert);
+      e.store(e.select(kept, weight, e.real_(0)), weights, {t, expert});
+      e.store(e.select(kept, expert, e.index(-1)), indices, {t, expert});
+    });
   });
 }

@@ -5,9 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Lowering.h"
+#include "Row.h"
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/TypeUtilities.h"
 
 #include <limits>
 
@@ -16,20 +16,21 @@ using namespace moe;
 
 static constexpr double infinity = std::numeric_limits<double>::infinity();
 
-void moe::emitSoftmax(Emitter &e, Val count, llvm::function_ref<Val(Val)> read,
-                      llvm::function_ref<void(Val, Val)> write) {
-  Val zero = e.index(0);
-  Val start = e.cast(e.real_(-infinity), read(zero).type());
-  Val largest = e.carry(zero, count, start, [&](Val i, ArrayRef<Val> largest) {
-    return Emitter::Vals{e.max(largest[0], read(i))};
-  })[0];
-  Val total = e.sum(count, start.like(0), [&](Val i) {
+void moe::emitSoftmax(const Row &row, llvm::function_ref<Val(RowPart)> read,
+                      llvm::function_ref<void(RowPart, Val)> write) {
+  Emitter &e = row.e;
+  Type type = getElementTypeOrSelf(read({e.index(0), 1}));
+  // NaN, whichever is larger, is in the sum.
+  Val largest =
+      row.fill(row.fold(e.constant(type, -infinity), read,
+                        [&](Val a, Val b) { return e.select(a > b, a, b); }));
+  Val total = row.fill(row.sum(type, [&](RowPart i) {
     Val value = e.exp(read(i) - largest);
     write(i, value);
     return value;
-  });
+  }));
   // What was written may have been stored in place of what was read.
-  e.loop(count, [&](Val i) { write(i, read(i) / total); });
+  row.forEach([&](RowPart i) { write(i, read(i) / total); });
 }
 
 Val moe::emitOrdered(Emitter &e, Val value) {
@@ -72,45 +73,69 @@ Val moe::emitFirstBad(Lowering &l, const Extent &count, int64_t chunk,
                [&](Val c) { return e.load(found, {c}); });
 }
 
-/// A signed integer that orders as the float does; NaN below everything.
-static Val orderedKey(Emitter &e, Val value) {
-  auto type = cast<FloatType>(value.type());
+Val moe::emitOrderedKey(Emitter &e, Val value) {
+  auto type = cast<FloatType>(getElementTypeOrSelf(value));
   Type integer = e.getIntegerType(type.getWidth());
   value = emitOrdered(e, value);
   // Adding zero makes -0 and +0 one key.
   Val bits = e.bitcast(value + 0.0, integer);
-  Val magnitude = e.bits(integer, ~(uint64_t(1) << (type.getWidth() - 1)));
-  return e.select(bits < 0, bits ^ magnitude, bits);
+  // All but the sign.
+  Val flipped = bits ^ (bits.like(-1) >> bits.like(1));
+  return e.select(bits < 0, flipped, bits);
 }
 
-void moe::emitKeepLargest(Emitter &e, Val count, Val limit,
-                          llvm::function_ref<Val(Val)> key,
-                          llvm::function_ref<void(Val, Val)> visit) {
-  Type integer = e.getIntegerType(e.real.getWidth());
-  unsigned width = e.real.getWidth();
+void moe::emitKeepLargest(Lowering &l, Value keys, Val begin, Val count,
+                          Val limit, llvm::function_ref<void(Val, Val)> visit) {
+  Emitter &e = l.e;
+  Type integer = cast<MemRefType>(keys.getType()).getElementType();
+  unsigned width = integer.getIntOrFloatBitWidth();
   Val zero = e.index(0), one = e.index(1);
   limit = e.min(limit, count);
+  int64_t lanes = l.reference ? 1 : l.lanes;
+  Row part(e, lanes, lanes);
+  Val whole = count / double(lanes) * double(lanes);
   auto countIf = [&](llvm::function_ref<Val(Val)> condition) {
-    return e.sum(count, zero, [&](Val i) {
-      return e.select(condition(orderedKey(e, key(i))), one, zero);
-    });
+    auto add = [&](const Row &row, Val i, Val sum) {
+      Val key = row.load(keys, {begin + i}, {i, row.lanes});
+      return sum + e.select(condition(key), sum.like(1), sum.like(0));
+    };
+    Val sums = e.carry(
+        zero, whole, part.constant(integer, 0),
+        [&](Val i, ArrayRef<Val> sums) {
+          return Emitter::Vals{add(part, i, sums[0])};
+        },
+        lanes)[0];
+    Val sum = part.reduce({sums}, [](ArrayRef<Val> a, ArrayRef<Val> b) {
+      return Emitter::Vals{a[0] + b[0]};
+    })[0];
+    if (lanes > 1)
+      sum = e.carry(whole, count, sum, [&](Val i, ArrayRef<Val> sum) {
+        return Emitter::Vals{add(Row(e, 1, 1), i, sum[0])};
+      })[0];
+    return e.asIndex(sum);
   };
   // The limit-th largest key, bit by bit from the top, in an order in which
   // the lowest key is 0; signed comparison needs the top bit flipped.
   Val top = e.bits(integer, uint64_t(1) << (width - 1));
+  auto like = [&](Val key, Val value) {
+    return isa<VectorType>(key.type()) ? part.fill(value) : value;
+  };
+  // All stay below the limit, at the threshold of before.
+  Val steps = e.select(limit < count, e.index(width), zero);
   Val threshold = e.carry(
-      zero, e.index(width), e.constant(integer, 0),
-      [&](Val step, ArrayRef<Val> found) {
+      zero, steps, e.constant(integer, 0), [&](Val step, ArrayRef<Val> found) {
         Val shift = e.cast(e.index(width - 1) - step, integer);
         Val candidate = found[0] | (e.constant(integer, 1) << shift);
+        Val least = candidate ^ top;
         Val enough =
-            countIf([&](Val k) { return k >= (candidate ^ top); }) >= limit;
+            countIf([&](Val k) { return k >= like(k, least); }) >= limit;
         return Emitter::Vals{e.select(enough, candidate, found[0])};
       })[0];
   threshold = threshold ^ top;
-  Val equalKept = limit - countIf([&](Val k) { return k > threshold; });
+  Val equalKept =
+      limit - countIf([&](Val k) { return k > like(k, threshold); });
   e.carry(zero, count, equalKept, [&](Val i, ArrayRef<Val> left) {
-    Val k = orderedKey(e, key(i));
+    Val k = e.load(keys, {begin + i});
     Val tie = (k == threshold) & (left[0] > 0);
     visit(i, (k > threshold) | tie);
     return Emitter::Vals{e.select(tie, left[0] - one, left[0])};

@@ -44,7 +44,7 @@ class Ours:
             run(handle, b"forward", x_pointers, y_pointers)
             return y
 
-        call.keeps = inputs, outputs  # what the pointers point to
+        call.keeps = self, inputs, outputs  # what the handle and the pointers are of
         return call
 
     @staticmethod
