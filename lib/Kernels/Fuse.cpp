@@ -83,6 +83,78 @@ struct FoldActivation : OpRewritePattern<ActivateOp> {
   }
 };
 
+/// The product that another one reads all rows of, and nothing else does.
+static GroupedMatmulOp productBefore(GroupedMatmulOp down) {
+  auto up = down.getXs().getDefiningOp<GroupedMatmulOp>();
+  bool isDown = down.getWeights().size() == 1 && down.getEpilogue().empty() &&
+                !down.getGather();
+  return isDown && up && up->hasOneUse() && up.getOffsets() == down.getOffsets()
+             ? up
+             : GroupedMatmulOp();
+}
+
+/// Makes one operation of both products of experts.
+class FoldProducts {
+protected:
+  explicit FoldProducts(bool bf16Hidden) : bf16Hidden(bf16Hidden) {}
+
+  void fold(PatternRewriter &rewriter, Operation *last, GroupedMatmulOp up,
+            GroupedMatmulOp down, Value weights) const {
+    Type x = up.getXs().getType().getElementType();
+    Type hidden =
+        bf16Hidden && x.isBF16() ? x : Type(rewriter.getF32Type());
+    Value bias = down.getBiases().empty() ? Value() : down.getBiases().front();
+    auto both = FeedForwardOp::create(
+        rewriter, last->getLoc(), last->getResult(0).getType(), up.getXs(),
+        up.getWeights(), up.getBiases(), down.getWeights().front(), bias,
+        up.getOffsets(), up.getGather(), weights, TypeAttr::get(hidden),
+        up.getSlotsAttr());
+    rewriter.inlineRegionBefore(up.getEpilogue(), both.getEpilogue(),
+                                both.getEpilogue().end());
+    rewriter.replaceOp(last, both);
+  }
+
+private:
+  bool bf16Hidden;
+};
+
+/// Adds up the results of experts as they are made.
+struct FoldCombine : OpRewritePattern<CombineOp>, FoldProducts {
+  FoldCombine(MLIRContext *context, bool bf16Hidden)
+      : OpRewritePattern(context), FoldProducts(bf16Hidden) {}
+
+  LogicalResult matchAndRewrite(CombineOp op,
+                                PatternRewriter &rewriter) const override {
+    if (op.getIdentityNulls() || op.getPassThrough() || op.getUnweighted())
+      return rewriter.notifyMatchFailure(op, "adds more than weighted results");
+    auto down = op.getYs().getDefiningOp<GroupedMatmulOp>();
+    GroupedMatmulOp up = down ? productBefore(down) : GroupedMatmulOp();
+    if (!up || !down->hasOneUse() || !up.getGather())
+      return rewriter.notifyMatchFailure(op, "no two products before it");
+    auto group = up.getGather().getDefiningOp<GroupOp>();
+    if (!group || up.getOffsets() != group.getOffsets() ||
+        op.getPositions() != group.getPositions())
+      return rewriter.notifyMatchFailure(op, "rows are not as grouped");
+    fold(rewriter, op, up, down, op.getWeights());
+    return success();
+  }
+};
+
+/// The experts that all tokens go to.
+struct FoldDense : OpRewritePattern<GroupedMatmulOp>, FoldProducts {
+  FoldDense(MLIRContext *context, bool bf16Hidden)
+      : OpRewritePattern(context), FoldProducts(bf16Hidden) {}
+
+  LogicalResult matchAndRewrite(GroupedMatmulOp op,
+                                PatternRewriter &rewriter) const override {
+    GroupedMatmulOp up = productBefore(op);
+    if (!up || up.getOffsets())
+      return rewriter.notifyMatchFailure(op, "not the second product of all");
+    fold(rewriter, op, up, op, Value());
+    return success();
+  }
+};
+
 /// Rounds what a product hands to the next one to the type of its own rows.
 struct NarrowHidden : OpRewritePattern<GroupedMatmulOp> {
   using OpRewritePattern::OpRewritePattern;
@@ -102,13 +174,32 @@ struct NarrowHidden : OpRewritePattern<GroupedMatmulOp> {
   }
 };
 
+/// Rounds results that are only mixed to the type of the rows.
+struct NarrowMixed : OpRewritePattern<FeedForwardOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(FeedForwardOp op,
+                                PatternRewriter &rewriter) const override {
+    RankedTensorType type = op.getY().getType();
+    Type narrow = op.getXs().getType().getElementType();
+    if (!narrow.isBF16() || type.getElementType() == narrow)
+      return rewriter.notifyMatchFailure(op, "rows are not of bf16");
+    if (!llvm::all_of(op->getUsers(), llvm::IsaPred<MixOp>))
+      return rewriter.notifyMatchFailure(op, "something else reads it");
+    rewriter.modifyOpInPlace(op,
+                             [&] { op.getY().setType(type.clone(narrow)); });
+    return success();
+  }
+};
+
 struct Fuse : moe::impl::FusePassBase<Fuse> {
   using FusePassBase::FusePassBase;
 
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
+    patterns.add<FoldCombine, FoldDense>(&getContext(), bf16Hidden);
     if (bf16Hidden)
-      patterns.add<NarrowHidden>(&getContext());
+      patterns.add<NarrowHidden, NarrowMixed>(&getContext());
     patterns.add<FoldDispatch, FoldActivation>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();

@@ -188,15 +188,7 @@ void moe::lower(Lowering &l, RebalanceOp op) {
 void moe::lower(Lowering &l, ClockOp op) {
   Emitter &e = l.e;
   Value times = l.result(op.getTimes());
-  auto module = op->getParentOfType<ModuleOp>();
-  auto type = e.getFunctionType({}, {e.getI64Type()});
-  if (!module.lookupSymbol("moe_clock")) {
-    OpBuilder::InsertionGuard guard(e);
-    e.setInsertionPointToStart(module.getBody());
-    func::FuncOp::create(e, "moe_clock", type).setPrivate();
-  }
-  Val now =
-      e.val(func::CallOp::create(e, "moe_clock", e.getI64Type()).getResult(0));
+  Val now = l.callRuntime("moe_clock");
   int64_t last = op.getTimes().getType().getDimSize(0) - 1;
   if (op.getEarlier())
     e.loop(e.index(last), [&](Val i) {

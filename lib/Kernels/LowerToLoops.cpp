@@ -193,7 +193,8 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
     auto lowered =
         llvm::TypeSwitch<Operation *, LogicalResult>(&op)
             .Case<RouterOp, AddScaledOp, SelectOp, CheckFiniteOp, GroupOp,
-                  DispatchOp, DecodeOp, GroupedMatmulOp, RMSNormOp, ActivateOp,
+                  DispatchOp, DecodeOp, GroupedMatmulOp, FeedForwardOp,
+                  RMSNormOp, ActivateOp,
                   CombineOp, MixOp, LossOp, ImbalanceOp, RebalanceOp, ClockOp,
                   QuantizeOp, DequantizeOp, AccumulateOp, AverageOp>(
                 [&](auto op) {

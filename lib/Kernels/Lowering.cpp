@@ -7,6 +7,7 @@
 
 #include "Lowering.h"
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/Support/MathExtras.h"
@@ -167,4 +168,16 @@ Value Lowering::table(StringRef name, ArrayRef<float> values) {
                              content, /*constant=*/true, IntegerAttr());
   }
   return memref::GetGlobalOp::create(e, type, symbol);
+}
+
+Val Lowering::callRuntime(StringRef name) {
+  auto module =
+      e.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
+  if (!module.lookupSymbol(name)) {
+    OpBuilder::InsertionGuard guard(e);
+    e.setInsertionPointToStart(module.getBody());
+    auto type = e.getFunctionType({}, {e.getI64Type()});
+    func::FuncOp::create(e, name, type).setPrivate();
+  }
+  return e.val(func::CallOp::create(e, name, e.getI64Type()).getResult(0));
 }

@@ -75,6 +75,10 @@ public:
   mlir::Value scratch(mlir::Type element, llvm::ArrayRef<Extent> shape);
   /// Constants in memory, the same wherever the name is.
   mlir::Value table(llvm::StringRef name, llvm::ArrayRef<float> values);
+  /// What a function of the runtime returns, an i64.
+  Val callRuntime(llvm::StringRef name);
+  /// How many threads loops may be run on.
+  Val threads() { return e.asIndex(callRuntime("moe_thread_count")); }
   /// The caller's buffer for a result, and its extents.
   void expose(mlir::Value tensor, mlir::Value buffer,
               llvm::ArrayRef<Extent> shape);
@@ -112,6 +116,7 @@ void lower(Lowering &l, GroupOp op);
 void lower(Lowering &l, DispatchOp op);
 void lower(Lowering &l, DecodeOp op);
 void lower(Lowering &l, GroupedMatmulOp op);
+void lower(Lowering &l, FeedForwardOp op);
 void lower(Lowering &l, ActivateOp op);
 void lower(Lowering &l, CombineOp op);
 void lower(Lowering &l, RMSNormOp op);

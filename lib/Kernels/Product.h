@@ -10,6 +10,8 @@
 
 #include "Weight.h"
 
+#include <functional>
+
 namespace moe {
 
 /// For each row r and output o, the sums over c of x[row(r), c] * w[o, c], one
@@ -19,14 +21,15 @@ namespace moe {
 /// and outputs surround it.
 struct Product {
   mlir::Value x;
-  llvm::function_ref<Val(Val row)> row;
+  std::function<Val(Val row)> row;
   llvm::SmallVector<Weight, 2> weights; // of one shape, and of one block
   mlir::Value offsets;                  // null: dense
   Val rows;                             // dense: how many
-  llvm::function_ref<void(Val expert, Val row, Val out, int64_t valid,
-                          llvm::ArrayRef<Val> sums)>
+  std::function<void(Val expert, Val row, Val out, int64_t valid,
+                     llvm::ArrayRef<Val> sums)>
       finish;
 
+  bool isGrouped() const { return weights.front().shape().size() == 3; }
   int64_t experts() const;
   int64_t outputs() const;
   int64_t depth() const;

@@ -11,7 +11,7 @@ using namespace mlir;
 using namespace moe;
 
 int64_t Product::experts() const {
-  return offsets ? weights.front().shape().front() : 1;
+  return isGrouped() ? weights.front().shape().front() : 1;
 }
 int64_t Product::outputs() const {
   return weights.front().shape().drop_back().back();
@@ -20,7 +20,7 @@ int64_t Product::depth() const { return weights.front().depth(); }
 
 /// Where a value of a weight is.
 SmallVector<Val, 3> Product::at(Val expert, Val out, Val c) const {
-  if (offsets)
+  if (isGrouped())
     return {expert, out, c};
   return {out, c};
 }

@@ -57,6 +57,11 @@ Rows rowsOf(Operation *op) {
         rows.slots = {op.getGather()};
         rows.slotsPerToken = op.getSlots();
       })
+      .Case<FeedForwardOp>([&](FeedForwardOp op) {
+        rows.tokens = {op.getXs(), op.getWeights()};
+        rows.slots = {op.getRows()};
+        rows.slotsPerToken = op.getSlots();
+      })
       .Case<ActivateOp>([&](ActivateOp op) {
         llvm::append_range(rows.tokens, op.getInputs());
       })
@@ -104,14 +109,20 @@ LogicalResult checkStatic(Operation *op, Value tensor, unsigned first) {
 /// Rows are read by vectors, for which their elements are neighbours in memory.
 /// Only biases are read one by one.
 LogicalResult checkStrides(Lowering &l, Operation *op) {
-  auto matmul = dyn_cast<GroupedMatmulOp>(op);
+  auto isBias = [&](Value operand) {
+    if (auto matmul = dyn_cast<GroupedMatmulOp>(op))
+      return llvm::is_contained(matmul.getBiases(), operand);
+    auto both = dyn_cast<FeedForwardOp>(op);
+    return both && (llvm::is_contained(both.getUpBiases(), operand) ||
+                    both.getDownBias() == operand);
+  };
   for (Value operand : op->getOperands()) {
     Value buffer = l[operand];
     if (!buffer) // decoded as it is read
       continue;
     auto type = cast<MemRefType>(buffer.getType());
     if (type.getRank() == 0 || type.isLastDimUnitStride() ||
-        (matmul && llvm::is_contained(matmul.getBiases(), operand)))
+        isBias(operand))
       continue;
     return op->emitOpError("expected rows without gaps to lower it to loops, "
                            "found a slice of stride ")

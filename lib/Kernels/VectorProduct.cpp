@@ -24,8 +24,7 @@ static int64_t roundUp(int64_t number, int64_t unit) {
   return llvm::divideCeilSigned(number, unit) * unit;
 }
 
-VectorProduct::VectorProduct(Lowering &l, const Product &product,
-                             int64_t taskOutputs)
+VectorProduct::VectorProduct(Lowering &l, const Product &product)
     : l(l), e(l.e), product(product),
       weights(product.weights.begin(), product.weights.end()) {
   Type element = cast<MemRefType>(product.x.getType()).getElementType();
@@ -37,7 +36,7 @@ VectorProduct::VectorProduct(Lowering &l, const Product &product,
   step = pairs ? 2 * l.lanes : l.lanes;
   int64_t depth = product.depth(), block = weights.front().block();
   isScaledInTile = block < depth;
-  outputBlock = std::min(taskOutputs, product.outputs());
+  outputBlock = std::min<int64_t>(64, product.outputs());
 
   // Registers hold a vector of sums for each row and output, one of w and the
   // rows of x; the sums of a block of the depth twice.
@@ -346,45 +345,51 @@ void VectorProduct::run(Val expert, Val rowBegin, Val rowEnd, Val outBegin,
                         Val outEnd) {
   e.loop(
       rowBegin, rowEnd,
-      [&](Val begin) {
-        Place place = {expert, begin, e.min(begin + rowBlock, rowEnd), outBegin,
-                       outEnd};
-        rowsAndOutputs(place);
-        finish(place);
+      [&](Val row) {
+        Val end = e.min(row + rowBlock, rowEnd);
+        e.loop(
+            outBegin, outEnd,
+            [&](Val out) {
+              Place place = {expert, row, end, out,
+                             e.min(out + outputBlock, outEnd)};
+              rowsAndOutputs(place);
+              finish(place);
+            },
+            outputBlock);
       },
       rowBlock);
 }
 
+void moe::runDense(Emitter &e, VectorProduct &nest, Val rowBegin, Val rowEnd,
+                   int64_t outputs) {
+  // Outputs vary fastest: a thread that does several tasks in a row finds the
+  // rows in its cache.
+  constexpr int64_t taskRows = 96;
+  int64_t size = nest.outputsOfTask();
+  int64_t outTasks = llvm::divideCeilSigned(outputs, size);
+  Val rowTasks = (rowEnd - rowBegin + (taskRows - 1)) / taskRows;
+  e.parallel(rowTasks * outTasks, [&](Val task) {
+    nest.allocate();
+    Val out = task % outTasks * size, row = rowBegin + task / outTasks * taskRows;
+    nest.run(e.index(0), row, e.min(row + taskRows, rowEnd), out,
+             e.min(out + size, e.index(outputs)));
+  });
+}
+
 void moe::emitVectorProduct(Lowering &l, const Product &product) {
   Emitter &e = l.e;
-  constexpr int64_t taskOutputs = 64, taskRows = 32;
-  VectorProduct nest(l, product, taskOutputs);
+  VectorProduct nest(l, product);
   int64_t outputs = product.outputs();
-  int64_t outTasks = llvm::divideCeilSigned(outputs, taskOutputs);
-  auto outRange = [&](Val task) {
-    Val begin = task * taskOutputs;
-    return std::pair(begin, e.min(begin + taskOutputs, e.index(outputs)));
-  };
-  if (!product.offsets) {
-    Val rowTasks = (product.rows + (taskRows - 1)) / taskRows;
-    e.parallel(rowTasks * outTasks, [&](Val task) {
-      nest.allocate();
-      auto [outBegin, outEnd] = outRange(task % outTasks);
-      Val rowBegin = task / outTasks * taskRows;
-      Val rowEnd = e.min(rowBegin + taskRows, product.rows);
-      nest.run(e.index(0), rowBegin, rowEnd, outBegin, outEnd);
-    });
-    return;
-  }
-  // Outputs vary fastest: a thread that does several tasks in a row finds the
-  // rows of the expert in its cache.
-  int64_t experts = product.experts();
-  e.parallel(e.index(outTasks * experts), [&](Val task) {
+  if (!product.offsets)
+    return runDense(e, nest, e.index(0), product.rows, outputs);
+  int64_t size = nest.outputsOfTask();
+  int64_t outTasks = llvm::divideCeilSigned(outputs, size);
+  e.parallel(e.index(outTasks * product.experts()), [&](Val task) {
     nest.allocate();
-    Val expert = task / outTasks;
-    auto [outBegin, outEnd] = outRange(task % outTasks);
+    Val expert = task / outTasks, out = task % outTasks * size;
     Val rowBegin = e.asIndex(e.load(product.offsets, {expert}));
     Val rowEnd = e.asIndex(e.load(product.offsets, {expert + 1}));
-    nest.run(expert, rowBegin, rowEnd, outBegin, outEnd);
+    nest.run(expert, rowBegin, rowEnd, out,
+             e.min(out + size, e.index(outputs)));
   });
 }

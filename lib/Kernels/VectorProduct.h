@@ -15,12 +15,15 @@ namespace moe {
 /// The loops of one task of a product.
 class VectorProduct {
 public:
-  VectorProduct(Lowering &l, const Product &product, int64_t taskOutputs);
+  VectorProduct(Lowering &l, const Product &product);
 
   /// Room for what a task keeps; at the start of its body.
   void allocate();
-  /// All sums of some rows of an expert and at most `taskOutputs` outputs.
+  /// All sums of some rows of an expert and some outputs.
   void run(Val expert, Val rowBegin, Val rowEnd, Val outBegin, Val outEnd);
+
+  /// Outputs that make a task which is worth its while.
+  int64_t outputsOfTask() const { return outputBlock; }
 
 private:
   /// Of a row, that the first-level cache holds for a tile of outputs.
@@ -61,6 +64,10 @@ private:
   void rowsAndOutputs(const Place &place);
   void finish(const Place &place);
 };
+
+/// A product with one weight for all rows, on all threads.
+void runDense(Emitter &e, VectorProduct &nest, Val rowBegin, Val rowEnd,
+              int64_t outputs);
 
 } // namespace moe
 

@@ -97,11 +97,11 @@ static Val widen(Emitter &e, const SmallFloat &small, Val codes) {
 }
 
 Weight::Weight(Lowering &l, Value buffer)
-    : l(l), sizes(cast<MemRefType>(buffer.getType()).getShape()), data(buffer) {
+    : l(&l), sizes(cast<MemRefType>(buffer.getType()).getShape()), data(buffer) {
 }
 
 Weight::Weight(Lowering &l, DecodeOp op)
-    : l(l), sizes(op.getValues().getType().getShape()), data(l[op.getData()]),
+    : l(&l), sizes(op.getValues().getType().getShape()), data(l[op.getData()]),
       scales(l[op.getScales()]),
       zeros(op.getZeros() ? l[op.getZeros()] : Value()),
       globalScale(op.getGlobalScale() ? l[op.getGlobalScale()] : Value()),
@@ -121,7 +121,7 @@ static SmallVector<Val, 3> pairOf(ArrayRef<Val> at) {
 
 /// Of a value, without its scale and zero.
 Val Weight::code(ArrayRef<Val> at) const {
-  Emitter &e = l.e;
+  Emitter &e = l->e;
   if (format.getValuesPerByte() == 1)
     return byteAt(e, data, at);
   return (byteAt(e, data, pairOf(at)) >> (at.back() % 2 * 4)) & 15;
@@ -129,18 +129,18 @@ Val Weight::code(ArrayRef<Val> at) const {
 
 /// A vector of i8 with codes in the upper bits, and something below them.
 Val Weight::codes(ArrayRef<Val> at, int64_t valid) const {
-  Emitter &e = l.e;
+  Emitter &e = l->e;
   if (format.getValuesPerByte() == 1)
-    return e.loadRaw(data, at, l.lanes, valid);
-  if (l.lanes == 1)
+    return e.loadRaw(data, at, l->lanes, valid);
+  if (l->lanes == 1)
     return e.broadcast(e.cast(code(at) << 4, e.getI8Type()), 1);
-  Val bytes = e.loadRaw(data, pairOf(at), l.lanes / 2, valid / 2);
+  Val bytes = e.loadRaw(data, pairOf(at), l->lanes / 2, valid / 2);
   return e.interleave(bytes << 4, bytes);
 }
 
 SmallVector<Val, 3> Weight::blockOf(ArrayRef<Val> at) const {
   auto divide = [&](Val index, int64_t size) {
-    return size == 0 ? l.e.index(0) : size == 1 ? index : index / size;
+    return size == 0 ? l->e.index(0) : size == 1 ? index : index / size;
   };
   SmallVector<Val, 3> block(at);
   Val &output = block[at.size() - 2];
@@ -151,26 +151,26 @@ SmallVector<Val, 3> Weight::blockOf(ArrayRef<Val> at) const {
 
 Val Weight::scale(ArrayRef<Val> block) const {
   if (!format.hasSmallScales())
-    return l.e.load(scales, block);
-  Val code = byteAt(l.e, scales, block);
-  return format.getKind() == WeightFormatKind::nvfp4 ? e4m3At(l, code)
-                                                     : e8m0At(l, code);
+    return l->e.load(scales, block);
+  Val code = byteAt(l->e, scales, block);
+  return format.getKind() == WeightFormatKind::nvfp4 ? e4m3At(*l, code)
+                                                     : e8m0At(*l, code);
 }
 
 /// What int4 means by 0.
 Val Weight::zero(ArrayRef<Val> block) const {
-  return zeros ? l.e.cast(byteAt(l.e, zeros, block), l.e.real) : l.e.real_(8);
+  return zeros ? l->e.cast(byteAt(l->e, zeros, block), l->e.real) : l->e.real_(8);
 }
 
 Val Weight::load(ArrayRef<Val> at) const {
-  Emitter &e = l.e;
+  Emitter &e = l->e;
   if (!format)
     return e.load(data, at);
   SmallVector<Val, 3> block = blockOf(at);
   Val value;
   switch (format.getKind()) {
   case WeightFormatKind::fp8_e4m3:
-    value = e4m3At(l, code(at));
+    value = e4m3At(*l, code(at));
     break;
   case WeightFormatKind::int8:
     value = e.cast(e.load(data, at), e.real);
@@ -179,7 +179,7 @@ Val Weight::load(ArrayRef<Val> at) const {
     value = e.cast(code(at), e.real) - zero(block);
     break;
   default:
-    value = e2m1At(l, code(at));
+    value = e2m1At(*l, code(at));
   }
   value = value * scale(block);
   if (globalScale)
@@ -203,8 +203,8 @@ bool Weight::holds(Type element) const {
 
 bool Weight::fitsPairs() const {
   if (!format)
-    return holds(l.e.getBF16Type());
-  int64_t block = storedBlock(), step = 2 * l.lanes;
+    return holds(l->e.getBF16Type());
+  int64_t block = storedBlock(), step = 2 * l->lanes;
   if (format.hasSmallScales())
     return block == step || 2 * block == step;
   return block % step == 0 || block == depth();
@@ -214,9 +214,9 @@ Weight::Common Weight::common(ArrayRef<Val> at) const {
   if (!format || foldsScales())
     return {};
   SmallVector<Val, 3> block = blockOf(at);
-  Common common = {l.e.broadcast(scale(block), l.lanes), Val()};
+  Common common = {l->e.broadcast(scale(block), l->lanes), Val()};
   if (format.getKind() == WeightFormatKind::int4)
-    common.zero = l.e.broadcast(zero(block), l.lanes);
+    common.zero = l->e.broadcast(zero(block), l->lanes);
   return common;
 }
 
@@ -225,14 +225,14 @@ Val Weight::loadVector(ArrayRef<Val> at, int64_t valid,
   if (pairs)
     return loadPairs(at, valid, common);
   if (!format)
-    return l.e.loadVector(data, at, l.lanes, valid);
+    return l->e.loadVector(data, at, l->lanes, valid);
   return decodeVector(at, valid, common);
 }
 
 /// As f32.
 Val Weight::decodeVector(ArrayRef<Val> at, int64_t valid,
                          const Common &common) const {
-  Emitter &e = l.e;
+  Emitter &e = l->e;
   Val found = codes(at, valid);
   switch (format.getKind()) {
   case WeightFormatKind::fp8_e4m3:
@@ -268,24 +268,24 @@ static Val zipPairs(Emitter &e, Val even, Val odd) {
 
 Val Weight::loadPairs(ArrayRef<Val> at, int64_t valid,
                       const Common &common) const {
-  Emitter &e = l.e;
+  Emitter &e = l->e;
   if (!format)
-    return e.loadRaw(data, at, 2 * l.lanes, valid);
+    return e.loadRaw(data, at, 2 * l->lanes, valid);
   if (format.getValuesPerByte() == 2)
     return loadPackedPairs(at, valid, common);
-  Val first = decodeVector(at, std::min(valid, l.lanes), common);
-  if (valid <= l.lanes)
+  Val first = decodeVector(at, std::min(valid, l->lanes), common);
+  if (valid <= l->lanes)
     return joinPairs(e, first, first.like(0));
   SmallVector<Val, 3> next(at);
-  next.back() = next.back() + double(l.lanes);
-  return joinPairs(e, first, decodeVector(next, valid - l.lanes, common));
+  next.back() = next.back() + double(l->lanes);
+  return joinPairs(e, first, decodeVector(next, valid - l->lanes, common));
 }
 
 /// Of values that share bytes.
 Val Weight::loadPackedPairs(ArrayRef<Val> at, int64_t valid,
                             const Common &common) const {
-  Emitter &e = l.e;
-  Val bytes = e.loadRaw(data, pairOf(at), l.lanes, valid / 2);
+  Emitter &e = l->e;
+  Val bytes = e.loadRaw(data, pairOf(at), l->lanes, valid / 2);
   Val low = e.extend(bytes, e.getI32Type()), high = low >> 4;
   if (format.getKind() == WeightFormatKind::int4)
     return zipPairs(e, e.cast(low & 15, e.real) - common.zero,
@@ -300,17 +300,17 @@ Val Weight::loadPackedPairs(ArrayRef<Val> at, int64_t valid,
 
 /// Of the values at even places, and of those after them.
 Val Weight::scalesAt(ArrayRef<Val> at, int64_t valid) const {
-  Emitter &e = l.e;
+  Emitter &e = l->e;
   SmallVector<Val, 3> block = blockOf(at);
-  Val first = e.broadcast(scale(block), l.lanes);
+  Val first = e.broadcast(scale(block), l->lanes);
   int64_t size = storedBlock();
   if (valid <= size)
     return first;
   block.back() = block.back() + 1;
-  Val second = e.broadcast(scale(block), l.lanes);
+  Val second = e.broadcast(scale(block), l->lanes);
   SmallVector<int64_t> order;
-  for (int64_t lane = 0; lane < l.lanes; ++lane)
-    order.push_back(2 * lane < size ? lane : l.lanes + lane);
+  for (int64_t lane = 0; lane < l->lanes; ++lane)
+    order.push_back(2 * lane < size ? lane : l->lanes + lane);
   return e.pickLanes(first, second, order);
 }
 
@@ -322,7 +322,7 @@ int64_t Weight::valuesPerLine() const {
 
 void Weight::prefetch(ArrayRef<Val> at) const {
   bool packed = format && format.getValuesPerByte() == 2;
-  l.e.prefetch(data, packed ? pairOf(at) : SmallVector<Val, 3>(at));
+  l->e.prefetch(data, packed ? pairOf(at) : SmallVector<Val, 3>(at));
 }
 
 Val Weight::applyFactor(Val sum, ArrayRef<Val> at) const {
@@ -333,32 +333,43 @@ Val Weight::applyFactor(Val sum, ArrayRef<Val> at) const {
   if (format.hasSmallScales() && !pairs)
     sum = sum * e2m1.unit();
   if (globalScale) {
-    Val factor = l.e.load(globalScale, at.drop_back(2));
+    Val factor = l->e.load(globalScale, at.drop_back(2));
     auto vector = dyn_cast<VectorType>(sum.type());
     sum = sum *
-          (vector ? l.e.broadcast(factor, vector.getNumElements()) : factor);
+          (vector ? l->e.broadcast(factor, vector.getNumElements()) : factor);
   }
   return sum;
 }
 
-bool moe::decodesWeights(GroupedMatmulOp op) {
-  auto first = op.getWeights().front().getDefiningOp<DecodeOp>();
-  return first && llvm::all_of(op.getWeights(), [&](Value weight) {
+static bool areDecodedAlike(ValueRange weights) {
+  auto first = weights.front().getDefiningOp<DecodeOp>();
+  return first && llvm::all_of(weights, [&](Value weight) {
            auto decode = weight.getDefiningOp<DecodeOp>();
            return decode && decode.getFormat() == first.getFormat();
          });
 }
 
+bool moe::decodesWeights(GroupedMatmulOp op) {
+  return areDecodedAlike(op.getWeights());
+}
+
+bool moe::decodesUps(FeedForwardOp op) { return areDecodedAlike(op.getUps()); }
+
+static bool holds(OperandRange range, OpOperand &use) {
+  unsigned first = range.getBeginOperandIndex();
+  unsigned number = use.getOperandNumber();
+  return number >= first && number < first + range.size();
+}
+
 /// Whether something looks at the values other than as the weight of a product
 /// that decodes it.
 static bool isRead(OpOperand &use) {
-  auto product = dyn_cast<GroupedMatmulOp>(use.getOwner());
-  if (!product || !decodesWeights(product))
-    return true;
-  OperandRange weights = product.getWeights();
-  unsigned first = weights.getBeginOperandIndex();
-  unsigned number = use.getOperandNumber();
-  return number < first || number >= first + weights.size();
+  if (auto product = dyn_cast<GroupedMatmulOp>(use.getOwner()))
+    return !decodesWeights(product) || !holds(product.getWeights(), use);
+  if (auto both = dyn_cast<FeedForwardOp>(use.getOwner()))
+    return !(decodesUps(both) && holds(both.getUps(), use)) &&
+           &use != &both.getDownMutable();
+  return true;
 }
 
 void moe::lower(Lowering &l, DecodeOp op) {

@@ -55,7 +55,7 @@ public:
   int64_t valuesPerLine() const;
 
 private:
-  Lowering &l;
+  Lowering *l; // weights are copied
   llvm::SmallVector<int64_t, 3> sizes;
   mlir::Value data, scales, zeros, globalScale;
   FormatAttr format; // null: plain
@@ -81,6 +81,7 @@ private:
 
 /// Whether the product decodes its weights itself: all are decoded, and alike.
 bool decodesWeights(GroupedMatmulOp op);
+bool decodesUps(FeedForwardOp op);
 
 } // namespace moe
 

@@ -315,8 +315,9 @@ FailureOr<std::vector<Signature>> moe::readSignatures(ModuleOp module) {
   std::vector<Signature> signatures;
   for (Operation &op : *module.getBody()) {
     auto func = dyn_cast<func::FuncOp>(op);
-    // The lowering declares the runtime's clock.
-    if (func && func.isExternal() && func.getName() == "moe_clock")
+    // The lowering declares what it calls of the runtime.
+    if (func && func.isExternal() &&
+        (func.getName() == "moe_clock" || func.getName() == "moe_thread_count"))
       continue;
     // It also leaves tables.
     if (isa<memref::GlobalOp>(op))

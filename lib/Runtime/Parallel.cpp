@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <thread>
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -60,11 +61,19 @@ static void runPart(void *context, int64_t begin, int64_t end) {
     runPart(const_cast<Work *>(&work), begin, std::min(begin + part, count));
 }
 
-static void runBuiltin(const Work &work, int64_t count) {
+/// Of the built-in pool.
+static int64_t builtinThreads() {
 #ifdef _OPENMP
   int wanted = requestedThreads.load(std::memory_order_relaxed);
-  int64_t threads = wanted > 0 ? wanted : omp_get_max_threads();
-  threads = std::min(threads, count);
+  return wanted > 0 ? wanted : omp_get_max_threads();
+#else
+  return 1;
+#endif
+}
+
+static void runBuiltin(const Work &work, int64_t count) {
+#ifdef _OPENMP
+  int64_t threads = std::min(builtinThreads(), count);
   if (threads > 1) {
     constexpr int64_t partsPerThread = 256;
     int64_t part = std::max<int64_t>(1, count / (threads * partsPerThread));
@@ -92,6 +101,15 @@ void moe_parallel_for(moe_body body, void *context, int64_t count) {
              count);
   else
     runBuiltin(work, count);
+}
+
+int64_t moe_thread_count(void) {
+  if (insideLoop)
+    return 1;
+  // An executor does not say how many it has.
+  return currentExecutor.load(std::memory_order_acquire)
+             ? std::max(1u, std::thread::hardware_concurrency())
+             : builtinThreads();
 }
 
 void moe_set_executor(moe_executor executor, void *user) {

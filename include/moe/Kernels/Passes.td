@@ -11,10 +11,11 @@
 include "mlir/Pass/PassBase.td"
 
 def FusePass : Pass<"moe-fuse", "::mlir::func::FuncOp"> {
-  let summary = "Fold dispatch and activation into grouped matmuls";
+  let summary = "Make one operation of dispatch, experts and combination";
   let description = [{
     A gather becomes an operand of the product that reads it, and an activation
-    becomes its epilogue, so that neither costs a pass over memory.
+    becomes its epilogue, so that neither costs a pass over memory. Two products
+    and the sum of what they give become a `feed_forward`.
 
     ```mlir
     %xs = moe.dispatch %x, %rows {slots = 2}
@@ -26,8 +27,13 @@ def FusePass : Pass<"moe-fuse", "::mlir::func::FuncOp"> {
     ```mlir
     %h = moe.grouped_matmul %x, %wg, %wu offsets %o gather %rows {slots = 2} { ... }
     ```
+    and that, with what follows,
+    ```mlir
+    %y = moe.feed_forward %x up %wg, %wu down %wd
+        offsets %o rows %rows weights %w {hidden = f32, slots = 2} { ... }
+    ```
     With `bf16-hidden`, what lies between two products of bf16 rows is bf16 too,
-    as it is in the models' own code.
+    and so are results that are only mixed, as in the models' own code.
   }];
   let options = [
     Option<"bf16Hidden", "bf16-hidden", "bool", "false",

@@ -47,6 +47,8 @@ struct moe_package {
 
 /** Called by generated code: body over [0, count), on all threads. */
 MOE_API void moe_parallel_for(moe_body body, void *context, int64_t count);
+/** Called by generated code: how many threads it may expect there. */
+MOE_API int64_t moe_thread_count(void);
 /** Called by generated code: a monotonic clock in nanoseconds. */
 MOE_API int64_t moe_clock(void);
 

@@ -145,6 +145,68 @@ LogicalResult GroupedMatmulOp::canonicalize(GroupedMatmulOp op,
 }
 
 //===----------------------------------------------------------------------===//
+// FeedForward
+//===----------------------------------------------------------------------===//
+
+LogicalResult FeedForwardOp::verify() {
+  // [O3]
+  if (failed(
+          verifyRange([&] { return emitOpError(); }, "slots", getSlots(), 1)))
+    return failure();
+  // [O31]
+  size_t count = getUps().size();
+  if (count == 0)
+    return emitOpError() << "expected at least 1 of 'ups', found 0";
+  if (!getUpBiases().empty() && getUpBiases().size() != count)
+    return emitOpError() << "expected 0 or " << count
+                         << " of 'up_biases', found " << getUpBiases().size();
+  if (getEpilogue().empty() && count != 1)
+    return emitOpError() << "expected 1 of 'ups' without an epilogue, found "
+                         << count;
+  if (!getHidden().isF32() && !getHidden().isBF16())
+    return emitOpError() << "expected 'hidden' of f32 or bf16, found "
+                         << getHidden();
+  bool isGrouped = static_cast<bool>(getOffsets());
+  auto shape = [&](std::initializer_list<StringRef> names) {
+    SmallVector<StringRef, 3> shape(names);
+    if (isGrouped)
+      shape.insert(shape.begin(), "E");
+    return shape;
+  };
+  Dims dims(*this);
+  if (failed(dims.check("xs", getXs(), {"T", "M"})))
+    return failure();
+  Type first = getElementTypeOrSelf(getUps().front());
+  for (auto [i, value] : llvm::enumerate(getUps())) {
+    if (failed(dims.check("ups #" + Twine(i), value, shape({"I", "M"}))))
+      return failure();
+    if (getElementTypeOrSelf(value) != first)
+      return emitOpError() << "expected 'ups #" << i << "' of " << first
+                           << " like the first, found "
+                           << getElementTypeOrSelf(value);
+  }
+  for (auto [i, value] : llvm::enumerate(getUpBiases()))
+    if (failed(dims.check("up_biases #" + Twine(i), value, shape({"I"}))))
+      return failure();
+  if (failed(dims.check("down", getDown(), shape({"O", "I"}))) ||
+      failed(dims.check("down_bias", getDownBias(), shape({"O"}))))
+    return failure();
+  if (std::optional<int64_t> experts = dims.get("E"))
+    dims.set("E+1", *experts + 1);
+  dims.set("K", getSlots());
+  return success(succeeded(dims.check("offsets", getOffsets(), {"E+1"})) &&
+                 succeeded(dims.check("rows", getRows(), {"R"})) &&
+                 succeeded(dims.check("weights", getWeights(), {"T", "K"})) &&
+                 succeeded(dims.check("y", getY(), {"T", "O"})));
+}
+
+LogicalResult FeedForwardOp::verifyRegions() {
+  if (getEpilogue().empty())
+    return success();
+  return verifyElementwise(*this, "epilogue", getEpilogue(), getUps().size());
+}
+
+//===----------------------------------------------------------------------===//
 // Activate
 //===----------------------------------------------------------------------===//
 

@@ -23,10 +23,11 @@ def MoE_I32 : RankedTensorOf<[I32]>;
 def MoE_I64 : RankedTensorOf<[I64]>;
 
 def MoE_YieldOp : Op<MoE_Dialect, "yield", [Pure, Terminator,
-    ParentOneOf<["SelectOp", "GroupedMatmulOp", "ActivateOp"]>]> {
+    ParentOneOf<["SelectOp", "GroupedMatmulOp", "FeedForwardOp",
+                  "ActivateOp"]>]> {
   let summary = "the result of an elementwise region";
   let description = [{
-    Ends the region of `select`, `grouped_matmul` and `activate`. Such a region
+    Ends the region of `select`, `grouped_matmul`, `feed_forward` and `activate`. Such a region
     computes one f32 from f32 arguments with elementwise operations on scalars,
     and sees nothing outside itself, so that a lowering may repeat it at any
     vector width.
@@ -302,6 +303,45 @@ def MoE_GroupedMatmulOp : MoE_Op<"grouped_matmul",
   let hasCanonicalizeMethod = 1;
 }
 
+def MoE_FeedForwardOp : MoE_Op<"feed_forward",
+    [AttrSizedOperandSegments, IsolatedFromAbove]> {
+  let summary = "both products of experts, and the weighted sum of their results";
+  let description = [{
+    What `grouped_matmul` with the `ups` and the region, `grouped_matmul` with
+    `down`, and `combine` compute one after the other, without keeping the
+    results of all rows: `y[t]` is the sum of `weights[t, j]` times what the
+    expert of row `r` makes of row `t` of `xs`, over the slots `t * slots + j`
+    that `rows` holds, in order of the experts and in f32. `rows` and `offsets`
+    are those of one `group`. Without them there is one expert for all rows, and
+    nothing is weighted. What lies between the products is kept as `hidden`.
+
+    ```mlir
+    %y = moe.feed_forward %x up %gate, %up down %down
+        offsets %offsets rows %rows weights %weights {hidden = bf16, slots = 2 : i64}
+        : (tensor<?x8xbf16>, tensor<4x16x8xbf16>, tensor<4x16x8xbf16>,
+           tensor<4x8x16xbf16>, tensor<5xi32>, tensor<?xi32>, tensor<?x2xf32>)
+        -> tensor<?x8xf32> {
+    ^bb0(%g: f32, %u: f32):
+      %product = arith.mulf %g, %u : f32
+      moe.yield %product
+    }
+    ```
+  }];
+  let arguments = (ins MoE_Data:$xs, Variadic<MoE_Data>:$ups,
+      Variadic<MoE_F32>:$up_biases, MoE_Data:$down, Optional<MoE_F32>:$down_bias,
+      Optional<MoE_I32>:$offsets, Optional<MoE_I32>:$rows,
+      Optional<MoE_F32>:$weights, TypeAttr:$hidden,
+      DefaultValuedAttr<I64Attr, "1">:$slots);
+  let regions = (region AnyRegion:$epilogue);
+  let results = (outs MoE_Data:$y);
+  let assemblyFormat = [{
+    $xs `up` $ups (`bias` $up_biases^)? `down` $down (`bias` $down_bias^)?
+    (`offsets` $offsets^ `rows` $rows `weights` $weights)? attr-dict `:`
+    functional-type(operands, results) ($epilogue^)?
+  }];
+  let hasRegionVerifier = 1;
+}
+
 def MoE_ActivateOp : MoE_Op<"activate", [IsolatedFromAbove]> {
   let summary = "an elementwise function of one or two tensors";
   let description = [{
@@ -396,7 +436,7 @@ def MoE_MixOp : MoE_Op<"mix", [AttrSizedOperandSegments]> {
         -> tensor<?x8xbf16>
     ```
   }];
-  let arguments = (ins MoE_F32:$routed, Optional<MoE_F32>:$shared,
+  let arguments = (ins MoE_Data:$routed, Optional<MoE_Data>:$shared,
       Optional<MoE_F32>:$bias, Optional<MoE_F32>:$logits,
       EnumAttr<MoE_Dialect, MoE_GateEnum, "gate">:$gate,
       DefaultValuedAttr<F64Attr, "1.0">:$shared_scale);
