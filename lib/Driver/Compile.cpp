@@ -221,8 +221,7 @@ Error Compilation::runPhase(mlir::ModuleOp code, Phase phase,
 
 /// Runs the phases that know the CPU.
 Error Compilation::makeProgram(Program &program, PipelineOptions pipeline) {
-  pipeline.vectorWidth = program.target.vectorWidth();
-  pipeline.registers = program.target.registers();
+  pipeline.core = program.target.core();
   pipeline.bf16Dot = program.target.hasBF16Dot();
   program.module = module->clone();
   for (Phase phase : {Phase::kernels, Phase::target}) {

@@ -318,7 +318,7 @@ struct LowerToLoops : moe::impl::LowerToLoopsPassBase<LowerToLoops> {
           << static_cast<int64_t>(vectorWidth);
       return signalPassFailure();
     }
-    VectorUnit unit = {vectorWidth, registers, bf16Dot};
+    VectorUnit unit = {{vectorWidth, registers, l1, l2}, bf16Dot, blocks};
     StringRef package = name ? name.getValue() : "layer";
     for (auto func :
          llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))

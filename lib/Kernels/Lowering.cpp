@@ -24,8 +24,7 @@ Lowering::Lowering(Location loc, MLIRContext *context, bool reference,
         reference ? FloatType(Float64Type::get(context))
                   : FloatType(Float32Type::get(context)),
         /*sequential=*/reference),
-      reference(reference), lanes(unit.lanes), registers(unit.registers),
-      bf16Dot(unit.bf16Dot) {}
+      reference(reference), unit(unit), lanes(unit.core.lanes) {}
 
 void Lowering::bind(Value tensor, Value buffer, ArrayRef<Extent> shape) {
   buffers[tensor] = buffer;

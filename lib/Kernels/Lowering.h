@@ -12,6 +12,7 @@
 
 #include "moe/Dialect/MoE/MoE.h"
 #include "moe/Kernels/Extent.h"
+#include "moe/Schedule/Machine.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/StringMap.h"
@@ -23,9 +24,9 @@ struct RowPart;
 
 /// What the target's vectors can do.
 struct VectorUnit {
-  int64_t lanes = 16; // of f32
-  int64_t registers = 32;
-  bool bf16Dot = false; // has sums of products of bf16 pairs
+  Machine core;
+  bool bf16Dot = false;    // has sums of products of bf16 pairs
+  std::string blocks = {}; // that chooseBlocks is to choose
 };
 
 /// What the lowerings of operations share: where each tensor lives, how large
@@ -37,8 +38,8 @@ public:
 
   Emitter e;
   const bool reference;
-  const int64_t lanes, registers;
-  const bool bf16Dot;
+  const VectorUnit unit;
+  const int64_t lanes; // of f32
 
   /// Reports why the operation at hand cannot be lowered.
   void fail(const llvm::Twine &message);

@@ -28,40 +28,44 @@ VectorProduct::VectorProduct(Lowering &l, const Product &product)
     : l(l), e(l.e), product(product),
       weights(product.weights.begin(), product.weights.end()) {
   Type element = cast<MemRefType>(product.x.getType()).getElementType();
-  pairs = l.bf16Dot && element.isBF16() &&
+  pairs = l.unit.bf16Dot && element.isBF16() &&
           llvm::all_of(weights, [](const Weight &w) { return w.fitsPairs(); });
   if (pairs)
     for (Weight &weight : weights)
       weight.usePairs();
   step = pairs ? 2 * l.lanes : l.lanes;
-  int64_t depth = product.depth(), block = weights.front().block();
-  isScaledInTile = block < depth;
-  outputBlock = std::min<int64_t>(64, product.outputs());
+  ProductShape shape;
+  shape.outputs = product.outputs();
+  shape.depth = product.depth();
+  shape.weights = weights.size();
+  shape.xBytes = pairs ? 2 : 4;
+  shape.weightBits = weights.front().bits();
+  shape.decoded = !isHeldAs(computed());
+  shape.block = weights.front().block();
+  isScaledInTile = shape.hasScalesInDepth();
+  blocks = chooseBlocks(l.unit.core, shape, l.unit.blocks);
+}
 
-  // Registers hold a vector of sums for each row and output, one of w and the
-  // rows of x; the sums of a block of the depth twice.
-  tileRows = 3;
-  tileOutputs = (l.registers - 1 - tileRows) / tileRows;
-  if (isScaledInTile)
-    tileOutputs /= 2;
-  tileOutputs =
-      std::min(int64_t(llvm::bit_floor(uint64_t(tileOutputs))), l.lanes);
-  int64_t bytes = pairs ? 2 : 4;
-  int64_t unit = std::lcm(step, isScaledInTile ? block : 1);
-  int64_t most = std::max<int64_t>(1, chunkBytes / bytes / unit) * unit;
-  int64_t chunks = llvm::divideCeilSigned(depth, most);
-  chunk = std::min(depth, roundUp(llvm::divideCeilSigned(depth, chunks), unit));
+Type VectorProduct::computed() const {
+  return pairs ? Type(e.getBF16Type()) : Type(e.real);
+}
+
+bool VectorProduct::isHeldAs(Type element) const {
+  return llvm::all_of(weights,
+                      [&](const Weight &w) { return w.holds(element); });
 }
 
 void VectorProduct::allocate() {
-  int64_t columns = roundUp(outputBlock, l.lanes);
+  sums.clear();
+  int64_t columns = roundUp(blocks.outBlock, l.lanes);
   for (size_t i = 0; i < weights.size(); ++i)
-    sums.push_back(e.local(e.real, {rowBlock, columns}));
-  Type element = pairs ? Type(e.getBF16Type()) : Type(e.real);
-  bool isWhole =
-      llvm::all_of(weights, [&](const Weight &w) { return w.holds(element); });
-  if (!isWhole)
-    panel = e.local(element, {tileOutputs, roundUp(chunk, step)});
+    sums.push_back(e.local(e.real, {blocks.rowBlock, columns}));
+  if (isHeldAs(computed()))
+    return;
+  // A line more than a chunk: rows of w, and of x, need not be where they push
+  // each other out of the cache.
+  int64_t width = roundUp(blocks.depthChunk, step) + step;
+  panel = e.local(computed(), {blocks.tileOutputs, width});
 }
 
 /// `count` vectors of sums in a tile, and what they read.
@@ -133,7 +137,7 @@ Emitter::Vals VectorProduct::zeros(int64_t count) {
   return Emitter::Vals(count, e.constant(VectorType::get(l.lanes, e.real), 0));
 }
 
-/// The sums of the blocks in a chunk, each times its scale.
+/// The sums of the blocks in a blocks.depthChunk, each times its scale.
 Emitter::Vals VectorProduct::scaledBlocks(const Tile &tile, int64_t count) {
   int64_t block = weights.front().block();
   size_t number = tile.outs.size() * tile.sources.size();
@@ -200,7 +204,7 @@ void VectorProduct::rowTile(const Place &place, Tile tile, size_t weight,
   for (auto [r, found] : llvm::enumerate(tileSums(tile, count))) {
     SmallVector<Val> at = {row + double(r) - place.rowBegin,
                            tile.outs[0] - place.outBegin};
-    if (chunk < product.depth())
+    if (blocks.depthChunk < product.depth())
       found = found + e.loadVector(sums[weight], at, outs, outs);
     e.storeVector(found, sums[weight], at, outs);
   }
@@ -245,15 +249,15 @@ void VectorProduct::outputTile(const Place &place, size_t weight, Val out,
   Val nextOut =
       isLast ? e.select(out + 2 * outs <= place.outEnd, out + outs, out) : out;
   // Few rows read the weight once, and decode it in registers.
-  e.when(rows <= double(tileRows), [&] {
+  e.when(rows <= double(blocks.tileRows), [&] {
     Tile only = tile;
     only.nextWeight = &nextWeight;
     only.next = product.at(place.expert, nextOut, begin);
-    for (int64_t few = 1; few <= tileRows; ++few)
+    for (int64_t few = 1; few <= blocks.tileRows; ++few)
       e.when(rows == double(few),
              [&] { rowTile(place, only, weight, place.rowBegin, few, count); });
   });
-  e.when(rows > double(tileRows), [&] {
+  e.when(rows > double(blocks.tileRows), [&] {
     if (panel) {
       decodePanel(tile, count);
       tile.fromPanel = true;
@@ -262,19 +266,19 @@ void VectorProduct::outputTile(const Place &place, size_t weight, Val out,
     int64_t perLine = tile.weight.valuesPerLine();
     int64_t perOut = llvm::divideCeilSigned(count, perLine);
     Val lines = e.index(perOut * outs);
-    Val share = (lines + (rows / tileRows - 1)) / (rows / tileRows);
+    Val share = (lines + (rows / blocks.tileRows - 1)) / (rows / blocks.tileRows);
     auto some = [&](Val row, int64_t number) {
-      Val first = (row - place.rowBegin) / tileRows * share;
+      Val first = (row - place.rowBegin) / blocks.tileRows * share;
       e.loop(first, e.min(first + share, lines), [&](Val line) {
         nextWeight.prefetch(product.at(place.expert, nextOut + line / perOut,
                                        begin + line % perOut * perLine));
       });
       rowTile(place, tile, weight, row, number, count);
     };
-    Val whole = place.rowBegin + rows / tileRows * tileRows;
+    Val whole = place.rowBegin + rows / blocks.tileRows * blocks.tileRows;
     e.loop(
-        place.rowBegin, whole, [&](Val row) { some(row, tileRows); }, tileRows);
-    for (int64_t rest = 1; rest < tileRows; ++rest)
+        place.rowBegin, whole, [&](Val row) { some(row, blocks.tileRows); }, blocks.tileRows);
+    for (int64_t rest = 1; rest < blocks.tileRows; ++rest)
       e.when(place.rowEnd - whole == double(rest), [&] { some(whole, rest); });
   });
 }
@@ -285,20 +289,20 @@ void VectorProduct::depthChunk(const Place &place, Val begin, int64_t count) {
       outputTile(place, weight, out, outs, begin, count);
   };
   Val whole = place.outBegin +
-              (place.outEnd - place.outBegin) / tileOutputs * tileOutputs;
+              (place.outEnd - place.outBegin) / blocks.tileOutputs * blocks.tileOutputs;
   e.loop(
-      place.outBegin, whole, [&](Val out) { tiles(out, tileOutputs); },
-      tileOutputs);
-  if (product.outputs() % tileOutputs)
+      place.outBegin, whole, [&](Val out) { tiles(out, blocks.tileOutputs); },
+      blocks.tileOutputs);
+  if (product.outputs() % blocks.tileOutputs)
     e.loop(whole, place.outEnd, [&](Val out) { tiles(out, 1); });
 }
 
 void VectorProduct::rowsAndOutputs(const Place &place) {
   int64_t depth = product.depth();
-  if (chunk == depth) {
+  if (blocks.depthChunk == depth) {
     depthChunk(place, e.index(0), depth);
   } else {
-    Val columns = e.index(roundUp(outputBlock, l.lanes));
+    Val columns = e.index(roundUp(blocks.outBlock, l.lanes));
     Val zero = zeros(1)[0];
     e.loop(place.rowEnd - place.rowBegin, [&](Val row) {
       e.loop(
@@ -309,10 +313,10 @@ void VectorProduct::rowsAndOutputs(const Place &place) {
           },
           l.lanes);
     });
-    int64_t whole = depth / chunk * chunk;
+    int64_t whole = depth / blocks.depthChunk * blocks.depthChunk;
     e.loop(
         e.index(0), e.index(whole),
-        [&](Val begin) { depthChunk(place, begin, chunk); }, chunk);
+        [&](Val begin) { depthChunk(place, begin, blocks.depthChunk); }, blocks.depthChunk);
     if (whole < depth)
       depthChunk(place, e.index(whole), depth - whole);
   }
@@ -346,18 +350,18 @@ void VectorProduct::run(Val expert, Val rowBegin, Val rowEnd, Val outBegin,
   e.loop(
       rowBegin, rowEnd,
       [&](Val row) {
-        Val end = e.min(row + rowBlock, rowEnd);
+        Val end = e.min(row + blocks.rowBlock, rowEnd);
         e.loop(
             outBegin, outEnd,
             [&](Val out) {
               Place place = {expert, row, end, out,
-                             e.min(out + outputBlock, outEnd)};
+                             e.min(out + blocks.outBlock, outEnd)};
               rowsAndOutputs(place);
               finish(place);
             },
-            outputBlock);
+            blocks.outBlock);
       },
-      rowBlock);
+      blocks.rowBlock);
 }
 
 void moe::runDense(Emitter &e, VectorProduct &nest, Val rowBegin, Val rowEnd,

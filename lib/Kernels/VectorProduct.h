@@ -10,6 +10,8 @@
 
 #include "Product.h"
 
+#include "moe/Schedule/Blocks.h"
+
 namespace moe {
 
 /// The loops of one task of a product.
@@ -23,13 +25,9 @@ public:
   void run(Val expert, Val rowBegin, Val rowEnd, Val outBegin, Val outEnd);
 
   /// Outputs that make a task which is worth its while.
-  int64_t outputsOfTask() const { return outputBlock; }
+  int64_t outputsOfTask() const { return blocks.taskOutputs; }
 
 private:
-  /// Of a row, that the first-level cache holds for a tile of outputs.
-  static constexpr int64_t chunkBytes = 4096;
-  static constexpr int64_t rowBlock = 96;
-
   Lowering &l;
   Emitter &e;
   const Product &product;
@@ -37,9 +35,9 @@ private:
   bool pairs;          // whether values are multiplied as pairs of bf16
   bool isScaledInTile; // whether the sums of parts of the depth have scales
   int64_t step;        // values in a vector
-  int64_t tileRows, tileOutputs, outputBlock, chunk;
+  Blocks blocks;
 
-  llvm::SmallVector<mlir::Value, 2> sums; // [rowBlock, outputBlock]
+  llvm::SmallVector<mlir::Value, 2> sums; // [rowBlock, outBlock]
   mlir::Value panel; // decoded weights of a tile; null if there is no need
 
   struct Place {
@@ -47,6 +45,8 @@ private:
   };
   struct Tile;
 
+  mlir::Type computed() const; // what values are multiplied as
+  bool isHeldAs(mlir::Type element) const;
   Emitter::Vals zeros(int64_t count);
   Val loadWeight(const Tile &tile, int64_t out, Val c, int64_t valid,
                  const Weight::Common &common);

@@ -314,10 +314,10 @@ Val Weight::scalesAt(ArrayRef<Val> at, int64_t valid) const {
   return e.pickLanes(first, second, order);
 }
 
-int64_t Weight::valuesPerLine() const {
+int64_t Weight::bits() const {
   Type element = cast<MemRefType>(data.getType()).getElementType();
-  int64_t perByte = format ? format.getValuesPerByte() : 1;
-  return 512 / element.getIntOrFloatBitWidth() * perByte;
+  return element.getIntOrFloatBitWidth() /
+         (format ? format.getValuesPerByte() : 1);
 }
 
 void Weight::prefetch(ArrayRef<Val> at) const {

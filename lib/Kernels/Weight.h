@@ -52,7 +52,8 @@ public:
   /// Asks for the line of memory that holds a value. It goes where one tile
   /// reads it from: not into the caches that other threads share.
   void prefetch(llvm::ArrayRef<Val> at) const;
-  int64_t valuesPerLine() const;
+  int64_t bits() const; // of a value in memory
+  int64_t valuesPerLine() const { return 512 / bits(); }
 
 private:
   Lowering *l; // weights are copied

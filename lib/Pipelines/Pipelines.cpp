@@ -61,9 +61,12 @@ void moe::addPhase(OpPassManager &passes, Phase phase,
           createFusePass(FusePassOptions{options.bf16Dot}));
     LowerToLoopsPassOptions lower;
     lower.reference = options.reference;
-    lower.vectorWidth = options.vectorWidth;
-    lower.registers = options.registers;
+    lower.vectorWidth = options.core.lanes;
+    lower.registers = options.core.registers;
     lower.bf16Dot = options.bf16Dot;
+    lower.l1 = options.core.l1;
+    lower.l2 = options.core.l2;
+    lower.blocks = options.blocks;
     passes.addPass(createLowerToLoopsPass(lower));
     if (!options.reference)
       passes.addPass(createApproximateMathPass());

@@ -69,7 +69,12 @@ def LowerToLoopsPass : Pass<"moe-lower-to-loops", "::mlir::ModuleOp"> {
     Option<"registers", "registers", "int64_t", "32",
            "vector registers of the target">,
     Option<"bf16Dot", "bf16-dot", "bool", "false",
-           "whether the target has sums of products of bf16 pairs (AVX-512)">
+           "whether the target has sums of products of bf16 pairs (AVX-512)">,
+    Option<"l1", "l1", "int64_t", "32768", "bytes of a core's first-level cache">,
+    Option<"l2", "l2", "int64_t", "1048576",
+           "bytes of a core's second-level cache">,
+    Option<"blocks", "blocks", "std::string", "\"\"",
+           "sizes of blocks that lib/Schedule would not choose, such as rows=96">
   ];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect",

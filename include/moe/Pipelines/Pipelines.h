@@ -12,6 +12,8 @@
 #ifndef MOE_PIPELINES_PIPELINES_H
 #define MOE_PIPELINES_PIPELINES_H
 
+#include "moe/Schedule/Machine.h"
+
 #include "mlir/Pass/PassManager.h"
 #include "llvm/ADT/ArrayRef.h"
 
@@ -39,9 +41,7 @@ llvm::ArrayRef<Phase> allPhases();
 struct PipelineOptions {
   /// Plain loops in f64 instead of kernels for the machine.
   bool reference = false;
-  /// f32 lanes of the machine's vectors.
-  int64_t vectorWidth = 16;
-  int64_t registers = 32;
+  Machine core;
   bool bf16Dot = false;
   /// Blocks of products, as parseBlocks reads them; empty: those that fit.
   std::string blocks;
