@@ -1,9 +1,9 @@
 """Random specs, compiled and run: reference, cpu and oracle must agree.
 
     python3 sweep.py --moe-opt PATH --moe-run PATH --count N [--seed S] [--jobs J] [--cpu NAME,...]
-        [--work DIR]
+        [--sizes] [--work DIR]
 
-Each seed gives a spec (random_spec.py) with exact weights and inputs: small multiples of a power
+Each seed gives a spec (random_spec.py, or with --sizes sized_spec.py) with exact weights and inputs: small multiples of a power
 of two whose sums of products f32 holds exactly, so that a comparison sees wrong arithmetic and
 not rounding. Choices must be the same except where the oracle says that rounding decided them;
 outputs must be within the rounding of their type; any number of threads gives the same bits.
@@ -34,6 +34,7 @@ import files
 import oracle
 import random_spec
 import routing
+import sized_spec
 
 THREADS = (1, 2, 4)
 TIE = 1e-5  # margins below this may be decided by rounding
@@ -53,10 +54,9 @@ def expect(condition, message):
 # --- One seed ----------------------------------------------------------------------------------
 
 
-def make_inputs(seed, spec):
+def make_inputs(seed, spec, tokens):
     """The inputs by name, in float64 and int64: multiples of 1/8 in [-1, 1], and token ids."""
     rng = np.random.default_rng(seed)
-    tokens = random_spec.token_count(seed)
     x = rng.integers(-8, 9, (tokens, spec["hidden"])) / 8.0
     ids = rng.integers(-1000, 150000, tokens)
     inputs = {"x": x}
@@ -183,7 +183,8 @@ def check_seed(tools, seed, folder):
     import moe_mlir
 
     folder.mkdir(parents=True, exist_ok=True)
-    given = random_spec.random_spec(seed)
+    specs = sized_spec if tools.sizes else random_spec
+    given = specs.random_spec(seed)
     spec = oracle.resolve(given)
     spec_path = folder / "spec.json"
     spec_path.write_text(json.dumps(given, indent=1))
@@ -203,7 +204,7 @@ def check_seed(tools, seed, folder):
     expect(shapes == {name: shape for name, (shape, _) in table.items()}, "weights differ")
     check_weight_file(spec, weight_path, table)
 
-    inputs = make_inputs(seed, spec)
+    inputs = make_inputs(seed, spec, specs.token_count(seed))
     np.save(folder / "x.npy", oracle.to_storage(inputs["x"], spec["dtype"]["activation"]))
     for name in inputs.keys() - {"x"}:
         np.save(folder / f"{name}.npy", inputs[name])
@@ -388,7 +389,7 @@ def reproduction(tools, seed):
     script = os.path.relpath(__file__)
     return (
         f"python3 {script} --moe-opt {tools.moe_opt} --moe-run {tools.moe_run} "
-        f"--cpu {tools.cpu} --seed {seed} --count 1 --keep"
+        f"--cpu {tools.cpu} {'--sizes ' * tools.sizes}--seed {seed} --count 1 --keep"
     )
 
 
@@ -400,6 +401,7 @@ def parse_arguments():
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--cpu", default="native", help="of several, all that run here are tested")
+    parser.add_argument("--sizes", action="store_true", help="specs of sizes at the edges")
     parser.add_argument("--timeout", type=float, default=600, help="seconds for one seed")
     parser.add_argument("--work", type=Path, help="where specs and packages go")
     parser.add_argument("--keep", action="store_true", help="keep what passes, too")

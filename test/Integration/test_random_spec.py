@@ -13,6 +13,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "Oracle")]
 import files
 import oracle
 import random_spec
+import sized_spec
 from weight_formats import UNITS
 
 SEEDS = range(400)
@@ -190,6 +191,48 @@ class RandomSpec(unittest.TestCase):
             result = oracle.forward(spec, weights, x, ids, None, router_state)
             self.assertTrue(np.isfinite(result.y).all() and result.status == 0, seed)
             self.assertEqual(result.offsets[-1], len(result.rows))
+
+
+class SizedSpec(unittest.TestCase):
+    def test_same_for_the_same_seed(self):
+        for seed in range(100):
+            self.assertEqual(sized_spec.random_spec(seed), sized_spec.random_spec(seed))
+            self.assertEqual(sized_spec.token_count(seed), sized_spec.token_count(seed))
+
+    def test_constraints(self):
+        for seed in range(400):
+            spec = oracle.resolve(sized_spec.random_spec(seed))
+            self.assertLessEqual(spec["router"]["top_k"], spec["router"]["experts"])  # S3
+            for section, width in (("experts", spec["hidden"]), ("shared", spec["hidden"])):
+                part = spec[section]
+                unit = UNITS.get(part["quantization"]["kind"], 1)
+                self.assertFalse(width % unit or part["intermediate"] % unit)  # S26
+                if part["gate_up"] != "separate":  # S29
+                    self.assertEqual(spec["experts"]["form"], "glu")
+
+    def test_every_size_and_case_occurs(self):
+        sizes, cases = Counter(), Counter()
+        for seed in range(800):
+            spec = oracle.resolve(sized_spec.random_spec(seed))
+            part, router = spec["experts"], spec["router"]
+            for name, size in (
+                ("hidden", spec["hidden"]),
+                ("intermediate", part["intermediate"]),
+                ("experts", router["experts"]),
+                ("top_k", router["top_k"]),
+                ("tokens", sized_spec.token_count(seed)),
+            ):
+                sizes[name, size] += 1
+            cases[spec["dtype"]["activation"], part["quantization"]["kind"], part["form"]] += 1
+        for name in ("hidden", "intermediate", "experts", "top_k", "tokens"):
+            for size in sized_spec.SIZES:
+                self.assertGreater(sizes[name, size], 0, (name, size))
+        for size in sized_spec.DEEP:
+            self.assertGreater(sizes["hidden", size] + sizes["intermediate", size], 0, size)
+        for rows in sized_spec.TYPES:
+            for kind in sized_spec.BLOCKS:
+                for form in ("glu", "mlp"):
+                    self.assertGreater(cases[rows, kind or "none", form], 0, (rows, kind, form))
 
 
 class Files(unittest.TestCase):

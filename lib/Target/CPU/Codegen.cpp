@@ -10,8 +10,9 @@
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/InstIterator.h"
-#include "llvm/IR/Instructions.h"
+#include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/MCSubtargetInfo.h"
@@ -47,6 +48,38 @@ static bool convertsF16(const Module &module) {
   return false;
 }
 
+/// Makes masked reads and writes of 16-bit floats those of integers. CPUs
+/// without masks take such vectors apart, and would convert each number on the
+/// way, with a function of the compiler's own library.
+static void maskIntegers(Function &function) {
+  for (Instruction &instruction :
+       make_early_inc_range(instructions(function))) {
+    auto *access = dyn_cast<IntrinsicInst>(&instruction);
+    Intrinsic::ID id = access ? access->getIntrinsicID() : 0;
+    bool isLoad = id == Intrinsic::masked_load;
+    if (!isLoad && id != Intrinsic::masked_store)
+      continue;
+    Value *pointer = access->getArgOperand(isLoad ? 0 : 1);
+    Value *values = access->getArgOperand(isLoad ? 2 : 0);
+    Value *mask = access->getArgOperand(isLoad ? 1 : 2);
+    Type *type = values->getType();
+    if (!type->getScalarType()->is16bitFPTy())
+      continue;
+    IRBuilder<> builder(access);
+    Value *integers = builder.CreateBitCast(
+        values, VectorType::getInteger(cast<VectorType>(type)));
+    Align align = access->getParamAlign(isLoad ? 0 : 1).valueOrOne();
+    if (isLoad) {
+      Value *loaded = builder.CreateMaskedLoad(integers->getType(), pointer,
+                                               align, mask, integers);
+      access->replaceAllUsesWith(builder.CreateBitCast(loaded, type));
+    } else {
+      builder.CreateMaskedStore(integers, pointer, align, mask);
+    }
+    access->eraseFromParent();
+  }
+}
+
 Expected<std::unique_ptr<Module>>
 CPUTarget::translate(mlir::ModuleOp module, LLVMContext &context,
                      function_ref<void(Module &)> prepare) const {
@@ -71,6 +104,7 @@ CPUTarget::translate(mlir::ModuleOp module, LLVMContext &context,
     if (function.isDeclaration())
       continue;
     function.setDoesNotThrow();
+    maskIntegers(function);
     // Without it, CPUs whose LLVM model prefers narrow vectors split ours.
     function.addFnAttr("prefer-vector-width",
                        std::to_string(vectorWidth() * 32));

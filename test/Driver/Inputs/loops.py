@@ -1,0 +1,70 @@
+"""Says what the innermost loops of x86 assembly add up: one line for each kind of loop.
+
+    moe-opt spec.json --emit=asm | python3 loops.py
+
+A line such as `24 sums in zmm: 48 vdpbf16ps, 22 loads, 0 spilled; 8 loops` has the registers that
+only multiply-adds write, the multiply-adds of one pass through the loop (of two steps, if it is
+unrolled once), how many of its instructions read memory, how many of them read or write what a
+function keeps on its stack for want of registers, and how many loops are like this. Arrays on the
+stack are memory like any other: what reads them has an index.
+"""
+
+import collections
+import re
+import sys
+
+PRODUCT = re.compile(r"\t(vdpbf16ps|vpdpbusd|vfn?m(?:add|sub)(?:132|213|231)[ps][sd])\t")
+LOAD = re.compile(r"\t(?!prefetch|lea).*\(")
+SPILL = re.compile(r"-?\d*\(%rsp\)")
+FRAME_SPILL = re.compile(r"-?\d*\(%r[sb]p\)")
+
+
+def functions(lines):
+    """The lines of each."""
+    body = []
+    for line in lines:
+        if re.match(r"[\w\"].*:$", line):
+            yield body
+            body = []
+        body.append(line)
+    yield body
+
+
+def innermost_loops(lines):
+    """The instructions between a label and a jump back to it, if no other such jump is inside."""
+    places = {line[:-1]: i for i, line in enumerate(lines) if re.fullmatch(r"\.L\w+:", line)}
+    jumps = [(i, re.match(r"\tj\w+\t(\.L\w+)$", line)) for i, line in enumerate(lines)]
+    back = [(places[m[1]], i) for i, m in jumps if m and places.get(m[1], i) < i]
+    for begin, end in back:
+        if not any((b, e) != (begin, end) and begin <= b and e <= end for b, e in back):
+            yield [line for line in lines[begin : end + 1] if line.startswith("\t")]
+
+
+def describe(loop, spill):
+    """None if the loop adds up nothing."""
+    products = [(m[1], line) for line in loop if (m := PRODUCT.search(line))]
+    target = lambda line: line.split(" ")[-1]
+    sums = {target(line) for _, line in products}
+    sums -= {target(line) for line in loop if not PRODUCT.search(line)}
+    if not sums:
+        return None
+    kinds = collections.Counter(re.sub(r"\d{3}(?=[ps][sd])", "", name) for name, _ in products)
+    registers = "/".join(sorted({name[1:4] for name in sums}))
+    counts = ", ".join(f"{count} {name}" for name, count in sorted(kinds.items()))
+    spilled = sum(bool(spill.search(line)) for line in loop)
+    loads = sum(bool(LOAD.match(line)) for line in loop) - spilled
+    return f"{len(sums)} sums in {registers}: {counts}, {loads} loads, {spilled} spilled"
+
+
+def main():
+    lines = [re.sub(r"\s*#.*", "", line.rstrip("\n")) for line in sys.stdin]
+    found = collections.Counter()
+    for body in functions(lines):
+        spill = FRAME_SPILL if "\tmovq\t%rsp, %rbp" in body else SPILL
+        found.update(filter(None, (describe(loop, spill) for loop in innermost_loops(body))))
+    for line, count in sorted(found.items(), key=lambda item: (-int(item[0].split()[0]), item[0])):
+        print(f"{line}; {count} loops")
+
+
+if __name__ == "__main__":
+    main()
