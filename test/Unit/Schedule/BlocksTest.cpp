@@ -146,7 +146,7 @@ TEST(Blocks, ForcedOnesFitTheShape) {
   EXPECT_EQ(b.taskOutputs, 64);
   EXPECT_EQ(chooseBlocks(machine, shape, "depth=4096").depthChunk, 1000);
   EXPECT_EQ(printBlocks(chooseBlocks(machine, {3, 64}, "rows=6,outs=64")),
-            "rows=6,outs=4,depth=64,task=4");
+            "rows=6,outs=16,depth=64,task=16");
   // What is none is as if it were not there.
   EXPECT_EQ(printBlocks(chooseBlocks(machine, shape, "rows=4")),
             printBlocks(chooseBlocks(machine, shape)));
