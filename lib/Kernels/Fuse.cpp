@@ -173,7 +173,8 @@ struct NarrowHidden : OpRewritePattern<GroupedMatmulOp> {
   }
 };
 
-/// Rounds results that are only mixed to the type of the rows.
+/// Rounds what the shared expert adds to the type of the rows; the sum over the
+/// routed ones is of more terms, and stays f32.
 struct NarrowMixed : OpRewritePattern<FeedForwardOp> {
   using OpRewritePattern::OpRewritePattern;
 
@@ -183,7 +184,7 @@ struct NarrowMixed : OpRewritePattern<FeedForwardOp> {
     Type narrow = op.getXs().getType().getElementType();
     if (!narrow.isBF16() || type.getElementType() == narrow)
       return rewriter.notifyMatchFailure(op, "rows are not of bf16");
-    if (!llvm::all_of(op->getUsers(), llvm::IsaPred<MixOp>))
+    if (op.getOffsets() || !llvm::all_of(op->getUsers(), llvm::IsaPred<MixOp>))
       return rewriter.notifyMatchFailure(op, "something else reads it");
     rewriter.modifyOpInPlace(op,
                              [&] { op.getY().setType(type.clone(narrow)); });

@@ -5,8 +5,9 @@
 
 Each seed gives a spec (random_spec.py, or with --sizes sized_spec.py) with exact weights and
 inputs: small multiples of a power of two whose sums of products f32 holds exactly, so that a
-comparison sees wrong arithmetic and not rounding. Choices must be the same except where the oracle says that rounding decided them;
-outputs must be within the rounding of their type; any number of threads gives the same bits.
+comparison sees wrong arithmetic and not rounding. Choices must be the same except where the
+oracle says that rounding decided them; outputs must be within the rounding of their type; any
+number of threads gives the same bits.
 
 The last line is `N passed, N failed`. A failure is printed with what reproduces it, and leaves
 its spec, inputs and weights in the work folder.

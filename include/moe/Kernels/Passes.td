@@ -33,7 +33,7 @@ def FusePass : Pass<"moe-fuse", "::mlir::func::FuncOp"> {
         offsets %o rows %rows weights %w {hidden = f32, slots = 2} { ... }
     ```
     With `bf16-hidden`, what lies between two products of bf16 rows is bf16 too,
-    and so are results that are only mixed, as in the models' own code.
+    and so is what a shared expert adds, as in the models' own code.
   }];
   let options = [
     Option<"bf16Hidden", "bf16-hidden", "bool", "false",

@@ -17,8 +17,8 @@ WEIGHTS = 2e-6  # of f32 weights from f32 logits
 
 
 def rounded(case):
-    """Of y in bf16: what its rounding costs, and nearly as much for that of what is between."""
-    return 1.5 * relative_error([(golden.round_bf16(case.y), case.y, slice(None))])
+    """Of y in bf16: what its rounding costs, and that of all that is kept as bf16 before it."""
+    return 3.5 * relative_error([(golden.round_bf16(case.y), case.y, slice(None))])
 
 
 def dequantised(case):
