@@ -213,14 +213,27 @@ Val Emitter::regroup(Val vector, VectorType type) {
   return val(vector::BitCastOp::create(*this, type, vector));
 }
 
-Val Emitter::lookUp(ArrayRef<double> numbers, Val indices) {
-  SmallVector<float> values(numbers.begin(), numbers.end());
+Val Emitter::numbers(ArrayRef<float> values) {
   auto type = VectorType::get(values.size(), getF32Type());
-  Value table = arith::ConstantOp::create(
-      *this, DenseElementsAttr::get(type, ArrayRef<float>(values)));
-  return val(LLVM::CallIntrinsicOp::create(
-                 *this, type, getStringAttr("llvm.x86.avx512.permvar.sf.512"),
-                 ValueRange{table, indices})
+  return val(
+      arith::ConstantOp::create(*this, DenseElementsAttr::get(type, values)));
+}
+
+Val Emitter::numbers(ArrayRef<int32_t> values) {
+  auto type = VectorType::get(values.size(), getI32Type());
+  return val(
+      arith::ConstantOp::create(*this, DenseElementsAttr::get(type, values)));
+}
+
+Val Emitter::lookUp(ArrayRef<Val> tables, Val indices) {
+  SmallVector<Value> operands = {tables[0], indices};
+  StringRef name = "llvm.x86.avx512.permvar.hi.512";
+  if (tables.size() == 2) {
+    operands.push_back(tables[1]);
+    name = "llvm.x86.avx512.vpermi2var.hi.512";
+  }
+  return val(LLVM::CallIntrinsicOp::create(*this, tables[0].type(),
+                                           getStringAttr(name), operands)
                  .getResult(0));
 }
 

@@ -82,8 +82,11 @@ public:
   Val extract(Val vector, int64_t lane);
   /// The same bits as a vector of another length.
   Val regroup(Val vector, mlir::VectorType type);
-  /// The number at the lower four bits of each index. AVX-512.
-  Val lookUp(llvm::ArrayRef<double> numbers, Val indices);
+  Val numbers(llvm::ArrayRef<float> values);
+  Val numbers(llvm::ArrayRef<int32_t> values);
+  /// Elements of one table of 32 i16 or of two; other bits of an index than
+  /// those that it takes mean nothing. AVX-512.
+  Val lookUp(llvm::ArrayRef<Val> tables, Val indices);
   /// A vector of scalars.
   Val gather(llvm::ArrayRef<Val> scalars);
   /// As they are in memory, whatever `real` is.

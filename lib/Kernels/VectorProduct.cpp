@@ -93,7 +93,7 @@ Val VectorProduct::loadWeight(const Tile &tile, int64_t out, Val c,
 Emitter::Vals VectorProduct::span(const Tile &tile, Val begin, int64_t count,
                                   ArrayRef<Weight::Common> common,
                                   Emitter::Vals sums) {
-  auto advance = [&](Val c, int64_t valid, ArrayRef<Val> sums) {
+  auto advance = [&](Val c, int64_t valid, ArrayRef<Val> sums, bool prefetches) {
     Emitter::Vals next(sums);
     SmallVector<Val> xs;
     for (Val source : tile.sources)
@@ -102,7 +102,7 @@ Emitter::Vals VectorProduct::span(const Tile &tile, Val begin, int64_t count,
     int64_t sum = 0;
     for (int64_t out = 0, outs = tile.outs.size(); out < outs; ++out) {
       Val w = loadWeight(tile, out, c, valid, common[out]);
-      if (tile.nextWeight)
+      if (prefetches)
         prefetch(tile, out, c);
       for (Val x : xs) {
         next[sum] = e.multiplyAdd(w, x, next[sum]);
@@ -112,16 +112,23 @@ Emitter::Vals VectorProduct::span(const Tile &tile, Val begin, int64_t count,
     return next;
   };
 
-  int64_t whole = count / step * step;
-  if (whole == step)
-    sums = advance(begin, step, sums);
-  else if (whole)
-    sums = e.carry(
-        begin, begin + whole, sums,
-        [&](Val c, ArrayRef<Val> sums) { return advance(c, step, sums); },
-        step);
+  // Steps that read one line of memory are one turn: it is asked for once.
+  bool prefetches = tile.nextWeight != nullptr;
+  int64_t perLine = tile.weight.valuesPerLine() / step;
+  int64_t steps = count / step, whole = steps * step;
+  int64_t turn = prefetches && perLine > 1 && steps % perLine == 0 ? perLine : 1;
+  auto takeTurn = [&](Val c, ArrayRef<Val> sums) {
+    Emitter::Vals next(sums);
+    for (int64_t i = 0; i < turn; ++i)
+      next = advance(c + i * step, step, next, prefetches && i == 0);
+    return next;
+  };
+  if (steps == turn)
+    sums = takeTurn(begin, sums);
+  else if (steps)
+    sums = e.carry(begin, begin + whole, sums, takeTurn, turn * step);
   if (whole < count)
-    sums = advance(begin + whole, count - whole, sums);
+    sums = advance(begin + whole, count - whole, sums, prefetches);
   return sums;
 }
 

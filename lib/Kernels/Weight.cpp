@@ -285,33 +285,38 @@ Val Weight::loadPairs(ArrayRef<Val> at, int64_t valid,
 Val Weight::loadPackedPairs(ArrayRef<Val> at, int64_t valid,
                             const Common &common) const {
   Emitter &e = l->e;
-  Val bytes = e.loadRaw(data, pairOf(at), l->lanes, valid / 2);
-  Val low = e.extend(bytes, e.getI32Type()), high = low >> 4;
+  Val bytes = e.extend(e.loadRaw(data, pairOf(at), l->lanes, valid / 2),
+                       e.getI32Type());
   if (format.getKind() == WeightFormatKind::int4)
-    return zipPairs(e, e.cast(low & 15, e.real) - common.zero,
-                    e.cast(high, e.real) - common.zero);
-  SmallVector<double> values;
+    return zipPairs(e, e.cast(bytes & 15, e.real) - common.zero,
+                    e.cast(bytes >> 4, e.real) - common.zero);
+  // The values times the scale of a block, of which the upper halves are bf16:
+  // the code 2c + 1 is that of half a value.
+  SmallVector<float> values;
   for (unsigned code = 0; code < 16; ++code)
-    values.push_back(e2m1.value(code));
-  Val scales = scalesAt(at, valid);
-  return zipPairs(e, e.lookUp(values, low) * scales,
-                  e.lookUp(values, high) * scales);
-}
-
-/// Of the values at even places, and of those after them.
-Val Weight::scalesAt(ArrayRef<Val> at, int64_t valid) const {
-  Emitter &e = l->e;
+    values.push_back(static_cast<float>(e2m1.value(code)));
+  auto halves = VectorType::get(2 * l->lanes, e.getI16Type());
+  auto table = [&](ArrayRef<Val> block) {
+    Val scales = e.broadcast(scale(block), l->lanes);
+    return e.regroup(e.numbers(values) * scales, halves);
+  };
   SmallVector<Val, 3> block = blockOf(at);
-  Val first = e.broadcast(scale(block), l->lanes);
-  int64_t size = storedBlock();
-  if (valid <= size)
-    return first;
-  block.back() = block.back() + 1;
-  Val second = e.broadcast(scale(block), l->lanes);
-  SmallVector<int64_t> order;
-  for (int64_t lane = 0; lane < l->lanes; ++lane)
-    order.push_back(2 * lane < size ? lane : l->lanes + lane);
-  return e.pickLanes(first, second, order);
+  SmallVector<Val, 2> tables = {table(block)};
+  if (valid > storedBlock()) {
+    block.back() = block.back() + 1;
+    tables.push_back(table(block));
+  }
+  // One byte is two codes: of the lower half of a lane, and of the upper one.
+  Val codes = (bytes << 1) | (bytes << 13);
+  SmallVector<int32_t> odd(l->lanes, 0x00010001);
+  if (tables.size() == 2) {
+    codes = codes & double(0x001F001F);
+    for (int64_t lane = l->lanes / 2; lane < l->lanes; ++lane)
+      odd[lane] |= 0x00200020; // in the second table
+  }
+  codes = codes | e.numbers(odd);
+  Val found = e.lookUp(tables, e.regroup(codes, halves));
+  return e.bitcast(found, e.getBF16Type());
 }
 
 int64_t Weight::bits() const {

@@ -72,7 +72,6 @@ private:
                       const Common &common) const;
   Val decodeVector(llvm::ArrayRef<Val> at, int64_t valid,
                    const Common &common) const;
-  Val scalesAt(llvm::ArrayRef<Val> at, int64_t valid) const;
   Val code(llvm::ArrayRef<Val> at) const;
   Val codes(llvm::ArrayRef<Val> at, int64_t valid) const;
   llvm::SmallVector<Val, 3> blockOf(llvm::ArrayRef<Val> at) const;
