@@ -8,7 +8,8 @@
 
 // One, two and three rows, and then any number three at a time. Twenty outputs
 // are two tiles of eight, and four by themselves. Where the CPU adds pairs of
-// bf16 a step is twice as deep; with few registers a tile has four outputs.
+// bf16 a step is twice as deep, and so are those of f32 that ask for the next
+// tile's weights line by line; with few registers a tile has four outputs.
 
 // CHECK-LABEL: func.func @layer_bf16_entry(
 // DOT-NOT: math.fma
@@ -25,7 +26,7 @@
 // DOT-NOT: x86vector.avx512.dot
 // DOT: scf.yield
 // FMA-NOT: x86vector
-// FMA: %{{.*}}:24 = scf.for %{{.*}} = %c0 to %c96 step %c16
+// FMA: %{{.*}}:24 = scf.for %{{.*}} = %c0 to %c96 step %c32
 // FMA: scf.for %{{.*}} step %c3 {
 // FMA: %{{.*}}:24 = scf.for %{{.*}} = %c0 to %c96 step %c16
 // FMA: %[[X:.*]] = vector.load {{.*}} : memref<?x96xbf16>, vector<16xbf16>
