@@ -52,11 +52,11 @@ static void chooseTile(Blocks &blocks, const Machine &machine,
 }
 
 /// What blocks of outputs are multiples of: whole tiles, and whole vectors of
-/// results.
+/// results. Outputs that are not even a vector are one block.
 static int64_t outputUnit(const Machine &machine, const ProductShape &shape,
                           const Blocks &tile) {
   return shape.outputs < machine.lanes
-             ? tile.tileOutputs
+             ? roundUp(shape.outputs, tile.tileOutputs)
              : std::max(tile.tileOutputs, machine.lanes);
 }
 

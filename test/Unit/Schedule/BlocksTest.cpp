@@ -45,6 +45,8 @@ static void expectValid(const Machine &machine, const ProductShape &shape) {
   EXPECT_EQ(b.outBlock % b.tileOutputs, 0);
   if (shape.outputs >= machine.lanes) {
     EXPECT_EQ(b.outBlock % machine.lanes, 0);
+  } else { // what is handed on is a vector of all
+    EXPECT_GE(b.outBlock, shape.outputs);
   }
   EXPECT_LT(b.outBlock, shape.outputs + std::max(b.tileOutputs, machine.lanes));
   EXPECT_EQ(b.taskOutputs % b.outBlock, 0);
