@@ -52,12 +52,9 @@ static void chooseTile(Blocks &blocks, const Machine &machine,
 }
 
 /// What blocks of outputs are multiples of: whole tiles, and whole vectors of
-/// results. Outputs that are not even a vector are one block.
-static int64_t outputUnit(const Machine &machine, const ProductShape &shape,
-                          const Blocks &tile) {
-  return shape.outputs < machine.lanes
-             ? roundUp(shape.outputs, tile.tileOutputs)
-             : std::max(tile.tileOutputs, machine.lanes);
+/// results.
+static int64_t outputUnit(const Machine &machine, const Blocks &tile) {
+  return std::max(tile.tileOutputs, machine.lanes);
 }
 
 /// What every whole chunk is a multiple of, and at most `most` if that can be:
@@ -91,7 +88,7 @@ static Blocks chooseBest(const Machine &machine, const ProductShape &shape) {
   int64_t rows = machine.l2 * 3 / 8 / (blocks.depthChunk * shape.xBytes);
   blocks.rowBlock = wholes(std::min(rows, maxRowBlock), blocks.tileRows);
 
-  int64_t unit = outputUnit(machine, shape, blocks);
+  int64_t unit = outputUnit(machine, blocks);
   int64_t sums = machine.l2 / 8 / (blocks.rowBlock * 4 * shape.weights);
   int64_t most =
       wholes(std::min({sums, maxOutBlock, shape.outputs / minShares}), unit);
@@ -110,7 +107,7 @@ Blocks moe::chooseBlocks(const Machine &machine, const ProductShape &shape,
   if (shape.hasScalesInDepth())
     blocks.depthChunk = roundUp(blocks.depthChunk, shape.block);
   blocks.depthChunk = std::min(blocks.depthChunk, shape.depth);
-  int64_t unit = outputUnit(machine, shape, blocks);
+  int64_t unit = outputUnit(machine, blocks);
   blocks.outBlock =
       std::min(roundUp(blocks.outBlock, unit), roundUp(shape.outputs, unit));
   blocks.taskOutputs = std::min(roundUp(blocks.taskOutputs, blocks.outBlock),

@@ -37,7 +37,7 @@ struct Blocks {
   int64_t tileRows = 1;
   int64_t tileOutputs = 1;
   int64_t depthChunk = 1;  // the depth, or whole blocks that have a scale
-  int64_t outBlock = 1;    // whole tiles, and vectors unless outputs are fewer
+  int64_t outBlock = 1;    // whole tiles and vectors
   int64_t rowBlock = 1;    // a multiple of tileRows
   int64_t taskOutputs = 1; // a multiple of outBlock
 };

@@ -427,7 +427,7 @@ func.func @region(%x: tensor<?x8xf32>) {
 
 // [O2]: a yield elsewhere.
 func.func @yield(%v: f32) {
-  // expected-error @below {{expects parent op to be one of 'moe.select, moe.grouped_matmul, moe.activate'}}
+  // expected-error @below {{expects parent op to be one of 'moe.select, moe.grouped_matmul, moe.feed_forward, moe.activate'}}
   moe.yield %v
 }
 
@@ -1018,6 +1018,73 @@ func.func @op(%x: tensor<?x8xf32>, %w: tensor<4x8xf32>, %v: tensor<4x8xbf16>) {
   ^bb0(%g: f32, %u: f32):
     moe.yield %g
   }
+  return
+}
+
+// -----
+
+// [O31]
+func.func @op(%x: tensor<?x8xf32>, %u: tensor<4x8xf32>, %d: tensor<8x4xf32>) {
+  // expected-error @below {{expected at least 1 of 'ups', found 0}}
+  %0 = "moe.feed_forward"(%x, %d) <{hidden = f32, operandSegmentSizes = array<i32: 1, 0, 0, 1, 0, 0, 0, 0>}> ({
+  }) : (tensor<?x8xf32>, tensor<8x4xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// [O31]
+func.func @op(%x: tensor<?x8xf32>, %u: tensor<4x8xf32>, %d: tensor<8x4xf32>, %b: tensor<4xf32>) {
+  // expected-error @below {{expected 0 or 1 of 'up_biases', found 2}}
+  %0 = moe.feed_forward %x up %u bias %b, %b down %d {hidden = f32}
+      : (tensor<?x8xf32>, tensor<4x8xf32>, tensor<4xf32>, tensor<4xf32>, tensor<8x4xf32>)
+      -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// [O31]
+func.func @op(%x: tensor<?x8xf32>, %u: tensor<4x8xf32>, %d: tensor<8x4xf32>) {
+  // expected-error @below {{expected 1 of 'ups' without an epilogue, found 2}}
+  %0 = moe.feed_forward %x up %u, %u down %d {hidden = f32}
+      : (tensor<?x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<8x4xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// [O31]
+func.func @op(%x: tensor<?x8xf32>, %u: tensor<4x8xf32>, %d: tensor<8x4xf32>) {
+  // expected-error @below {{expected 'hidden' of f32 or bf16, found 'f16'}}
+  %0 = moe.feed_forward %x up %u down %d {hidden = f16}
+      : (tensor<?x8xf32>, tensor<4x8xf32>, tensor<8x4xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// [O31]
+func.func @op(%x: tensor<?x8xf32>, %u: tensor<4x8xf32>, %d: tensor<8x4xf32>, %v: tensor<4x8xbf16>) {
+  // expected-error @below {{expected 'ups #1' of 'f32' like the first, found 'bf16'}}
+  %0 = moe.feed_forward %x up %u, %v down %d {hidden = f32}
+      : (tensor<?x8xf32>, tensor<4x8xf32>, tensor<4x8xbf16>, tensor<8x4xf32>) -> tensor<?x8xf32> {
+  ^bb0(%a: f32, %b: f32):
+    moe.yield %a
+  }
+  return
+}
+
+// -----
+
+// [O31]
+func.func @op(%x: tensor<?x8xf32>, %u: tensor<3x4x8xf32>, %d: tensor<3x8x4xf32>, %o: tensor<4xi32>,
+              %rows: tensor<?xi32>, %w: tensor<?x3xf32>) {
+  // expected-error @below {{expected 'weights' of shape [T, K] with K = 2, found 'tensor<?x3xf32>'}}
+  %0 = moe.feed_forward %x up %u down %d offsets %o rows %rows weights %w
+      {hidden = f32, slots = 2 : i64}
+      : (tensor<?x8xf32>, tensor<3x4x8xf32>, tensor<3x8x4xf32>, tensor<4xi32>, tensor<?xi32>,
+         tensor<?x3xf32>) -> tensor<?x8xf32>
   return
 }
 

@@ -43,11 +43,7 @@ static void expectValid(const Machine &machine, const ProductShape &shape) {
   EXPECT_EQ(b.rowBlock % b.tileRows, 0);
   EXPECT_GE(b.outBlock, b.tileOutputs);
   EXPECT_EQ(b.outBlock % b.tileOutputs, 0);
-  if (shape.outputs >= machine.lanes) {
-    EXPECT_EQ(b.outBlock % machine.lanes, 0);
-  } else { // what is handed on is a vector of all
-    EXPECT_GE(b.outBlock, shape.outputs);
-  }
+  EXPECT_EQ(b.outBlock % machine.lanes, 0);
   EXPECT_LT(b.outBlock, shape.outputs + std::max(b.tileOutputs, machine.lanes));
   EXPECT_EQ(b.taskOutputs % b.outBlock, 0);
   EXPECT_GE(b.taskOutputs, b.outBlock);
@@ -148,7 +144,7 @@ TEST(Blocks, ForcedOnesFitTheShape) {
   EXPECT_EQ(b.taskOutputs, 64);
   EXPECT_EQ(chooseBlocks(machine, shape, "depth=4096").depthChunk, 1000);
   EXPECT_EQ(printBlocks(chooseBlocks(machine, {3, 64}, "rows=6,outs=64")),
-            "rows=6,outs=4,depth=64,task=4");
+            "rows=6,outs=16,depth=64,task=16");
   // What is none is as if it were not there.
   EXPECT_EQ(printBlocks(chooseBlocks(machine, shape, "rows=4")),
             printBlocks(chooseBlocks(machine, shape)));
