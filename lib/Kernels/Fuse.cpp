@@ -101,8 +101,7 @@ protected:
   void fold(PatternRewriter &rewriter, Operation *last, GroupedMatmulOp up,
             GroupedMatmulOp down, Value weights) const {
     Type x = up.getXs().getType().getElementType();
-    Type hidden =
-        bf16Hidden && x.isBF16() ? x : Type(rewriter.getF32Type());
+    Type hidden = bf16Hidden && x.isBF16() ? x : Type(rewriter.getF32Type());
     Value bias = down.getBiases().empty() ? Value() : down.getBiases().front();
     auto both = FeedForwardOp::create(
         rewriter, last->getLoc(), last->getResult(0).getType(), up.getXs(),

@@ -63,10 +63,10 @@ private:
   void runWindow();
   void upTasks(VectorProduct &product);
   void downTasks(VectorProduct &product);
-  void eachSum(Val outBegin, Val outEnd,
-               llvm::function_ref<void(Val token, Val out, int64_t count,
-                                       int64_t valid)>
-                   body);
+  void eachSum(
+      Val outBegin, Val outEnd,
+      llvm::function_ref<void(Val token, Val out, int64_t count, int64_t valid)>
+          body);
   void reference();
 };
 
@@ -194,8 +194,8 @@ void FeedForward::eachSum(
   e.loop(firstToken, endToken, [&](Val token) {
     Val whole = outBegin + (outEnd - outBegin) / l.lanes * l.lanes;
     e.loop(
-        outBegin, whole,
-        [&](Val out) { body(token, out, l.lanes, l.lanes); }, l.lanes);
+        outBegin, whole, [&](Val out) { body(token, out, l.lanes, l.lanes); },
+        l.lanes);
     if (rest)
       e.when(whole < outEnd, [&] { body(token, whole, l.lanes, rest); });
   });
@@ -232,8 +232,8 @@ void FeedForward::downTasks(VectorProduct &product) {
     e.when(isLast, [&] {
       eachSum(outBegin, outEnd,
               [&](Val token, Val out, int64_t count, int64_t valid) {
-                Val sum = e.loadVector(sums, {token - firstToken, out}, count,
-                                       valid);
+                Val sum =
+                    e.loadVector(sums, {token - firstToken, out}, count, valid);
                 e.storeVector(sum, y, {token, out}, valid);
               });
     });
@@ -275,8 +275,8 @@ void FeedForward::lower() {
   }
   int64_t rowBytes = inner * (op.getHidden().isF32() ? 4 : 2);
   window = std::clamp<int64_t>(windowBytes / rowBytes, 1, mostRows);
-  hidden = l.scratch(op.getHidden(), {Extent::constant(window),
-                                      Extent::constant(inner)});
+  hidden = l.scratch(op.getHidden(),
+                     {Extent::constant(window), Extent::constant(inner)});
   auto windows = [&](Val count) {
     // Once even if there are no rows: sums of nothing are zero.
     e.loop(
@@ -291,8 +291,7 @@ void FeedForward::lower() {
   if (!isGrouped())
     return windows(l.size(tokens));
 
-  int64_t chunk =
-      std::clamp<int64_t>(chunkBytes / (4 * outputs), 1, mostRows);
+  int64_t chunk = std::clamp<int64_t>(chunkBytes / (4 * outputs), 1, mostRows);
   slotOf = l.scratch(e.getI32Type(), {rows});
   starts = l.scratch(e.getI32Type(), {Extent::constant(experts + 1)});
   sums = isWide ? y

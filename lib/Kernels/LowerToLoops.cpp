@@ -194,16 +194,15 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
         llvm::TypeSwitch<Operation *, LogicalResult>(&op)
             .Case<RouterOp, AddScaledOp, SelectOp, CheckFiniteOp, GroupOp,
                   DispatchOp, DecodeOp, GroupedMatmulOp, FeedForwardOp,
-                  RMSNormOp, ActivateOp,
-                  CombineOp, MixOp, LossOp, ImbalanceOp, RebalanceOp, ClockOp,
-                  QuantizeOp, DequantizeOp, AccumulateOp, AverageOp>(
-                [&](auto op) {
-                  l.e.setLoc(op.getLoc());
-                  if (failed(checkShapes(l, op)))
-                    return failure();
-                  lower(l, op);
-                  return failure(l.hasFailed());
-                })
+                  RMSNormOp, ActivateOp, CombineOp, MixOp, LossOp, ImbalanceOp,
+                  RebalanceOp, ClockOp, QuantizeOp, DequantizeOp, AccumulateOp,
+                  AverageOp>([&](auto op) {
+              l.e.setLoc(op.getLoc());
+              if (failed(checkShapes(l, op)))
+                return failure();
+              lower(l, op);
+              return failure(l.hasFailed());
+            })
             .Case([&](tensor::ExtractSliceOp op) { return lowerSlice(l, op); })
             .Default([](Operation *op) {
               return op->emitOpError("cannot be lowered to loops; expected an "

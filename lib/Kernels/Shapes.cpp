@@ -121,8 +121,7 @@ LogicalResult checkStrides(Lowering &l, Operation *op) {
     if (!buffer) // decoded as it is read
       continue;
     auto type = cast<MemRefType>(buffer.getType());
-    if (type.getRank() == 0 || type.isLastDimUnitStride() ||
-        isBias(operand))
+    if (type.getRank() == 0 || type.isLastDimUnitStride() || isBias(operand))
       continue;
     return op->emitOpError("expected rows without gaps to lower it to loops, "
                            "found a slice of stride ")

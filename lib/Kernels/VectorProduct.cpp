@@ -93,7 +93,8 @@ Val VectorProduct::loadWeight(const Tile &tile, int64_t out, Val c,
 Emitter::Vals VectorProduct::span(const Tile &tile, Val begin, int64_t count,
                                   ArrayRef<Weight::Common> common,
                                   Emitter::Vals sums) {
-  auto advance = [&](Val c, int64_t valid, ArrayRef<Val> sums, bool prefetches) {
+  auto advance = [&](Val c, int64_t valid, ArrayRef<Val> sums,
+                     bool prefetches) {
     Emitter::Vals next(sums);
     SmallVector<Val> xs;
     for (Val source : tile.sources)
@@ -116,7 +117,8 @@ Emitter::Vals VectorProduct::span(const Tile &tile, Val begin, int64_t count,
   bool prefetches = tile.nextWeight != nullptr;
   int64_t perLine = tile.weight.valuesPerLine() / step;
   int64_t steps = count / step, whole = steps * step;
-  int64_t turn = prefetches && perLine > 1 && steps % perLine == 0 ? perLine : 1;
+  int64_t turn =
+      prefetches && perLine > 1 && steps % perLine == 0 ? perLine : 1;
   auto takeTurn = [&](Val c, ArrayRef<Val> sums) {
     Emitter::Vals next(sums);
     for (int64_t i = 0; i < turn; ++i)
@@ -273,7 +275,8 @@ void VectorProduct::outputTile(const Place &place, size_t weight, Val out,
     int64_t perLine = tile.weight.valuesPerLine();
     int64_t perOut = llvm::divideCeilSigned(count, perLine);
     Val lines = e.index(perOut * outs);
-    Val share = (lines + (rows / blocks.tileRows - 1)) / (rows / blocks.tileRows);
+    Val share =
+        (lines + (rows / blocks.tileRows - 1)) / (rows / blocks.tileRows);
     auto some = [&](Val row, int64_t number) {
       Val first = (row - place.rowBegin) / blocks.tileRows * share;
       e.loop(first, e.min(first + share, lines), [&](Val line) {
@@ -284,7 +287,8 @@ void VectorProduct::outputTile(const Place &place, size_t weight, Val out,
     };
     Val whole = place.rowBegin + rows / blocks.tileRows * blocks.tileRows;
     e.loop(
-        place.rowBegin, whole, [&](Val row) { some(row, blocks.tileRows); }, blocks.tileRows);
+        place.rowBegin, whole, [&](Val row) { some(row, blocks.tileRows); },
+        blocks.tileRows);
     for (int64_t rest = 1; rest < blocks.tileRows; ++rest)
       e.when(place.rowEnd - whole == double(rest), [&] { some(whole, rest); });
   });
@@ -295,8 +299,8 @@ void VectorProduct::depthChunk(const Place &place, Val begin, int64_t count) {
     for (size_t weight = 0; weight < weights.size(); ++weight)
       outputTile(place, weight, out, outs, begin, count);
   };
-  Val whole = place.outBegin +
-              (place.outEnd - place.outBegin) / blocks.tileOutputs * blocks.tileOutputs;
+  Val whole = place.outBegin + (place.outEnd - place.outBegin) /
+                                   blocks.tileOutputs * blocks.tileOutputs;
   e.loop(
       place.outBegin, whole, [&](Val out) { tiles(out, blocks.tileOutputs); },
       blocks.tileOutputs);
@@ -323,7 +327,8 @@ void VectorProduct::rowsAndOutputs(const Place &place) {
     int64_t whole = depth / blocks.depthChunk * blocks.depthChunk;
     e.loop(
         e.index(0), e.index(whole),
-        [&](Val begin) { depthChunk(place, begin, blocks.depthChunk); }, blocks.depthChunk);
+        [&](Val begin) { depthChunk(place, begin, blocks.depthChunk); },
+        blocks.depthChunk);
     if (whole < depth)
       depthChunk(place, e.index(whole), depth - whole);
   }
@@ -381,7 +386,8 @@ void moe::runDense(Emitter &e, VectorProduct &nest, Val rowBegin, Val rowEnd,
   Val rowTasks = (rowEnd - rowBegin + (taskRows - 1)) / taskRows;
   e.parallel(rowTasks * outTasks, [&](Val task) {
     nest.allocate();
-    Val out = task % outTasks * size, row = rowBegin + task / outTasks * taskRows;
+    Val out = task % outTasks * size,
+        row = rowBegin + task / outTasks * taskRows;
     nest.run(e.index(0), row, e.min(row + taskRows, rowEnd), out,
              e.min(out + size, e.index(outputs)));
   });

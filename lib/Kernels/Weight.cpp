@@ -97,8 +97,8 @@ static Val widen(Emitter &e, const SmallFloat &small, Val codes) {
 }
 
 Weight::Weight(Lowering &l, Value buffer)
-    : l(&l), sizes(cast<MemRefType>(buffer.getType()).getShape()), data(buffer) {
-}
+    : l(&l), sizes(cast<MemRefType>(buffer.getType()).getShape()),
+      data(buffer) {}
 
 Weight::Weight(Lowering &l, DecodeOp op)
     : l(&l), sizes(op.getValues().getType().getShape()), data(l[op.getData()]),
@@ -159,7 +159,8 @@ Val Weight::scale(ArrayRef<Val> block) const {
 
 /// What int4 means by 0.
 Val Weight::zero(ArrayRef<Val> block) const {
-  return zeros ? l->e.cast(byteAt(l->e, zeros, block), l->e.real) : l->e.real_(8);
+  return zeros ? l->e.cast(byteAt(l->e, zeros, block), l->e.real)
+               : l->e.real_(8);
 }
 
 Val Weight::load(ArrayRef<Val> at) const {

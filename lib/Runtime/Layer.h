@@ -66,7 +66,8 @@ struct SharedWeights {
 struct FunctionState {
   std::vector<int64_t> sizes;
   std::vector<std::vector<int64_t>> shapes; ///< of each argument
-  std::vector<Buffer> buffers; ///< of plans and of outputs not asked for
+  /// Of plans, outputs not asked for, and inputs across cache lines.
+  std::vector<Buffer> buffers;
   std::vector<void *> pointers;
   uint64_t lastRun = 0; ///< 0: no plan here yet
 };

@@ -63,6 +63,21 @@ static void checkCounts(const Function &function, const FunctionState &state) {
   }
 }
 
+/// Kernels read rows by whole cache lines; rows that lie across lines would
+/// cost every product that reads them more than one copy does.
+static void alignInput(const Argument &argument, FunctionState &state,
+                       size_t i) {
+  if (reinterpret_cast<uintptr_t>(state.pointers[i]) % Buffer::alignment == 0)
+    return;
+  std::optional<int64_t> size =
+      byteCount(state.shapes[i].data(), state.shapes[i].size(), argument.dtype);
+  if (!size || *size == 0)
+    return;
+  state.buffers[i].ensure(*size);
+  std::memcpy(state.buffers[i].data(), state.pointers[i], *size);
+  state.pointers[i] = state.buffers[i].data();
+}
+
 /// Buffers of the layer's own for plans and unwanted outputs, and pointers to
 /// everything. Those of the caller's tensors are there already.
 static void layOut(moe_layer &layer, const Function &function,
@@ -72,6 +87,7 @@ static void layOut(moe_layer &layer, const Function &function,
     const Argument &argument = function.arguments[i];
     switch (argument.role) {
     case Role::input:
+      alignInput(argument, state, i);
       continue;
     case Role::weight:
       state.pointers[i] = layer.weights->slots[argument.index].data();

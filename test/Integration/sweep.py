@@ -3,9 +3,9 @@
     python3 sweep.py --moe-opt PATH --moe-run PATH --count N [--seed S] [--jobs J] [--cpu NAME,...]
         [--sizes] [--work DIR]
 
-Each seed gives a spec (random_spec.py, or with --sizes sized_spec.py) with exact weights and inputs: small multiples of a power
-of two whose sums of products f32 holds exactly, so that a comparison sees wrong arithmetic and
-not rounding. Choices must be the same except where the oracle says that rounding decided them;
+Each seed gives a spec (random_spec.py, or with --sizes sized_spec.py) with exact weights and
+inputs: small multiples of a power of two whose sums of products f32 holds exactly, so that a
+comparison sees wrong arithmetic and not rounding. Choices must be the same except where the oracle says that rounding decided them;
 outputs must be within the rounding of their type; any number of threads gives the same bits.
 
 The last line is `N passed, N failed`. A failure is printed with what reproduces it, and leaves

@@ -1379,3 +1379,79 @@ func.func @op(%d: tensor<5x7xi8>, %s: tensor<5x1xf32>) {
   %0 = moe.decode %d, %s <kind = int8> : (tensor<5x7xi8>, tensor<5x1xf32>) -> tensor<35xf32>
   return
 }
+
+// -----
+
+func.func @ff_no_up(%x: tensor<?x8xf32>, %d: tensor<8x16xf32>) {
+  // expected-error @below {{expected at least 1 of 'ups', found 0}}
+  %0 = "moe.feed_forward"(%x, %d) <{hidden = f32, operandSegmentSizes = array<i32: 1, 0, 0, 1, 0, 0, 0, 0>}> ({
+  }) : (tensor<?x8xf32>, tensor<8x16xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+func.func @ff_biases(%x: tensor<?x8xf32>, %w: tensor<16x8xf32>, %b: tensor<16xf32>, %d: tensor<8x16xf32>) {
+  // expected-error @below {{expected 0 or 1 of 'up_biases', found 2}}
+  %0 = moe.feed_forward %x up %w bias %b, %b down %d {hidden = f32}
+      : (tensor<?x8xf32>, tensor<16x8xf32>, tensor<16xf32>, tensor<16xf32>, tensor<8x16xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+func.func @ff_epilogue(%x: tensor<?x8xf32>, %w: tensor<16x8xf32>, %d: tensor<8x16xf32>) {
+  // expected-error @below {{expected 1 of 'ups' without an epilogue, found 2}}
+  %0 = moe.feed_forward %x up %w, %w down %d {hidden = f32}
+      : (tensor<?x8xf32>, tensor<16x8xf32>, tensor<16x8xf32>, tensor<8x16xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+func.func @ff_hidden(%x: tensor<?x8xf32>, %w: tensor<16x8xf32>, %d: tensor<8x16xf32>) {
+  // expected-error @below {{expected 'hidden' of f32 or bf16, found 'f16'}}
+  %0 = moe.feed_forward %x up %w down %d {hidden = f16}
+      : (tensor<?x8xf32>, tensor<16x8xf32>, tensor<8x16xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+func.func @ff_slots(%x: tensor<?x8xf32>, %w: tensor<16x8xf32>, %d: tensor<8x16xf32>) {
+  // expected-error @below {{expected 'slots' from 1 to 2147483647, found 0}}
+  %0 = moe.feed_forward %x up %w down %d {hidden = f32, slots = 0 : i64}
+      : (tensor<?x8xf32>, tensor<16x8xf32>, tensor<8x16xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+func.func @ff_types(%x: tensor<?x8xf32>, %w: tensor<16x8xf32>, %v: tensor<16x8xbf16>, %d: tensor<8x16xf32>) {
+  // expected-error @below {{expected 'ups #1' of 'f32' like the first, found 'bf16'}}
+  %0 = moe.feed_forward %x up %w, %v down %d {hidden = f32}
+      : (tensor<?x8xf32>, tensor<16x8xf32>, tensor<16x8xbf16>, tensor<8x16xf32>) -> tensor<?x8xf32> {
+  ^bb0(%g: f32, %u: f32):
+    moe.yield %g
+  }
+  return
+}
+
+// -----
+
+// expected-note @below {{'ups #0' has I = 16}}
+func.func @ff_inner(%x: tensor<?x8xf32>, %w: tensor<16x8xf32>, %d: tensor<8x15xf32>) {
+  // expected-error @below {{expected 'down' of shape [O, I] with I = 16, found 'tensor<8x15xf32>'}}
+  %0 = moe.feed_forward %x up %w down %d {hidden = f32}
+      : (tensor<?x8xf32>, tensor<16x8xf32>, tensor<8x15xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+func.func @ff_weights(%x: tensor<?x8xf32>, %w: tensor<4x16x8xf32>, %d: tensor<4x8x16xf32>, %o: tensor<5xi32>, %r: tensor<?xi32>, %p: tensor<?x3xf32>) {
+  // expected-error @below {{expected 'weights' of shape [T, K] with K = 2, found 'tensor<?x3xf32>'}}
+  %0 = moe.feed_forward %x up %w down %d offsets %o rows %r weights %p {hidden = f32, slots = 2 : i64}
+      : (tensor<?x8xf32>, tensor<4x16x8xf32>, tensor<4x8x16xf32>, tensor<5xi32>, tensor<?xi32>, tensor<?x3xf32>) -> tensor<?x8xf32>
+  return
+}
