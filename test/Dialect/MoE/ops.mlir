@@ -257,30 +257,6 @@ func.func @activate(%gate: tensor<?x16xf32>, %up: tensor<?x16xf32>) {
   return
 }
 
-// CHECK-LABEL: func @feed_forward
-func.func @feed_forward(%x: tensor<?x8xbf16>, %gate: tensor<4x16x8xbf16>,
-                        %up: tensor<4x16x8xbf16>, %down: tensor<4x8x16xbf16>,
-                        %offsets: tensor<5xi32>, %rows: tensor<?xi32>,
-                        %weights: tensor<?x2xf32>, %v: tensor<16x8xbf16>,
-                        %d: tensor<8x16xbf16>, %b: tensor<16xf32>, %c: tensor<8xf32>) {
-  // CHECK: moe.feed_forward %{{.*}} up %{{.*}}, %{{.*}} down %{{.*}} offsets %{{.*}} rows %{{.*}} weights %{{.*}} {hidden = bf16, slots = 2 : i64}
-  // CHECK-NEXT: ^bb0
-  %y = moe.feed_forward %x up %gate, %up down %down
-      offsets %offsets rows %rows weights %weights {hidden = bf16, slots = 2 : i64}
-      : (tensor<?x8xbf16>, tensor<4x16x8xbf16>, tensor<4x16x8xbf16>,
-         tensor<4x8x16xbf16>, tensor<5xi32>, tensor<?xi32>, tensor<?x2xf32>)
-      -> tensor<?x8xf32> {
-  ^bb0(%g: f32, %u: f32):
-    %product = arith.mulf %g, %u : f32
-    moe.yield %product
-  }
-  // CHECK: moe.feed_forward %{{.*}} up %{{.*}} bias %{{.*}} down %{{.*}} bias %{{.*}} {hidden = f32} : (
-  %dense = moe.feed_forward %x up %v bias %b down %d bias %c {hidden = f32}
-      : (tensor<?x8xbf16>, tensor<16x8xbf16>, tensor<16xf32>, tensor<8x16xbf16>, tensor<8xf32>)
-      -> tensor<?x8xf32>
-  return
-}
-
 // CHECK-LABEL: func @combine
 func.func @combine(%ys: tensor<?x8xf32>, %positions: tensor<?x2xi32>,
                    %indices: tensor<?x2xi32>, %weights: tensor<?x2xf32>,
