@@ -40,8 +40,7 @@ static void check(const Machine &machine, const ProductShape &shape,
           "whole blocks of scales");
   require(b.rowBlock >= 1 && b.rowBlock % b.tileRows == 0, "whole rows");
   require(b.outBlock >= 1 && b.outBlock % b.tileOutputs == 0, "whole outputs");
-  require(shape.outputs < machine.lanes || b.outBlock % machine.lanes == 0,
-          "whole vectors");
+  require(b.outBlock % machine.lanes == 0, "whole vectors");
   require(b.taskOutputs >= 1 && b.taskOutputs % b.outBlock == 0,
           "whole blocks of outputs");
 }

@@ -15,6 +15,7 @@ from random_spec import UNITS, Dice
 
 SIZES = (1, 2, 3, 5, 7, 17, 31, 33, 127, 129, 257)
 DEEP = (1023, 1025, 2080, 4129)
+MANY = (1031, 4099)  # tokens that are more than one chunk of them
 TYPES = ("f32", "bf16", "f16")
 BLOCKS = {
     None: [None],
@@ -39,6 +40,8 @@ def _sizes(dice):
             hidden = dice.pick(*DEEP)
         elif dice.chance(0.1):
             inner = dice.pick(*DEEP)
+        if dice.chance(0.1):
+            tokens = dice.pick(*MANY)
         fits = hidden * inner * experts <= MOST_WEIGHTS
         if top_k <= experts and fits and hidden * inner * tokens * top_k <= MOST_WORK:
             return hidden, inner, experts, top_k, tokens

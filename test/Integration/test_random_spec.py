@@ -229,6 +229,8 @@ class SizedSpec(unittest.TestCase):
                 self.assertGreater(sizes[name, size], 0, (name, size))
         for size in sized_spec.DEEP:
             self.assertGreater(sizes["hidden", size] + sizes["intermediate", size], 0, size)
+        for tokens in sized_spec.MANY:
+            self.assertGreater(sizes["tokens", tokens], 0, tokens)
         for rows in sized_spec.TYPES:
             for kind in sized_spec.BLOCKS:
                 for form in ("glu", "mlp"):

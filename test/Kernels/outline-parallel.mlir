@@ -210,3 +210,30 @@ func.func @reduction(%m: memref<?xf32>, %n: index) -> f32 {
   }
   return %sum : f32
 }
+
+// -----
+
+// Memory of the thread's own is made once for all iterations that it does, not
+// again for each.
+
+// CHECK-LABEL: func.func private @own_memory_loop0(
+// CHECK: %[[OWN:.*]] = memref.alloca() {alignment = 64 : i64} : memref<4x8xf32>
+// CHECK: scf.for %[[I:.*]] =
+// CHECK-NOT: memref.alloca
+// CHECK: memref.store %{{.*}}, %[[OWN]][%{{.*}}, %{{.*}}]
+// CHECK: return
+// CHECK-LABEL: func.func @own_memory(
+// CHECK-NOT: memref.alloca
+// CHECK: call @moe_parallel_for
+func.func @own_memory(%m: memref<?xf32>, %n: index) {
+  %zero = arith.constant 0 : index
+  %one = arith.constant 1 : index
+  scf.parallel (%i) = (%zero) to (%n) step (%one) {
+    %own = memref.alloca() {alignment = 64 : i64} : memref<4x8xf32>
+    %v = memref.load %m[%i] : memref<?xf32>
+    memref.store %v, %own[%zero, %one] : memref<4x8xf32>
+    %w = memref.load %own[%zero, %one] : memref<4x8xf32>
+    memref.store %w, %m[%i] : memref<?xf32>
+  }
+  return
+}

@@ -43,9 +43,7 @@ static void expectValid(const Machine &machine, const ProductShape &shape) {
   EXPECT_EQ(b.rowBlock % b.tileRows, 0);
   EXPECT_GE(b.outBlock, b.tileOutputs);
   EXPECT_EQ(b.outBlock % b.tileOutputs, 0);
-  if (shape.outputs >= machine.lanes) {
-    EXPECT_EQ(b.outBlock % machine.lanes, 0);
-  }
+  EXPECT_EQ(b.outBlock % machine.lanes, 0);
   EXPECT_LT(b.outBlock, shape.outputs + std::max(b.tileOutputs, machine.lanes));
   EXPECT_EQ(b.taskOutputs % b.outBlock, 0);
   EXPECT_GE(b.taskOutputs, b.outBlock);
