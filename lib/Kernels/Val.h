@@ -9,6 +9,7 @@
 #define MOE_LIB_KERNELS_VAL_H
 
 #include "mlir/IR/Value.h"
+#include "llvm/ADT/SmallVector.h"
 
 namespace moe {
 
@@ -24,6 +25,10 @@ struct Val {
   mlir::Type type() const { return value.getType(); }
   Val like(double number) const;
 };
+
+inline llvm::SmallVector<mlir::Value> values(llvm::ArrayRef<Val> vals) {
+  return llvm::SmallVector<mlir::Value>(vals.begin(), vals.end());
+}
 
 Val operator+(Val a, Val b);
 Val operator-(Val a, Val b);

@@ -43,7 +43,18 @@ private:
   struct Place {
     Val expert, rowBegin, rowEnd, outBegin, outEnd;
   };
-  struct Tile;
+  /// `count` vectors of sums in a tile, and what they read.
+  struct Tile {
+    const Weight &weight;
+    bool fromPanel;
+    Val expert;
+    llvm::SmallVector<Val> sources; // rows of x
+    llvm::SmallVector<Val> outs;
+    Val begin; // of the chunk
+    /// Where the next tile begins, if this one asks for all of it as it goes.
+    const Weight *nextWeight = nullptr;
+    llvm::SmallVector<Val, 3> next;
+  };
 
   mlir::Type computed() const; // what values are multiplied as
   bool isHeldAs(mlir::Type element) const;

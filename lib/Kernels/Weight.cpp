@@ -5,14 +5,13 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Section 5.1 of docs/Spec.md. One code is looked up in a table. A vector of
-// small floats becomes one of f16 by a shift: exponent and mantissa fall into
-// their places, subnormals too, and what is left to do is to multiply by a
-// power of two, because the exponents have another bias.
+// Section 5.1 of docs/Spec.md. One code is looked up in a table.
 //
 //===----------------------------------------------------------------------===//
 
 #include "Weight.h"
+
+#include "SmallFloat.h"
 
 #include "mlir/IR/BuiltinTypes.h"
 
@@ -23,38 +22,7 @@
 using namespace mlir;
 using namespace moe;
 
-namespace {
-
-/// A sign, `exponent` bits with `bias`, `mantissa` bits. Perhaps the largest
-/// magnitude is NaN.
-struct SmallFloat {
-  unsigned exponent, mantissa;
-  int bias;
-  bool hasNaN;
-
-  unsigned bits() const { return 1 + exponent + mantissa; }
-  unsigned magnitudes() const { return 1u << (bits() - 1); }
-  /// What f16, with its bias of 15, has the bits of: 1 / unit().
-  double unit() const { return std::ldexp(1.0, 15 - bias); }
-  double value(unsigned code) const;
-};
-
-constexpr SmallFloat e4m3 = {4, 3, 7, true};
-constexpr SmallFloat e2m1 = {2, 1, 1, false};
-
-} // namespace
-
 static constexpr double notANumber = std::numeric_limits<double>::quiet_NaN();
-
-double SmallFloat::value(unsigned code) const {
-  unsigned magnitude = code % magnitudes();
-  if (hasNaN && magnitude == magnitudes() - 1)
-    return notANumber;
-  int biased = magnitude >> mantissa, hidden = 1 << mantissa;
-  int steps = magnitude % hidden + (biased ? hidden : 0);
-  double value = std::ldexp(steps, std::max(biased, 1) - bias - int(mantissa));
-  return code == magnitude ? value : -value;
-}
 
 /// The value of a code, by a table in memory.
 static Val lookUp(Lowering &l, StringRef name, unsigned count,
@@ -80,22 +48,6 @@ static Val e8m0At(Lowering &l, Val code) {
   return lookUp(l, "e8m0", 256, value, code);
 }
 
-/// A vector of i8 with codes in their upper bits as f16, by shifts, and from
-/// there as floats: values over the unit.
-static Val widen(Emitter &e, const SmallFloat &small, Val codes) {
-  // Copies of the sign fill the bits above the code: one of them ends up where
-  // f16 has its sign, and the mask takes the others away.
-  unsigned shift = 10 - small.mantissa;
-  Val wide = e.cast(codes, e.getI16Type()) << double(shift + small.bits() - 8);
-  Val half = wide & double(int16_t(0x8000 | (small.magnitudes() - 1) << shift));
-  if (small.hasNaN) {
-    Val magnitude = codes & double(small.magnitudes() - 1);
-    half = e.select(magnitude == double(small.magnitudes() - 1),
-                    half.like(0x7E00), half);
-  }
-  return e.cast(e.bitcast(half, e.getF16Type()), e.real);
-}
-
 Weight::Weight(Lowering &l, Value buffer)
     : l(&l), sizes(cast<MemRefType>(buffer.getType()).getShape()),
       data(buffer) {}
@@ -112,30 +64,12 @@ static Val byteAt(Emitter &e, Value buffer, ArrayRef<Val> at) {
   return e.extend(e.load(buffer, at), e.getIndexType());
 }
 
-/// The byte that holds a value and another.
-static SmallVector<Val, 3> pairOf(ArrayRef<Val> at) {
-  SmallVector<Val, 3> pair(at);
-  pair.back() = at.back() / 2;
-  return pair;
-}
-
 /// Of a value, without its scale and zero.
 Val Weight::code(ArrayRef<Val> at) const {
   Emitter &e = l->e;
   if (format.getValuesPerByte() == 1)
     return byteAt(e, data, at);
-  return (byteAt(e, data, pairOf(at)) >> (at.back() % 2 * 4)) & 15;
-}
-
-/// A vector of i8 with codes in the upper bits, and something below them.
-Val Weight::codes(ArrayRef<Val> at, int64_t valid) const {
-  Emitter &e = l->e;
-  if (format.getValuesPerByte() == 1)
-    return e.loadRaw(data, at, l->lanes, valid);
-  if (l->lanes == 1)
-    return e.broadcast(e.cast(code(at) << 4, e.getI8Type()), 1);
-  Val bytes = e.loadRaw(data, pairOf(at), l->lanes / 2, valid / 2);
-  return e.interleave(bytes << 4, bytes);
+  return (byteAt(e, data, byteOf(at)) >> (at.back() % 2 * 4)) & 15;
 }
 
 SmallVector<Val, 3> Weight::blockOf(ArrayRef<Val> at) const {
@@ -202,149 +136,10 @@ bool Weight::holds(Type element) const {
          cast<MemRefType>(data.getType()).getElementType() == element;
 }
 
-bool Weight::fitsPairs() const {
-  if (!format)
-    return holds(l->e.getBF16Type());
-  int64_t block = storedBlock(), step = 2 * l->lanes;
-  if (format.hasSmallScales())
-    return block == step || 2 * block == step;
-  return block % step == 0 || block == depth();
-}
-
-Weight::Common Weight::common(ArrayRef<Val> at) const {
-  if (!format || foldsScales())
-    return {};
-  SmallVector<Val, 3> block = blockOf(at);
-  Common common = {l->e.broadcast(scale(block), l->lanes), Val()};
-  if (format.getKind() == WeightFormatKind::int4)
-    common.zero = l->e.broadcast(zero(block), l->lanes);
-  return common;
-}
-
-Val Weight::loadVector(ArrayRef<Val> at, int64_t valid,
-                       const Common &common) const {
-  if (pairs)
-    return loadPairs(at, valid, common);
-  if (!format)
-    return l->e.loadVector(data, at, l->lanes, valid);
-  return decodeVector(at, valid, common);
-}
-
-/// As f32.
-Val Weight::decodeVector(ArrayRef<Val> at, int64_t valid,
-                         const Common &common) const {
-  Emitter &e = l->e;
-  Val found = codes(at, valid);
-  switch (format.getKind()) {
-  case WeightFormatKind::fp8_e4m3:
-    return widen(e, e4m3, found);
-  case WeightFormatKind::int8:
-    return e.cast(found, e.real);
-  case WeightFormatKind::int4:
-    return e.cast(e.extend(found >> 4, e.getI32Type()), e.real) - common.zero;
-  default:
-    return widen(e, e2m1, found);
-  }
-}
-
-/// f32 values that bf16 can hold, one vector after another.
-static Val joinPairs(Emitter &e, Val first, Val second) {
-  int64_t lanes = cast<VectorType>(first.type()).getNumElements();
-  auto halves = VectorType::get(2 * lanes, e.getI16Type());
-  SmallVector<int64_t> upper;
-  for (int64_t lane = 0; lane < 2 * lanes; ++lane)
-    upper.push_back(2 * lane + 1);
-  Val words =
-      e.pickLanes(e.regroup(first, halves), e.regroup(second, halves), upper);
-  return e.bitcast(words, e.getBF16Type());
-}
-
-/// f32 values that bf16 can hold, by turns.
-static Val zipPairs(Emitter &e, Val even, Val odd) {
-  int64_t lanes = cast<VectorType>(even.type()).getNumElements();
-  Val low = e.bitcast(even, e.getI32Type()) >> 16;
-  Val high = e.bitcast(odd, e.getI32Type()) & double(int32_t(0xFFFF0000));
-  return e.regroup(low | high, VectorType::get(2 * lanes, e.getBF16Type()));
-}
-
-Val Weight::loadPairs(ArrayRef<Val> at, int64_t valid,
-                      const Common &common) const {
-  Emitter &e = l->e;
-  if (!format)
-    return e.loadRaw(data, at, 2 * l->lanes, valid);
-  if (format.getValuesPerByte() == 2)
-    return loadPackedPairs(at, valid, common);
-  Val first = decodeVector(at, std::min(valid, l->lanes), common);
-  if (valid <= l->lanes)
-    return joinPairs(e, first, first.like(0));
-  SmallVector<Val, 3> next(at);
-  next.back() = next.back() + double(l->lanes);
-  return joinPairs(e, first, decodeVector(next, valid - l->lanes, common));
-}
-
-/// Of values that share bytes.
-Val Weight::loadPackedPairs(ArrayRef<Val> at, int64_t valid,
-                            const Common &common) const {
-  Emitter &e = l->e;
-  Val bytes = e.extend(e.loadRaw(data, pairOf(at), l->lanes, valid / 2),
-                       e.getI32Type());
-  if (format.getKind() == WeightFormatKind::int4)
-    return zipPairs(e, e.cast(bytes & 15, e.real) - common.zero,
-                    e.cast(bytes >> 4, e.real) - common.zero);
-  // The values times the scale of a block, of which the upper halves are bf16:
-  // the code 2c + 1 is that of half a value.
-  SmallVector<float> values;
-  for (unsigned code = 0; code < 16; ++code)
-    values.push_back(static_cast<float>(e2m1.value(code)));
-  auto halves = VectorType::get(2 * l->lanes, e.getI16Type());
-  auto table = [&](ArrayRef<Val> block) {
-    Val scales = e.broadcast(scale(block), l->lanes);
-    return e.regroup(e.numbers(values) * scales, halves);
-  };
-  SmallVector<Val, 3> block = blockOf(at);
-  SmallVector<Val, 2> tables = {table(block)};
-  if (valid > storedBlock()) {
-    block.back() = block.back() + 1;
-    tables.push_back(table(block));
-  }
-  // One byte is two codes: of the lower half of a lane, and of the upper one.
-  Val codes = (bytes << 1) | (bytes << 13);
-  SmallVector<int32_t> odd(l->lanes, 0x00010001);
-  if (tables.size() == 2) {
-    codes = codes & double(0x001F001F);
-    for (int64_t lane = l->lanes / 2; lane < l->lanes; ++lane)
-      odd[lane] |= 0x00200020; // in the second table
-  }
-  codes = codes | e.numbers(odd);
-  Val found = e.lookUp(tables, e.regroup(codes, halves));
-  return e.bitcast(found, e.getBF16Type());
-}
-
 int64_t Weight::bits() const {
   Type element = cast<MemRefType>(data.getType()).getElementType();
   return element.getIntOrFloatBitWidth() /
          (format ? format.getValuesPerByte() : 1);
-}
-
-void Weight::prefetch(ArrayRef<Val> at) const {
-  bool packed = format && format.getValuesPerByte() == 2;
-  l->e.prefetch(data, packed ? pairOf(at) : SmallVector<Val, 3>(at));
-}
-
-Val Weight::applyFactor(Val sum, ArrayRef<Val> at) const {
-  if (!format)
-    return sum;
-  if (format.getKind() == WeightFormatKind::fp8_e4m3)
-    sum = sum * e4m3.unit();
-  if (format.hasSmallScales() && !pairs)
-    sum = sum * e2m1.unit();
-  if (globalScale) {
-    Val factor = l->e.load(globalScale, at.drop_back(2));
-    auto vector = dyn_cast<VectorType>(sum.type());
-    sum = sum *
-          (vector ? l->e.broadcast(factor, vector.getNumElements()) : factor);
-  }
-  return sum;
 }
 
 static bool areDecodedAlike(ValueRange weights) {

@@ -79,6 +79,13 @@ private:
   Val zero(llvm::ArrayRef<Val> block) const;
 };
 
+/// Where the byte is that holds a value of four bits, and another.
+inline llvm::SmallVector<Val, 3> byteOf(llvm::ArrayRef<Val> at) {
+  llvm::SmallVector<Val, 3> byte(at);
+  byte.back() = at.back() / 2;
+  return byte;
+}
+
 /// Whether the product decodes its weights itself: all are decoded, and alike.
 bool decodesWeights(GroupedMatmulOp op);
 bool decodesUps(FeedForwardOp op);

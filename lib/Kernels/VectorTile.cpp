@@ -1,0 +1,163 @@
+//===- VectorTile.cpp - Sums of a tile in registers
+//-------------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "VectorProduct.h"
+
+#include "mlir/IR/BuiltinTypes.h"
+
+using namespace mlir;
+using namespace moe;
+
+Val VectorProduct::loadWeight(const Tile &tile, int64_t out, Val c,
+                              int64_t valid, const Weight::Common &common) {
+  if (tile.fromPanel)
+    return e.loadRaw(panel, {e.index(out), c - tile.begin}, step, valid);
+  return tile.weight.loadVector(product.at(tile.expert, tile.outs[out], c),
+                                valid, common);
+}
+
+/// Adds to `sums` what `count` places of the depth give, all in one block.
+Emitter::Vals VectorProduct::span(const Tile &tile, Val begin, int64_t count,
+                                  ArrayRef<Weight::Common> common,
+                                  Emitter::Vals sums) {
+  auto advance = [&](Val c, int64_t valid, ArrayRef<Val> sums,
+                     bool prefetches) {
+    Emitter::Vals next(sums);
+    SmallVector<Val> xs;
+    for (Val source : tile.sources)
+      xs.push_back(pairs ? e.loadRaw(product.x, {source, c}, step, valid)
+                         : e.loadVector(product.x, {source, c}, step, valid));
+    int64_t sum = 0;
+    for (int64_t out = 0, outs = tile.outs.size(); out < outs; ++out) {
+      Val w = loadWeight(tile, out, c, valid, common[out]);
+      if (prefetches)
+        prefetch(tile, out, c);
+      for (Val x : xs) {
+        next[sum] = e.multiplyAdd(w, x, next[sum]);
+        ++sum;
+      }
+    }
+    return next;
+  };
+
+  // Steps that read one line of memory are one turn: it is asked for once.
+  bool prefetches = tile.nextWeight != nullptr;
+  int64_t perLine = tile.weight.valuesPerLine() / step;
+  int64_t steps = count / step, whole = steps * step;
+  int64_t turn =
+      prefetches && perLine > 1 && steps % perLine == 0 ? perLine : 1;
+  auto takeTurn = [&](Val c, ArrayRef<Val> sums) {
+    Emitter::Vals next(sums);
+    for (int64_t i = 0; i < turn; ++i)
+      next = advance(c + i * step, step, next, prefetches && i == 0);
+    return next;
+  };
+  if (steps == turn)
+    sums = takeTurn(begin, sums);
+  else if (steps)
+    sums = e.carry(begin, begin + whole, sums, takeTurn, turn * step);
+  if (whole < count)
+    sums = advance(begin + whole, count - whole, sums, prefetches);
+  return sums;
+}
+
+/// What the next tile will read at the same place.
+void VectorProduct::prefetch(const Tile &tile, int64_t out, Val c) {
+  SmallVector<Val, 3> at(tile.next);
+  at[at.size() - 2] = at[at.size() - 2] + out;
+  at.back() = at.back() + (c - tile.begin);
+  tile.nextWeight->prefetch(at);
+}
+
+Emitter::Vals VectorProduct::zeros(int64_t count) {
+  return Emitter::Vals(count, e.constant(VectorType::get(l.lanes, e.real), 0));
+}
+
+/// The sums of the blocks in a blocks.depthChunk, each times its scale.
+Emitter::Vals VectorProduct::scaledBlocks(const Tile &tile, int64_t count) {
+  int64_t block = weights.front().block();
+  size_t number = tile.outs.size() * tile.sources.size();
+  auto add = [&](Val begin, int64_t count, ArrayRef<Val> totals) {
+    SmallVector<Weight::Common> common;
+    for (Val out : tile.outs)
+      common.push_back(tile.weight.common(product.at(tile.expert, out, begin)));
+    Emitter::Vals sums = span(tile, begin, count, common, zeros(number));
+    for (size_t i = 0; i < number; ++i)
+      sums[i] =
+          e.fma(sums[i], common[i / tile.sources.size()].scale, totals[i]);
+    return sums;
+  };
+  Emitter::Vals totals = zeros(number);
+  int64_t whole = count / block * block;
+  if (whole == block)
+    totals = add(tile.begin, block, totals);
+  else if (whole)
+    totals = e.carry(
+        tile.begin, tile.begin + whole, totals,
+        [&](Val c, ArrayRef<Val> totals) { return add(c, block, totals); },
+        block);
+  if (whole < count)
+    totals = add(tile.begin + whole, count - whole, totals);
+  return totals;
+}
+
+/// One vector of sums for each row of the tile, outputs as lanes.
+Emitter::Vals VectorProduct::tileSums(const Tile &tile, int64_t count) {
+  size_t rows = tile.sources.size(), outs = tile.outs.size();
+  SmallVector<Weight::Common> common;
+  Emitter::Vals vectors;
+  if (isScaledInTile) {
+    vectors = scaledBlocks(tile, count);
+  } else {
+    for (Val out : tile.outs)
+      common.push_back(
+          tile.weight.common(product.at(tile.expert, out, e.index(0))));
+    vectors = span(tile, tile.begin, count, common, zeros(rows * outs));
+  }
+  Emitter::Vals result;
+  for (size_t row = 0; row < rows; ++row) {
+    Emitter::Vals ofRow;
+    for (size_t out = 0; out < outs; ++out)
+      ofRow.push_back(vectors[out * rows + row]);
+    Val sums = e.addLanes(ofRow);
+    if (!isScaledInTile && common[0].scale.value) {
+      Emitter::Vals scales;
+      for (const Weight::Common &of : common)
+        scales.push_back(e.extract(of.scale, 0));
+      sums = sums * e.gather(scales);
+    }
+    result.push_back(sums);
+  }
+  return result;
+}
+
+/// Values of the weight as products take them, in memory of the thread's own.
+void VectorProduct::decodePanel(const Tile &tile, int64_t count) {
+  for (auto [i, out] : llvm::enumerate(tile.outs)) {
+    int64_t block = isScaledInTile ? weights.front().block() : count;
+    auto decode = [&](Val begin, int64_t size) {
+      Weight::Common common =
+          tile.weight.common(product.at(tile.expert, out, begin));
+      auto at = [&](Val c, int64_t valid) {
+        Val values = tile.weight.loadVector(product.at(tile.expert, out, c),
+                                            valid, common);
+        e.storeVector(values, panel, {e.index(i), c - tile.begin}, valid);
+      };
+      int64_t whole = size / step * step;
+      e.loop(begin, begin + whole, [&](Val c) { at(c, step); }, step);
+      if (whole < size)
+        at(begin + whole, size - whole);
+    };
+    int64_t whole = count / block * block;
+    e.loop(
+        tile.begin, tile.begin + whole, [&](Val c) { decode(c, block); },
+        block);
+    if (whole < count)
+      decode(tile.begin + whole, count - whole);
+  }
+}
