@@ -83,93 +83,138 @@ void VectorProduct::rowTile(const Place &place, Tile tile, size_t weight,
   }
 }
 
-/// Some outputs of one weight, for all rows of the block.
-void VectorProduct::outputTile(const Place &place, size_t weight, Val out,
-                               int64_t outs, Val begin, int64_t count) {
-  Tile tile{weights[weight], false, place.expert, {}, {}, begin, nullptr, {}};
+VectorProduct::Tile VectorProduct::makeTile(const Place &place, size_t weight,
+                                            Val out, int64_t outs, Val begin) {
+  Tile tile{weights[weight], false, place.expert, {}, {}, begin, {}, {}};
   for (int64_t o = 0; o < outs; ++o)
     tile.outs.push_back(out + o);
+  return tile;
+}
+
+/// The outputs of a weight, tile by tile.
+void VectorProduct::eachTile(const Place &place,
+                             llvm::function_ref<void(Val, int64_t)> body) {
+  int64_t size = blocks.tileOutputs;
+  Val whole = place.outBegin + (place.outEnd - place.outBegin) / size * size;
+  e.loop(place.outBegin, whole, [&](Val out) { body(out, size); }, size);
+  if (product.outputs() % size)
+    e.loop(whole, place.outEnd, [&](Val out) { body(out, 1); });
+}
+
+void VectorProduct::eachChunk(llvm::function_ref<void(Val, int64_t)> body) {
+  int64_t depth = product.depth(), chunk = blocks.depthChunk;
+  int64_t whole = depth / chunk * chunk;
+  if (whole == chunk)
+    body(e.index(0), chunk);
+  else
+    e.loop(
+        e.index(0), e.index(whole), [&](Val begin) { body(begin, chunk); },
+        chunk);
+  if (whole < depth)
+    body(e.index(whole), depth - whole);
+}
+
+/// What is read after a tile: the next weight if there is one chunk, else the
+/// next chunk, and after the last of them outputs further on.
+void VectorProduct::setNext(const Place &place, Tile &tile, size_t weight,
+                            int64_t count) {
+  Val out = tile.outs[0], further = out + double(tile.outs.size());
+  Val isInside = further + double(tile.outs.size()) <= place.outEnd;
+  Val nextOut = e.select(isInside, further, out);
+  if (blocks.depthChunk == product.depth()) {
+    bool isLast = weight + 1 == weights.size();
+    tile.nextWeight = &weights[isLast ? 0 : weight + 1];
+    tile.next = product.at(place.expert, isLast ? nextOut : out, tile.begin);
+    return;
+  }
+  Val isEnd = tile.begin + double(2 * count) > double(product.depth());
+  tile.nextWeight = &weights[weight];
+  tile.next =
+      product.at(place.expert, e.select(isEnd, nextOut, out),
+                 e.select(isEnd, e.index(0), tile.begin + double(count)));
+}
+
+/// One tile of rows: it reads each weight once, from one end to the other, and
+/// decodes it in registers.
+void VectorProduct::fewRows(const Place &place) {
   Val rows = place.rowEnd - place.rowBegin;
-  // The tile after this one is of the next weight, or else further on.
+  eachTile(place, [&](Val out, int64_t outs) {
+    for (size_t weight = 0; weight < weights.size(); ++weight)
+      eachChunk([&](Val begin, int64_t count) {
+        Tile tile = makeTile(place, weight, out, outs, begin);
+        setNext(place, tile, weight, count);
+        for (int64_t few = 1; few <= blocks.tileRows; ++few)
+          e.when(rows == double(few), [&] {
+            rowTile(place, tile, weight, place.rowBegin, few, count);
+          });
+      });
+  });
+}
+
+/// All rows of the block, for some outputs of one weight and a chunk.
+void VectorProduct::manyRows(const Place &place, size_t weight, Val out,
+                             int64_t outs, Val begin, int64_t count) {
+  Tile tile = makeTile(place, weight, out, outs, begin);
+  if (panel) {
+    decodePanel(tile, count);
+    tile.fromPanel = true;
+  }
+  // The tile after this one is of the next weight, or else further on. Each
+  // tile of rows asks for its share of it.
   bool isLast = weight + 1 == weights.size();
   const Weight &nextWeight = weights[isLast ? 0 : weight + 1];
   Val nextOut =
       isLast ? e.select(out + 2 * outs <= place.outEnd, out + outs, out) : out;
-  // Few rows read the weight once, and decode it in registers.
-  e.when(rows <= double(blocks.tileRows), [&] {
-    Tile only = tile;
-    only.nextWeight = &nextWeight;
-    only.next = product.at(place.expert, nextOut, begin);
-    for (int64_t few = 1; few <= blocks.tileRows; ++few)
-      e.when(rows == double(few),
-             [&] { rowTile(place, only, weight, place.rowBegin, few, count); });
-  });
-  e.when(rows > double(blocks.tileRows), [&] {
-    if (panel) {
-      decodePanel(tile, count);
-      tile.fromPanel = true;
-    }
-    // Each tile of rows asks for its share of the next weights.
-    int64_t perLine = tile.weight.valuesPerLine();
-    int64_t perOut = llvm::divideCeilSigned(count, perLine);
-    Val lines = e.index(perOut * outs);
-    Val share =
-        (lines + (rows / blocks.tileRows - 1)) / (rows / blocks.tileRows);
-    auto some = [&](Val row, int64_t number) {
-      Val first = (row - place.rowBegin) / blocks.tileRows * share;
-      e.loop(first, e.min(first + share, lines), [&](Val line) {
-        nextWeight.prefetch(product.at(place.expert, nextOut + line / perOut,
-                                       begin + line % perOut * perLine));
-      });
-      rowTile(place, tile, weight, row, number, count);
-    };
-    Val whole = place.rowBegin + rows / blocks.tileRows * blocks.tileRows;
-    e.loop(
-        place.rowBegin, whole, [&](Val row) { some(row, blocks.tileRows); },
-        blocks.tileRows);
-    for (int64_t rest = 1; rest < blocks.tileRows; ++rest)
-      e.when(place.rowEnd - whole == double(rest), [&] { some(whole, rest); });
-  });
+  int64_t perLine = nextWeight.valuesPerLine();
+  int64_t perOut = llvm::divideCeilSigned(count, perLine);
+  Val lines = e.index(perOut * outs);
+  Val tiles = (place.rowEnd - place.rowBegin) / blocks.tileRows;
+  Val share = (lines + (tiles - 1)) / tiles;
+  auto some = [&](Val row, int64_t number) {
+    Val first = (row - place.rowBegin) / blocks.tileRows * share;
+    e.loop(first, e.min(first + share, lines), [&](Val line) {
+      nextWeight.prefetch(product.at(place.expert, nextOut + line / perOut,
+                                     begin + line % perOut * perLine));
+    });
+    rowTile(place, tile, weight, row, number, count);
+  };
+  Val whole = place.rowBegin + tiles * blocks.tileRows;
+  e.loop(
+      place.rowBegin, whole, [&](Val row) { some(row, blocks.tileRows); },
+      blocks.tileRows);
+  for (int64_t rest = 1; rest < blocks.tileRows; ++rest)
+    e.when(place.rowEnd - whole == double(rest), [&] { some(whole, rest); });
 }
 
-void VectorProduct::depthChunk(const Place &place, Val begin, int64_t count) {
-  auto tiles = [&](Val out, int64_t outs) {
-    for (size_t weight = 0; weight < weights.size(); ++weight)
-      outputTile(place, weight, out, outs, begin, count);
-  };
-  Val whole = place.outBegin + (place.outEnd - place.outBegin) /
-                                   blocks.tileOutputs * blocks.tileOutputs;
-  e.loop(
-      place.outBegin, whole, [&](Val out) { tiles(out, blocks.tileOutputs); },
-      blocks.tileOutputs);
-  if (product.outputs() % blocks.tileOutputs)
-    e.loop(whole, place.outEnd, [&](Val out) { tiles(out, 1); });
+/// Sums of chunks are added to what is there.
+void VectorProduct::clearSums(const Place &place) {
+  if (blocks.depthChunk == product.depth())
+    return;
+  Val columns = e.index(roundUp(blocks.outBlock, l.lanes));
+  Val zero = zeros(1)[0];
+  e.loop(place.rowEnd - place.rowBegin, [&](Val row) {
+    e.loop(
+        e.index(0), columns,
+        [&](Val out) {
+          for (Value buffer : sums)
+            e.storeVector(zero, buffer, {row, out}, l.lanes);
+        },
+        l.lanes);
+  });
 }
 
 void VectorProduct::rowsAndOutputs(const Place &place) {
-  int64_t depth = product.depth();
-  if (blocks.depthChunk == depth) {
-    depthChunk(place, e.index(0), depth);
-  } else {
-    Val columns = e.index(roundUp(blocks.outBlock, l.lanes));
-    Val zero = zeros(1)[0];
-    e.loop(place.rowEnd - place.rowBegin, [&](Val row) {
-      e.loop(
-          e.index(0), columns,
-          [&](Val out) {
-            for (Value buffer : sums)
-              e.storeVector(zero, buffer, {row, out}, l.lanes);
-          },
-          l.lanes);
+  clearSums(place);
+  Val rows = place.rowEnd - place.rowBegin;
+  e.when(rows <= double(blocks.tileRows), [&] { fewRows(place); });
+  e.when(rows > double(blocks.tileRows), [&] {
+    eachChunk([&](Val begin, int64_t count) {
+      eachTile(place, [&](Val out, int64_t outs) {
+        for (size_t weight = 0; weight < weights.size(); ++weight)
+          manyRows(place, weight, out, outs, begin, count);
+      });
     });
-    int64_t whole = depth / blocks.depthChunk * blocks.depthChunk;
-    e.loop(
-        e.index(0), e.index(whole),
-        [&](Val begin) { depthChunk(place, begin, blocks.depthChunk); },
-        blocks.depthChunk);
-    if (whole < depth)
-      depthChunk(place, e.index(whole), depth - whole);
-  }
+  });
 }
 
 /// Hands the sums to `finish`, a vector of outputs at a time.

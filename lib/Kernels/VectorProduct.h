@@ -69,9 +69,16 @@ private:
   void decodePanel(const Tile &tile, int64_t count);
   void rowTile(const Place &place, Tile tile, size_t weight, Val row,
                int64_t rows, int64_t count);
-  void outputTile(const Place &place, size_t weight, Val out, int64_t outs,
-                  Val begin, int64_t count);
-  void depthChunk(const Place &place, Val begin, int64_t count);
+  Tile makeTile(const Place &place, size_t weight, Val out, int64_t outs,
+                Val begin);
+  void eachTile(const Place &place,
+                llvm::function_ref<void(Val out, int64_t outs)> body);
+  void eachChunk(llvm::function_ref<void(Val begin, int64_t count)> body);
+  void setNext(const Place &place, Tile &tile, size_t weight, int64_t count);
+  void fewRows(const Place &place);
+  void manyRows(const Place &place, size_t weight, Val out, int64_t outs,
+                Val begin, int64_t count);
+  void clearSums(const Place &place);
   void rowsAndOutputs(const Place &place);
   void finish(const Place &place);
 };
