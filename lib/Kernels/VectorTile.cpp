@@ -138,7 +138,9 @@ Emitter::Vals VectorProduct::tileSums(const Tile &tile, int64_t count) {
 
 /// Values of the weight as products take them, in memory of the thread's own.
 void VectorProduct::decodePanel(const Tile &tile, int64_t count) {
-  for (auto [i, out] : llvm::enumerate(tile.outs)) {
+  int64_t place = 0;
+  for (Val out : tile.outs) {
+    Val row = e.index(place++);
     int64_t block = isScaledInTile ? weights.front().block() : count;
     auto decode = [&](Val begin, int64_t size) {
       Weight::Common common =
@@ -146,7 +148,7 @@ void VectorProduct::decodePanel(const Tile &tile, int64_t count) {
       auto at = [&](Val c, int64_t valid) {
         Val values = tile.weight.loadVector(product.at(tile.expert, out, c),
                                             valid, common);
-        e.storeVector(values, panel, {e.index(i), c - tile.begin}, valid);
+        e.storeVector(values, panel, {row, c - tile.begin}, valid);
       };
       int64_t whole = size / step * step;
       e.loop(begin, begin + whole, [&](Val c) { at(c, step); }, step);
