@@ -86,7 +86,7 @@ Val FeedForward::withBias(Val value, Value bias, Val expert, Val out,
                             isGrouped() ? ArrayRef(at) : ArrayRef(out), valid);
 }
 
-/// A product's functions outlive this call, so they are members in disguise.
+/// Its functions see the window of the moment they are called in.
 Product FeedForward::up() {
   Product product;
   product.x = l[op.getXs()];

@@ -20,7 +20,8 @@ using namespace moe;
 
 namespace {
 
-// The numbers are fitted to a tile of bf16 pairs on one core of Zen 5.
+// What a sum and a tile cost and what caches give is fitted by hand to a few
+// points of a tile of bf16 pairs on one core of Zen 5; the rest is estimated.
 
 /// Multiply-adds under way at once; fewer sums than that wait for each other.
 constexpr double inFlight = 8;
