@@ -21,7 +21,8 @@ extern "C" {
 
 /** Generated code of one function. `sizes` has one entry per symbolic size of
  *  the function ("T"), `buffers` one pointer per argument in the manifest's
- *  order and the workspace last. Buffers are aligned to 64 bytes where the
+ *  order, the workspace, and for functions with collectives the exchange.
+ *  Buffers are aligned to 64 bytes where the
  *  runtime allocates them and to the element where the caller does. */
 typedef void (*moe_entry)(const int64_t *sizes, void *const *buffers);
 
@@ -49,6 +50,16 @@ struct moe_package {
 MOE_API void moe_parallel_for(moe_body body, void *context, int64_t count);
 /** Called by generated code: how many threads it may expect there. */
 MOE_API int64_t moe_thread_count(void);
+/** Called by generated code: collective `number` of the manifest's table for
+ * the function. `rows` are those of `send`, of `receive` for reduce_scatter and
+ *  recv. Counts are NULL where there are none. A moe_status. */
+MOE_API int32_t moe_collective(void *exchange, int32_t number, const void *send,
+                               void *receive, int64_t rows,
+                               const int32_t *send_counts,
+                               const int32_t *receive_counts);
+/** Called by generated code: this rank's number in its group over `axes`, a
+ *  mask of dp = 1, ep = 2, tp = 4. */
+MOE_API int32_t moe_member(void *exchange, int32_t axes);
 /** Called by generated code: a monotonic clock in nanoseconds. */
 MOE_API int64_t moe_clock(void);
 

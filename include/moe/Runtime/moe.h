@@ -46,7 +46,14 @@ typedef enum moe_status {
   MOE_DTYPE_MISMATCH = 9,  /* a tensor has another element type */
   MOE_WEIGHT_MISSING = 10, /* a weight was never set, or is not in the file */
   MOE_NOT_FINITE = 11,     /* NaN or infinity where the result would be lost */
-  MOE_CANCELLED = 12       /* a progress callback asked to stop */
+  MOE_CANCELLED = 12,      /* a progress callback asked to stop */
+  MOE_TIMEOUT = 13,        /* other ranks did not come before the deadline */
+  MOE_RANK_FAILED = 14,    /* another rank has ended, or says that it failed */
+  MOE_OP_MISMATCH = 15,    /* ranks are at other operations, or other counts */
+  MOE_PROGRAM_MISMATCH = 16, /* ranks have other packages or functions */
+  MOE_ABORTED = 17,          /* the world has failed before */
+  MOE_UNAVAILABLE = 18,      /* the engine is not there, or too old */
+  MOE_IN_PROGRESS = 19       /* not an error: it has not ended yet */
 } moe_status;
 
 /** The name of a status, as in "MOE_SHAPE_MISMATCH". */
@@ -183,6 +190,55 @@ typedef struct moe_statistics {
 /** Figures of the last forward; `loads` is valid until the next call. */
 MOE_API moe_status moe_layer_statistics(moe_layer *layer,
                                         moe_statistics *statistics);
+
+/*--- Ranks ----------------------------------------------------------------*/
+
+/** One rank among those that run a sharded package together. Used by one
+ *  thread at a time. */
+typedef struct moe_world moe_world;
+
+typedef struct moe_world_options {
+  const char *engine;     /* "threads", "mpi", "nccl" */
+  int32_t rank, size;     /* -1: as the launcher's variables say */
+  int64_t open_ms;        /* until all ranks have come; 0: 60000 */
+  int64_t timeout_ms;     /* of each exchange; 0: 60000 */
+  const char *rendezvous; /* where ranks meet; NULL: as the launcher says */
+  const char *flight; /* file for the last 4096 operations, written on failure;
+                         NULL: none. "%r" in it is the rank */
+  int32_t node_ranks; /* ranks of one machine, for `hierarchical`; 0: all */
+} moe_world_options;
+
+/** Joins as one rank of several processes. NULL for options: the engine that
+ *  the launcher's variables suggest. */
+MOE_API moe_status moe_world_open(const moe_world_options *options,
+                                  moe_world **world);
+/** `size` ranks of this process, each to be used by a thread of its own. */
+MOE_API moe_status moe_world_open_threads(const moe_world_options *options,
+                                          moe_world **worlds);
+MOE_API int32_t moe_world_rank(const moe_world *world);
+MOE_API int32_t moe_world_size(const moe_world *world);
+/** Ends the others' waiting with MOE_RANK_FAILED and `reason`. From any thread.
+ */
+MOE_API void moe_world_abort(moe_world *world, const char *reason);
+/** After the layers that use it. */
+MOE_API void moe_world_close(moe_world *world);
+
+typedef struct moe_world_statistics {
+  uint64_t operations;
+  uint64_t sent_bytes;     /* to other ranks */
+  uint64_t received_bytes; /* from other ranks */
+  double waited_seconds;   /* in exchanges */
+} moe_world_statistics;
+
+/** Of this rank since it was opened. */
+MOE_API moe_status moe_world_get_statistics(const moe_world *world,
+                                            moe_world_statistics *statistics);
+
+/** A layer of a package for a grid, on this rank; all ranks call it. `cpu` as
+ * in moe_layer_create_for. `world` outlives the layer. */
+MOE_API moe_status moe_layer_create_in(const moe_package *package,
+                                       const char *cpu, moe_world *world,
+                                       moe_layer **layer);
 
 /*--- Threads --------------------------------------------------------------*/
 
