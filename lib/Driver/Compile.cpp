@@ -65,7 +65,6 @@ private:
   Error printLayerTable();
   Expected<std::unique_ptr<MemoryBuffer>> openInput() const;
   void show(ArrayRef<Diagnostic> diagnostics, StringRef text) const;
-  Error checkGrid();
   Error checkBlocks(const CPUTarget &target);
   Error runPhases();
   Error runPhase(mlir::ModuleOp code, Phase phase,
@@ -150,20 +149,6 @@ Error Compilation::readInput() {
   auto name = (*module)->getAttrOfType<mlir::StringAttr>(kPackageName);
   packageName = name ? name.str() : "layer";
   return Error::success();
-}
-
-/// Programs of several ranks are not made yet; say so rather than make one
-/// that would compute something else.
-Error Compilation::checkGrid() {
-  if (!spec)
-    return Error::success();
-  int64_t devices = spec->parallel.dp * spec->parallel.ep * spec->parallel.tp;
-  if (devices == 1)
-    return Error::success();
-  errs() << options.input << ": error: 'parallel.grid' asks for " << devices
-         << " devices, but code is made for one device so far; expected a grid "
-            "of 1\n";
-  return reported();
 }
 
 Error Compilation::checkBlocks(const CPUTarget &target) {
@@ -252,9 +237,6 @@ Error Compilation::runPhases() {
        {Phase::import, Phase::graph, Phase::autodiff, Phase::sharding}) {
     if (phase > options.compileTo)
       return Error::success();
-    if (phase == Phase::sharding)
-      if (Error error = checkGrid())
-        return error;
     if (Error error = runPhase(*module, phase, pipeline, ""))
       return error;
   }

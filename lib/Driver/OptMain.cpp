@@ -8,6 +8,7 @@
 #include "moe/Dialect/MoE/MoE.h"
 #include "moe/Driver/Driver.h"
 #include "moe/Kernels/Passes.h"
+#include "moe/Sharding/Passes.h"
 #include "moe/Version.h"
 
 #include "mlir/InitAllDialects.h"
@@ -27,6 +28,7 @@ static int runPasses(int argc, char **argv) {
   registry.insert<MoEDialect>();
   mlir::registerAllPasses();
   registerMoEKernelsPasses();
+  registerMoEShardingPasses();
   return mlir::failed(
       mlir::MlirOptMain(argc, argv, "moe-opt: passes\n", registry));
 }

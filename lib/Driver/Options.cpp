@@ -26,7 +26,7 @@ static constexpr std::pair<StringLiteral, TargetKind> targets[] = {
 };
 static constexpr StringLiteral optionNames[] = {
     "--emit",  "--target", "--cpu",    "--compile-to", "--dump-dir",
-    "--layer", "--blocks", "--tokens", "--ceilings"};
+    "--layer", "--blocks", "--tokens", "--ceilings", "--grid"};
 static constexpr StringLiteral flagNames[] = {"--layers", "--json",
                                               "--dequantize", "--plan"};
 
@@ -55,6 +55,9 @@ usage: moe-opt SPEC.json [options]     from a spec to the moe dialect or beyond
   --compile-to=PHASE stop after import, graph (default), autodiff, sharding,
                      kernels or target
   --dump-dir=DIR     write the program after each phase to DIR
+  --grid=dp=1,ep=4,tp=2
+                     the devices that a package is for, instead of those of
+                     the spec: one package, which each of them runs
   --layer=L          the layer of a config.json (default: its first MoE layer)
   --layers           print the layers of a config.json, in groups of which one
                      package serves all; --json prints them for programs
@@ -134,6 +137,29 @@ static Error setTokens(CompileOptions &options, StringRef text) {
   return Error::success();
 }
 
+static Error setGrid(CompileOptions &options, StringRef text) {
+  Grid grid;
+  auto wrong = [&] {
+    return createStringError("found '" + text.str() +
+                             "' for --grid, expected sizes of axes such as "
+                             "dp=1,ep=4,tp=2");
+  };
+  SmallVector<StringRef> seen;
+  for (StringRef entry : split(text, ',')) {
+    auto [axis, size] = entry.split('=');
+    int64_t *member = axis == "dp"   ? &grid.dp
+                      : axis == "ep" ? &grid.ep
+                      : axis == "tp" ? &grid.tp
+                                     : nullptr;
+    if (!member || is_contained(seen, axis) || size.getAsInteger(10, *member) ||
+        *member < 1 || *member > 1 << 20)
+      return wrong();
+    seen.push_back(axis);
+  }
+  options.import.grid = grid;
+  return Error::success();
+}
+
 static Error setCpus(CompileOptions &options, StringRef value) {
   options.cpus.clear();
   for (StringRef name : split(value, ',')) {
@@ -189,6 +215,8 @@ static Error setOption(CompileOptions &options, StringRef name, StringRef value,
   }
   if (name == "--cpu")
     return setCpus(options, value);
+  if (name == "--grid")
+    return setGrid(options, value);
   if (name == "--tokens")
     return setTokens(options, value);
   std::string &text = name == "--blocks"     ? options.blocks

@@ -7,6 +7,8 @@
 
 #include "FunctionBuilder.h"
 
+#include "moe/Sharding/Parallel.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -113,12 +115,39 @@ static void buildAverage(ModuleOp module) {
   b.finish();
 }
 
+static Parallel parallelOf(const Spec &spec) {
+  constexpr StringLiteral patterns[] = {"all_to_all", "point_to_point",
+                                        "hierarchical", "ring"};
+  const ParallelSpec &from = spec.parallel;
+  Parallel to;
+  to.dp = from.dp;
+  to.ep = from.ep;
+  to.tp = from.tp;
+  to.expertsOnTp = from.expertsOn == ExpertsOn::tp;
+  to.sequenceParallel = from.sequenceParallel;
+  to.fsdp = from.fsdp;
+  to.globalCapacity = spec.capacity.scope == Scope::global;
+  to.exchange = patterns[static_cast<int>(from.exchange)].str();
+  to.rows = from.rows == ExchangedRows::padded ? "padded" : "exact";
+  to.placement = from.placement;
+  // Each rank has as many places as the one with the most experts.
+  size_t places = 0;
+  for (const std::vector<int64_t> &experts : to.placement)
+    places = std::max(places, experts.size());
+  for (std::vector<int64_t> &experts : to.placement)
+    experts.resize(places, -1);
+  return to;
+}
+
 OwningOpRef<ModuleOp> moe::buildGraph(const Spec &spec, MLIRContext &context) {
   context.loadDialect<arith::ArithDialect, func::FuncDialect, math::MathDialect,
                       tensor::TensorDialect, MoEDialect>();
   auto location = NameLoc::get(StringAttr::get(&context, spec.name));
   OwningOpRef<ModuleOp> module = ModuleOp::create(location);
   (*module)->setAttr(kPackageName, StringAttr::get(&context, spec.name));
+  if (spec.parallel.devices() > 1 || !spec.parallel.placement.empty())
+    (*module)->setAttr(Parallel::kName,
+                       parallelOf(spec).toAttr(&context));
   for (Function function : spec.functions) {
     switch (function) {
     case Function::forward:

@@ -49,6 +49,7 @@ static void import(std::string_view text, const ImportOptions &options,
   Spec spec;
   Locations locations;
   readNative(*document, text, spec, locations, reporter);
+  setGrid(spec, options.grid);
   // What keys say together means nothing while one of them is wrong.
   if (!reporter.failed())
     validate(spec, locations, reporter);

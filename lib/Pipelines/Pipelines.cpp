@@ -8,6 +8,7 @@
 #include "moe/Pipelines/Pipelines.h"
 
 #include "moe/Kernels/Passes.h"
+#include "moe/Sharding/Passes.h"
 #include "moe/Target/CPU/CPU.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -52,9 +53,11 @@ void moe::addPhase(OpPassManager &passes, Phase phase,
   case Phase::graph:
     return simplify(passes);
   case Phase::autodiff:
-  case Phase::sharding:
-    // A forward program for one device needs neither.
+    // A forward program does not need it.
     return;
+  case Phase::sharding:
+    passes.addPass(createShardPass());
+    return simplify(passes);
   case Phase::kernels: {
     if (!options.reference)
       passes.addNestedPass<func::FuncOp>(

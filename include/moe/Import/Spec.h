@@ -63,6 +63,7 @@ enum class Priority { token_order, probability, choice_order };
 enum class ProjectionForm { feed_forward, recurrent };
 enum class ExpertsOn { ep, tp };
 enum class Exchange { all_to_all, point_to_point, hierarchical, ring };
+enum class ExchangedRows { exact, padded };
 enum class Compression { none, blockwise_int8, fp8_e4m3, fp8_e5m2, mxfp4 };
 enum class WeightKind { none, fp8_e4m3, int8, int4, mxfp4, nvfp4 };
 enum class LoadBalanceForm { hf, switch_transformer };
@@ -186,8 +187,14 @@ struct ParallelSpec {
   int64_t dp = 1, ep = 1, tp = 1;
   ExpertsOn expertsOn = ExpertsOn::ep;
   Exchange exchange = Exchange::all_to_all;
+  ExchangedRows rows = ExchangedRows::exact;
   bool sequenceParallel = false;
-  std::optional<int64_t> expertsPerDevice; // set by import in any case
+  bool fsdp = false;
+  std::optional<int64_t> expertsPerDevice; // set by import unless placed
+  /// The experts of each member of ep; empty: equal shares in order.
+  std::vector<std::vector<int64_t>> placement;
+
+  int64_t devices() const { return dp * ep * tp; }
 };
 
 struct AveragingSpec {

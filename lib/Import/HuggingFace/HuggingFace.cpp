@@ -148,6 +148,7 @@ std::optional<Spec> Importer::readLayer(int64_t layer,
   Locations locations;
   reporter.setNames(&filler.names);
   readNative(native, config.text, spec, locations, reporter);
+  setGrid(spec, options.grid);
   dropTensorsOfOtherLayers(spec);
   if (!reporter.failed())
     validate(spec, locations, reporter);

@@ -27,6 +27,8 @@ std::string Checker::valueOf(Path path) const {
   }
   if (auto *pair = std::get_if<Pair>(&scalar))
     return pairText(*pair);
+  if (auto *lists = std::get_if<Lists>(&scalar))
+    return listsText(*lists);
   if (auto *text = std::get_if<std::string>(&scalar))
     return inQuotes(*text);
   return "none";

@@ -93,6 +93,17 @@ template <auto... members> Key pair(std::string_view path) {
   return key;
 }
 
+/// Left out while it is empty.
+template <auto... members> Key lists(std::string_view path) {
+  Key key = integer<members...>(path, 0);
+  key.type = KeyType::lists;
+  key.get = [](const Spec &spec) -> Scalar {
+    const Lists &lists = Field<members...>::of(spec);
+    return lists.empty() ? Scalar() : Scalar(lists);
+  };
+  return key;
+}
+
 template <auto... members> Key required(std::string_view path) {
   Key key = size<members...>(path);
   key.required = true;

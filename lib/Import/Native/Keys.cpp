@@ -51,6 +51,17 @@ std::string moe::pairText(const Pair &pair) {
   return "[" + std::to_string(pair[0]) + ", " + std::to_string(pair[1]) + "]";
 }
 
+std::string moe::listsText(const Lists &lists) {
+  std::string text;
+  for (const std::vector<int64_t> &list : lists) {
+    std::string numbers;
+    for (int64_t number : list)
+      numbers += (numbers.empty() ? "" : ", ") + std::to_string(number);
+    text += (text.empty() ? "[" : ", [") + numbers + "]";
+  }
+  return "[" + text + "]";
+}
+
 std::string moe::expectation(const Key &key) {
   switch (key.type) {
   case KeyType::integer:
@@ -87,6 +98,10 @@ std::string moe::expectation(const Key &key) {
            " bytes or a list of 1 to 64 of them";
   case KeyType::tensors:
     return "an object of sources by weight";
+  case KeyType::lists:
+    return "a list of lists of integers from " +
+           std::to_string(key.minInteger) + " to " +
+           std::to_string(key.maxInteger);
   }
   return "";
 }
@@ -143,7 +158,7 @@ void moe::resolveDefaults(Spec &spec) {
   ParallelSpec &parallel = spec.parallel;
   int64_t devices =
       parallel.expertsOn == ExpertsOn::tp ? parallel.tp : parallel.ep;
-  if (!parallel.expertsPerDevice && devices > 0 &&
+  if (!parallel.expertsPerDevice && parallel.placement.empty() && devices > 0 &&
       router.experts % devices == 0)
     parallel.expertsPerDevice = router.experts / devices;
 }

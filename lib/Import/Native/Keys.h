@@ -27,8 +27,9 @@ namespace moe {
 /// A field's value, whatever its type; an enum is the index of its name.
 /// Nothing: an optional field without a value.
 using Pair = std::array<int64_t, 2>;
+using Lists = std::vector<std::vector<int64_t>>;
 using Scalar = std::variant<std::monostate, bool, int64_t, double, std::string,
-                            Pair, std::vector<std::string>>;
+                            Pair, std::vector<std::string>, Lists>;
 
 enum class KeyType {
   integer,     // minInteger to maxInteger
@@ -43,6 +44,7 @@ enum class KeyType {
   functions,   // a list of `values`
   texts,       // a text of at most maxInteger bytes, or a list of them
   tensors,     // an object of sources by weight
+  lists,       // a list of lists of integers, each as above
 };
 
 struct Key {
@@ -72,6 +74,9 @@ std::vector<std::string_view> namesIn(std::string_view group);
 
 /// `[1, 32]`.
 std::string pairText(const Pair &pair);
+
+/// `[[0, 1], [2]]`.
+std::string listsText(const Lists &lists);
 
 /// What the key takes: `an integer from 1 to 2147483647`.
 std::string expectation(const Key &key);

@@ -176,6 +176,10 @@ private:
       if (std::optional<std::vector<std::string>> texts = readTexts(value, key))
         return key.set(spec, *texts);
       break;
+    case KeyType::lists:
+      if (std::optional<Lists> lists = readLists(value, key))
+        return key.set(spec, *lists);
+      break;
     case KeyType::tensors:
       if (value.kind == Value::Kind::object)
         return readWeightTensors(value, text, spec.weights.tensors, locations,
@@ -216,6 +220,23 @@ private:
     bool good = count >= 1 && count <= 64 &&
                 std::all_of(value.elements.begin(), value.elements.end(), add);
     return good ? std::make_optional(texts) : std::nullopt;
+  }
+
+  static std::optional<Lists> readLists(const Value &value, const Key &key) {
+    if (value.kind != Value::Kind::array)
+      return std::nullopt;
+    Lists lists;
+    for (const Value &element : value.elements) {
+      if (element.kind != Value::Kind::array)
+        return std::nullopt;
+      std::vector<int64_t> &list = lists.emplace_back();
+      for (const Value &number : element.elements) {
+        if (!isInRange(number, key))
+          return std::nullopt;
+        list.push_back(*number.integer);
+      }
+    }
+    return lists;
   }
 
   void readFunctions(const Value &list, const Key &key) {

@@ -69,6 +69,8 @@ static std::string jsonValue(const Key &key, const Spec &spec) {
     return numberText(*number);
   if (auto *pair = std::get_if<Pair>(&scalar))
     return pairText(*pair);
+  if (auto *lists = std::get_if<Lists>(&scalar))
+    return listsText(*lists);
   if (auto *texts = std::get_if<std::vector<std::string>>(&scalar))
     return jsonTexts(*texts);
   return jsonString(std::get<std::string>(scalar));

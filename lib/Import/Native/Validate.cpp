@@ -7,11 +7,14 @@
 
 #include "Validate.h"
 #include "Checker.h"
+#include "Keys.h"
 #include "Native.h"
 #include "Sources.h"
 #include "Text/Reporter.h"
 
 #include "moe/Import/Import.h"
+
+#include <algorithm>
 
 using namespace moe;
 
@@ -52,10 +55,12 @@ private:
     bool onTp = parallel.expertsOn == ExpertsOn::tp;
     Path axis = onTp ? "parallel.grid.tp" : "parallel.grid.ep";
     int64_t devices = onTp ? parallel.tp : parallel.ep;
-    if (experts % devices != 0)
+    if (!parallel.placement.empty())
+      checkPlacement();
+    else if (experts % devices != 0)
       wrong(axis,
             "a divisor of " + std::to_string(experts) +
-                ", the number of experts",
+                ", the number of experts, or parallel.placement",
             {"router.experts", "parallel.experts_on"});
     else if (parallel.expertsPerDevice &&
              *parallel.expertsPerDevice != experts / devices)
@@ -70,6 +75,42 @@ private:
             "a divisor of experts.intermediate, " +
                 std::to_string(spec.experts.intermediate),
             {"experts.intermediate"});
+  }
+
+  void checkPlacement() { // [S31]
+    constexpr Path path = "parallel.placement";
+    const ParallelSpec &parallel = spec.parallel;
+    auto bad = [&](const std::string &message) {
+      reporter.error(locations.of(path), std::string(path) + ": " + message);
+    };
+    if (parallel.expertsOn == ExpertsOn::tp)
+      return needs(path, "parallel.experts_on", "'ep'");
+    if (parallel.expertsPerDevice)
+      return bad("found parallel.experts_per_device too, expected one of them");
+    if (spec.capacity.limited())
+      return bad("found a capacity too, expected none: an expert may have "
+                 "several places");
+    size_t members = parallel.placement.size();
+    if (int64_t(members) != parallel.ep)
+      return bad("found the experts of " + std::to_string(members) +
+                 " devices, expected those of " + std::to_string(parallel.ep) +
+                 ", parallel.grid.ep");
+    std::vector<int64_t> last(spec.router.experts, -1);
+    for (size_t member = 0; member < members; ++member)
+      for (int64_t expert : parallel.placement[member]) {
+        std::string found = "found expert " + std::to_string(expert);
+        if (expert >= spec.router.experts)
+          return bad(found + ", expected at most " +
+                     std::to_string(spec.router.experts - 1));
+        if (last[expert] == int64_t(member))
+          return bad(found + " twice on device " + std::to_string(member) +
+                     ", expected it once there");
+        last[expert] = static_cast<int64_t>(member);
+      }
+    auto nowhere = std::find(last.begin(), last.end(), -1);
+    if (nowhere != last.end())
+      bad("found no place for expert " +
+          std::to_string(nowhere - last.begin()) + ", expected one at least");
   }
 
   /// [S14], the half that reading the list leaves.
@@ -93,6 +134,18 @@ private:
 };
 
 } // namespace
+
+void moe::setGrid(Spec &spec, const std::optional<Grid> &grid) {
+  if (!grid)
+    return;
+  ParallelSpec &parallel = spec.parallel;
+  parallel.dp = grid->dp;
+  parallel.ep = grid->ep;
+  parallel.tp = grid->tp;
+  // What the grid makes of it again.
+  parallel.expertsPerDevice.reset();
+  resolveDefaults(spec);
+}
 
 void moe::validate(const Spec &spec, const Locations &locations,
                    Reporter &reporter) {

@@ -15,8 +15,11 @@ namespace moe {
 class Locations;
 class Reporter;
 
+/// Puts `grid`, where there is one, in the place of the spec's.
+void setGrid(Spec &spec, const std::optional<Grid> &grid);
+
 /// Checks a spec whose keys are each right against the constraints that bind
-/// several of them: [S3] to [S30] of docs/Spec.md but for [S15].
+/// several of them: [S3] to [S31] of docs/Spec.md but for [S15].
 void validate(const Spec &spec, const Locations &locations, Reporter &reporter);
 
 // Parts of it.

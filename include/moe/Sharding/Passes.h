@@ -1,0 +1,21 @@
+//===- Passes.h - From a whole program to that of a rank --------*- C++ -*-===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_SHARDING_PASSES_H
+#define MOE_SHARDING_PASSES_H
+
+#include "mlir/Pass/Pass.h"
+
+#include <memory>
+
+namespace moe {
+#define GEN_PASS_DECL
+#define GEN_PASS_REGISTRATION
+#include "moe/Sharding/Passes.h.inc"
+} // namespace moe
+
+#endif // MOE_SHARDING_PASSES_H

@@ -1,0 +1,208 @@
+//===- Exchange.cpp - Rows go to where their experts are ------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "RankProgram.h"
+
+using namespace mlir;
+using namespace moe;
+
+std::optional<Axis> RankProgram::expertAxis() const {
+  Axis axis = parallel.expertsOnTp ? Axis::tp : Axis::ep;
+  if (parallel.size(axis) == 1 && parallel.placement.empty())
+    return std::nullopt;
+  return axis;
+}
+
+/// What would choose other experts for a token that is apart from the others.
+LogicalResult RankProgram::checkRouting() {
+  if (tokenAxes().empty())
+    return success();
+  WalkResult result = func.walk([&](Operation *op) {
+    if (auto select = dyn_cast<SelectOp>(op)) {
+      RouterAttr router = select.getRouter();
+      bool apart = router.getStrategy() != StrategyKind::random &&
+                   router.getStrategy() != StrategyKind::load_based &&
+                   (router.getBalancing() == BalancingKind::token_choice ||
+                    router.getBalancing() == BalancingKind::dynamic);
+      if (!apart) {
+        op->emitOpError("chooses experts for all tokens together; expected a "
+                        "grid with dp and ep of 1, or a router that looks at "
+                        "one token at a time");
+        return WalkResult::interrupt();
+      }
+    }
+    if (auto group = dyn_cast<GroupOp>(op))
+      if (group.getCapacity() && parallel.globalCapacity) {
+        op->emitOpError("has a capacity of all ranks together; expected a "
+                        "grid with dp and ep of 1, or the scope 'local'");
+        return WalkResult::interrupt();
+      }
+    return WalkResult::advance();
+  });
+  return failure(result.wasInterrupted());
+}
+
+LogicalResult RankProgram::spreadExperts() {
+  if (!expertAxis())
+    return success();
+  SmallVector<GroupOp> groups(func.getOps<GroupOp>());
+  for (GroupOp group : groups)
+    if (failed(parallel.expertsOnTp ? keepLocal(group) : exchangeRows(group)))
+      return failure();
+  return success();
+}
+
+static RankedTensorType tensorOf(ArrayRef<int64_t> shape, Type element) {
+  return RankedTensorType::get(shape, element);
+}
+
+static constexpr int64_t dynamic = ShapedType::kDynamic;
+
+/// The group that sorts by place, where the places of experts are not 0 to
+/// E - 1 in order. The other one stays for whoever asks for the plan.
+GroupOp RankProgram::placeExperts(GroupOp group) {
+  if (parallel.placement.empty())
+    return group;
+  int64_t experts = group.getExperts();
+  int64_t places = parallel.placement.front().size();
+  int64_t total = places * parallel.ep;
+  SmallVector<SmallVector<int32_t>> placesOf(experts);
+  for (int64_t i = 0; i < total; ++i)
+    if (int64_t expert = parallel.placement[i / places][i % places]; expert >= 0)
+      placesOf[expert].push_back(i);
+  size_t most = 0;
+  for (ArrayRef<int32_t> list : placesOf)
+    most = std::max(most, list.size());
+  SmallVector<int32_t> table;
+  for (SmallVector<int32_t> &list : placesOf) {
+    list.resize(most, -1);
+    table.append(list);
+  }
+  auto type = tensorOf({experts, int64_t(most)}, b.getI32Type());
+  Value slots = PlaceOp::create(b, group.getIndices().getType(),
+                                group.getIndices(),
+                                DenseIntElementsAttr::get(type, table),
+                                b.getI64IntegerAttr(total));
+  int64_t nulls = group.getNullExperts();
+  return GroupOp::create(
+      b,
+      TypeRange{group.getRows().getType(),
+                tensorOf({total + 1}, b.getI32Type()),
+                group.getPositions().getType(),
+                tensorOf({total + nulls}, b.getI32Type())},
+      slots, group.getWeights(), b.getI64IntegerAttr(total),
+      b.getI64IntegerAttr(nulls), group.getCapacityAttr());
+}
+
+/// Sends rows to the ranks of their experts and results back.
+LogicalResult RankProgram::exchangeRows(GroupOp group) {
+  b.setInsertionPointAfter(group);
+  b.setLoc(group.getLoc());
+  GroupOp placed = placeExperts(group);
+  int64_t total = placed.getExperts(), places = total / parallel.ep;
+  int64_t slots = group.getIndices().getType().getDimSize(1);
+  Type i32 = b.getI32Type(), f32 = b.getF32Type();
+  ArrayAttr ep = axes(Axis::ep);
+  auto pattern = coll::PatternKindAttr::get(
+      b.getContext(), *coll::symbolizePatternKind(parallel.exchange));
+  auto mode = coll::ModeKindAttr::get(
+      b.getContext(), *coll::symbolizeModeKind(parallel.rows));
+  StringAttr arriving = times(slots, "R"), leaving = times(slots, rowsName());
+
+  Value sizes = GroupSizesOp::create(b, tensorOf({total}, i32),
+                                     placed.getOffsets());
+  Value arrived = coll::AllToAllOp::create(b, sizes.getType(), sizes, ep,
+                                           "counts of rows");
+  auto arrivals = ArrivalsOp::create(
+      b, TypeRange{tensorOf({dynamic, 1}, i32), tensorOf({dynamic, 1}, f32)},
+      arrived, b.getI64IntegerAttr(parallel.ep), arriving);
+  auto local = GroupOp::create(
+      b,
+      TypeRange{tensorOf({dynamic}, i32), tensorOf({places + 1}, i32),
+                tensorOf({dynamic, 1}, i32), tensorOf({places}, i32)},
+      arrivals.getIndices(), arrivals.getWeights(),
+      b.getI64IntegerAttr(places), b.getI64IntegerAttr(0), CapacityAttr());
+
+  for (Operation *user : llvm::make_early_inc_range(group->getUsers())) {
+    auto dispatch = dyn_cast<DispatchOp>(user);
+    if (!dispatch)
+      continue;
+    b.setInsertionPointAfter(dispatch);
+    b.setLoc(dispatch.getLoc());
+    dispatch.getRowsMutable().assign(placed.getRows());
+    Value here = coll::AllToAllVOp::create(
+        b, dispatch.getXs().getType(), dispatch.getXs(), sizes, arrived, pattern,
+        mode, arriving, ep, "rows to experts");
+    Value rows =
+        DispatchOp::create(b, here.getType(), here, local.getRows(), Value(),
+                           b.getI64IntegerAttr(1));
+    dispatch.getXs().replaceAllUsesExcept(rows, here.getDefiningOp());
+  }
+  for (Operation *user : llvm::make_early_inc_range(group->getUsers())) {
+    if (auto matmul = dyn_cast<GroupedMatmulOp>(user))
+      matmul.getOffsetsMutable().assign(local.getOffsets());
+    auto combine = dyn_cast<CombineOp>(user);
+    if (!combine)
+      continue;
+    b.setInsertionPoint(combine);
+    b.setLoc(combine.getLoc());
+    Value inOrder = CombineOp::create(
+        b, combine.getYs().getType(), combine.getYs(), local.getPositions(),
+        arrivals.getIndices(), arrivals.getWeights(), Value(),
+        b.getI64IntegerAttr(places), UnitAttr(), UnitAttr(), UnitAttr());
+    Value back = coll::AllToAllVOp::create(
+        b, inOrder.getType(), inOrder, arrived, sizes, pattern, mode, leaving,
+        ep, "results to tokens");
+    combine.getYsMutable().assign(back);
+    combine.getPositionsMutable().assign(placed.getPositions());
+  }
+  return success();
+}
+
+/// Leaves the slots of this rank's experts; the results of all ranks add up.
+LogicalResult RankProgram::keepLocal(GroupOp group) {
+  b.setInsertionPointAfter(group);
+  b.setLoc(group.getLoc());
+  int64_t here = group.getExperts() / parallel.tp;
+  Value member = coll::IndexOp::create(
+      b, tensorOf({}, b.getI32Type()), axes(Axis::tp));
+  auto kept = KeepLocalOp::create(
+      b,
+      TypeRange{group.getIndices().getType(), group.getWeights().getType()},
+      group.getIndices(), group.getWeights(), member,
+      b.getI64IntegerAttr(group.getExperts()),
+      b.getI64IntegerAttr(parallel.tp));
+  auto local = GroupOp::create(
+      b,
+      TypeRange{group.getRows().getType(), tensorOf({here + 1}, b.getI32Type()),
+                group.getPositions().getType(),
+                tensorOf({here}, b.getI32Type())},
+      kept.getLocalIndices(), kept.getLocalWeights(), b.getI64IntegerAttr(here),
+      b.getI64IntegerAttr(0), group.getCapacityAttr());
+  if (group.getCapacity())
+    return group.emitOpError("has a capacity; expected none where experts are "
+                             "spread over tp");
+  for (Operation *user : llvm::make_early_inc_range(group->getUsers())) {
+    if (auto dispatch = dyn_cast<DispatchOp>(user)) {
+      dispatch.getRowsMutable().assign(local.getRows());
+      if (dispatch.getWeights())
+        dispatch.getWeightsMutable().assign(kept.getLocalWeights());
+    } else if (auto matmul = dyn_cast<GroupedMatmulOp>(user)) {
+      matmul.getOffsetsMutable().assign(local.getOffsets());
+    } else if (auto combine = dyn_cast<CombineOp>(user)) {
+      if (combine.getX())
+        return combine.emitOpError("adds tokens without experts; expected none "
+                                   "where experts are spread over tp");
+      combine.getPositionsMutable().assign(local.getPositions());
+      combine.getIndicesMutable().assign(kept.getLocalIndices());
+      combine.getWeightsMutable().assign(kept.getLocalWeights());
+      combine.setExperts(here);
+      parts[combine.getY()] = combine.getY().getType();
+    }
+  }
+  return success();
+}

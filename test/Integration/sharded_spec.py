@@ -1,0 +1,105 @@
+"""Random specs for grids of up to eight ranks, the same for the same seed.
+
+    python3 sharded_spec.py SEED
+"""
+
+import json
+import math
+import random
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "Oracle")]
+
+import random_spec
+from random_spec import Dice
+from weight_formats import UNITS
+
+MOST_RANKS = 8
+GRIDS = [
+    (dp, ep, tp)
+    for dp in range(1, MOST_RANKS + 1)
+    for ep in range(1, MOST_RANKS // dp + 1)
+    for tp in range(1, MOST_RANKS // (dp * ep) + 1)
+    if dp * ep * tp > 1
+]
+
+
+def sharded_spec(seed):
+    """A spec with a grid, and the same without one."""
+    dice = Dice(f"grid {seed}")
+    spec = random_spec.random_spec(seed)
+    dp, ep, tp = GRIDS[seed % len(GRIDS)] if dice.chance(0.5) else dice.pick(*GRIDS)
+    experts = spec["router"]["experts"]
+    parallel = {"grid": {"dp": dp, "ep": ep, "tp": tp}}
+    on_tp = tp > 1 and ep == 1 and experts % tp == 0 and dice.chance(0.5)
+    if on_tp:
+        parallel["experts_on"] = "tp"
+    elif experts % ep or (ep > 1 and dice.chance(0.2)):
+        parallel["placement"] = _placement(dice, experts, ep)
+    if ep > 1 and not on_tp:
+        parallel["exchange"] = dice.pick("all_to_all", "point_to_point", "hierarchical", "ring")
+        parallel["rows"] = dice.pick("exact", "exact", "padded")
+    if dp > 1 and dice.chance(0.4):
+        parallel["fsdp"] = True
+    _one_token_at_a_time(spec, dp * ep > 1, on_tp or "placement" in parallel)
+    if on_tp and "null_experts" in spec["router"]:
+        spec["router"]["null_experts"]["kind"] = "skip"
+    chained = spec["router"].get("projection", {}).get("chained")
+    if tp > 1 and not chained and dice.chance(0.3):
+        parallel["sequence_parallel"] = True
+        _one_token_at_a_time(spec, True, True)
+    _widths(spec, tp, on_tp)
+    return {**spec, "parallel": parallel}, spec
+
+
+def _placement(dice, experts, ep):
+    """Every expert somewhere, some of them twice, ranks with more and with fewer."""
+    places = [[] for _ in range(ep)]
+    for expert in dice.random.sample(range(experts), experts):
+        for rank in dice.random.sample(range(ep), 2 if ep > 1 and dice.chance(0.2) else 1):
+            places[rank].append(expert)
+    return places
+
+
+def _one_token_at_a_time(spec, apart, no_capacity):
+    """What would choose otherwise when tokens are apart is left out."""
+    router = spec["router"]
+    if apart or no_capacity:
+        spec.pop("capacity", None)
+    if not apart:
+        return
+    if router.get("load_balancing") in ("expert_choice", "round_robin", "load_aware"):
+        del router["load_balancing"]
+    if router.get("strategy") in ("random", "load_based"):
+        router["strategy"] = "hash"
+
+
+def _widths(spec, tp, on_tp):
+    """Widths and blocks that tp divides."""
+    for section in ("experts", "shared"):
+        part = spec.get(section, {})
+        if "intermediate" not in part:
+            continue
+        quantization = part.get("quantization", {})
+        if section == "experts" and on_tp:
+            continue
+        if section == "shared" and not quantization:
+            continue  # which is split only where it can be
+        blocks = [max(1, size) for size in quantization.get("block", [1, 1])]
+        unit = math.lcm(UNITS.get(quantization.get("kind"), 1), *blocks)
+        if unit > 64 and blocks != [1, 1]:
+            quantization["block"] = [1, 0]
+            unit = UNITS.get(quantization.get("kind"), 1)
+        part["intermediate"] += -part["intermediate"] % (tp * unit)
+
+
+def main():
+    if len(sys.argv) != 2 or not sys.argv[1].isdigit():
+        sys.exit("usage: sharded_spec.py SEED")
+    print(json.dumps(sharded_spec(int(sys.argv[1]))[0], indent=2))
+
+
+if __name__ == "__main__":
+    main()
