@@ -21,11 +21,12 @@ generate() { # GENERATOR INPUT OUTPUT [OPTIONS...]
 }
 
 generate -gen-dialect-doc Dialect/MoE/MoEOps.td docs/Dialects/MoE.md -dialect=moe
+generate -gen-dialect-doc Dialect/Coll/CollOps.td docs/Dialects/Coll.md -dialect=coll
 generate -gen-pass-doc Kernels/Passes.td docs/Passes.md
 
 if [ "${1:-}" = --check ]; then
   cd "$root"
-  for file in docs/Dialects/MoE.md docs/Passes.md; do
+  for file in docs/Dialects/MoE.md docs/Dialects/Coll.md docs/Passes.md; do
     diff -u "$file" "$new/$file" || {
       echo "$file is not what scripts/gen-docs.sh writes" >&2
       exit 1
@@ -33,6 +34,6 @@ if [ "${1:-}" = --check ]; then
   done
 else
   mkdir -p "$root/docs/Dialects"
-  cp "$new/docs/Dialects/MoE.md" "$root/docs/Dialects/MoE.md"
+  cp "$new"/docs/Dialects/*.md "$root/docs/Dialects/"
   cp "$new/docs/Passes.md" "$root/docs/Passes.md"
 fi

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "moe/Dialect/Coll/Coll.h"
 #include "moe/Dialect/MoE/MoE.h"
 
 #include "mlir/InitAllDialects.h"
@@ -13,6 +14,6 @@
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   mlir::registerAllDialects(registry);
-  registry.insert<moe::MoEDialect>();
+  registry.insert<moe::MoEDialect, moe::coll::CollDialect>();
   return mlir::failed(mlir::MlirLspServerMain(argc, argv, registry));
 }

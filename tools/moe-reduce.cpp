@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "moe/Dialect/Coll/Coll.h"
 #include "moe/Dialect/MoE/MoE.h"
 
 #include "mlir/IR/MLIRContext.h"
@@ -15,7 +16,7 @@
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   mlir::registerAllDialects(registry);
-  registry.insert<moe::MoEDialect>();
+  registry.insert<moe::MoEDialect, moe::coll::CollDialect>();
   mlir::registerTransformsPasses(); // for -opt-reduction-pass
   mlir::MLIRContext context(registry);
   return mlir::failed(mlir::mlirReduceMain(argc, argv, context));

@@ -9,6 +9,7 @@
 
 #include "moe/Driver/Driver.h"
 
+#include "moe/Dialect/Coll/Coll.h"
 #include "moe/Dialect/MoE/MoE.h"
 #include "moe/Graph/Graph.h"
 #include "moe/Import/Import.h"
@@ -41,7 +42,7 @@ class Compilation {
 public:
   explicit Compilation(const CompileOptions &options) : options(options) {
     context.printOpOnDiagnostic(false); // the line in the file says it
-    context.loadDialect<MoEDialect, mlir::func::FuncDialect,
+    context.loadDialect<MoEDialect, coll::CollDialect, mlir::func::FuncDialect,
                         mlir::LLVM::LLVMDialect, mlir::memref::MemRefDialect,
                         mlir::scf::SCFDialect, mlir::vector::VectorDialect>();
   }

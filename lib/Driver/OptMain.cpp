@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "moe/Dialect/Coll/Coll.h"
 #include "moe/Dialect/MoE/MoE.h"
 #include "moe/Driver/Driver.h"
 #include "moe/Kernels/Passes.h"
@@ -25,7 +26,7 @@ static int runPasses(int argc, char **argv) {
   mlir::DialectRegistry registry;
   mlir::registerAllDialects(registry);
   mlir::registerAllExtensions(registry);
-  registry.insert<MoEDialect>();
+  registry.insert<MoEDialect, coll::CollDialect>();
   mlir::registerAllPasses();
   registerMoEKernelsPasses();
   registerMoEShardingPasses();

@@ -124,8 +124,8 @@ struct FoldCombine : OpRewritePattern<CombineOp>, FoldProducts {
 
   LogicalResult matchAndRewrite(CombineOp op,
                                 PatternRewriter &rewriter) const override {
-    if (op.getIdentityNulls() || op.getPassThrough() || op.getUnweighted())
-      return rewriter.notifyMatchFailure(op, "adds more than weighted results");
+    if (op.getIdentityNulls() || op.getPassThrough())
+      return rewriter.notifyMatchFailure(op, "adds more than results");
     auto down = op.getYs().getDefiningOp<GroupedMatmulOp>();
     GroupedMatmulOp up = down ? productBefore(down) : GroupedMatmulOp();
     if (!up || !down->hasOneUse() || !up.getGather())
@@ -134,7 +134,8 @@ struct FoldCombine : OpRewritePattern<CombineOp>, FoldProducts {
     if (!group || up.getOffsets() != group.getOffsets() ||
         op.getPositions() != group.getPositions())
       return rewriter.notifyMatchFailure(op, "rows are not as grouped");
-    fold(rewriter, op, up, down, op.getWeights());
+    fold(rewriter, op, up, down,
+         op.getUnweighted() ? Value() : op.getWeights());
     return success();
   }
 };

@@ -84,7 +84,8 @@ void moe::lower(Lowering &l, ActivateOp op) {
 void moe::lower(Lowering &l, CombineOp op) {
   Emitter &e = l.e;
   Value ys = l[op.getYs()], positions = l[op.getPositions()];
-  Value indices = l[op.getIndices()], weights = l[op.getWeights()];
+  Value indices = l[op.getIndices()];
+  Value weights = op.getUnweighted() ? Value() : l[op.getWeights()];
   Value x = op.getX() ? l[op.getX()] : Value();
   Extent tokens = l.extent(op.getPositions(), 0);
   Value y = l.result(op.getY(), {tokens});

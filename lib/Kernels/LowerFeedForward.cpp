@@ -129,10 +129,15 @@ Product FeedForward::down() {
 void FeedForward::addToToken(Val row, Val out, int64_t valid, Val value) {
   Val slot = e.asIndex(e.load(slotOf, {row}));
   Val token = slot / slots;
-  Val weight = e.like(value, e.load(weights, {token, slot % slots}));
   SmallVector<Val, 2> at = {token - firstToken, out};
-  Val sum = e.loadLike(value, sums, at, valid);
-  e.storeLike(e.fma(weight, value, sum), sums, at, valid);
+  if (weights) {
+    Val weight = e.like(value, e.load(weights, {token, slot % slots}));
+    Val sum = e.loadLike(value, sums, at, valid);
+    value = e.fma(weight, value, sum);
+  } else {
+    value = value + e.loadLike(value, sums, at, valid);
+  }
+  e.storeLike(value, sums, at, valid);
 }
 
 /// The rows of tokens of the chunk, still sorted by expert.

@@ -3,11 +3,12 @@
 // Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Text is parsed and verified with the moe dialect; what is accepted is folded,
+// Text is parsed and verified with our dialects; what is accepted is folded,
 // printed, and must be accepted again and print the same.
 //
 //===----------------------------------------------------------------------===//
 
+#include "moe/Dialect/Coll/Coll.h"
 #include "moe/Dialect/MoE/MoE.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -88,8 +89,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
   // A context interns whatever it sees, so each input has its own.
   MLIRContext context(MLIRContext::Threading::DISABLED);
-  context.loadDialect<moe::MoEDialect, arith::ArithDialect, func::FuncDialect,
-                      math::MathDialect>();
+  context
+      .loadDialect<moe::MoEDialect, moe::coll::CollDialect, arith::ArithDialect,
+                   func::FuncDialect, math::MathDialect>();
   ScopedDiagnosticHandler silence(&context, [](Diagnostic &) {});
 
   OwningOpRef<ModuleOp> module = parse(text, context);
@@ -99,7 +101,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
   RewritePatternSet patterns(&context);
   for (RegisteredOperationName op : context.getRegisteredOperations())
-    if (isa<moe::MoEDialect>(op.getDialect()))
+    if (isa<moe::MoEDialect, moe::coll::CollDialect>(op.getDialect()))
       op.getCanonicalizationPatterns(patterns, &context);
   (void)applyPatternsGreedily(*module, std::move(patterns));
   if (failed(verify(*module)))

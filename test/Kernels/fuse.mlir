@@ -217,3 +217,26 @@ func.func @dispatched_and_returned(%x: tensor<?x8xf32>, %rows: tensor<?xi32>,
       : (tensor<?x8xf32>, tensor<4x16x8xf32>, tensor<5xi32>) -> tensor<?x16xf32>
   return %h, %xs : tensor<?x16xf32>, tensor<?x8xf32>
 }
+
+// -----
+
+// Rows of others come without weights: each result is that of one row.
+// CHECK-LABEL: func @unweighted
+// CHECK-SAME: (%[[X:.*]]: tensor<?x8xf32>, %[[L:.*]]: tensor<?x1xi32>,
+func.func @unweighted(%x: tensor<?x8xf32>, %local: tensor<?x1xi32>,
+    %up: tensor<4x16x8xf32>, %down: tensor<4x8x16xf32>) -> tensor<?x8xf32> {
+  // CHECK: %[[ROWS:.*]], %[[OFF:.*]], %{{.*}}, %{{.*}} = moe.group %[[L]] {experts = 4 : i64}
+  // CHECK-NEXT: %[[Y:.*]] = moe.feed_forward %[[X]] up %{{.*}} down %{{.*}} offsets %[[OFF]] rows %[[ROWS]] {hidden = f32}
+  // CHECK-NEXT: return %[[Y]]
+  %rows, %offsets, %positions, %counts = moe.group %local {experts = 4 : i64}
+      : (tensor<?x1xi32>) -> (tensor<?xi32>, tensor<5xi32>, tensor<?x1xi32>, tensor<4xi32>)
+  %xs = moe.dispatch %x, %rows {slots = 1 : i64}
+      : (tensor<?x8xf32>, tensor<?xi32>) -> tensor<?x8xf32>
+  %h = moe.grouped_matmul %xs, %up offsets %offsets
+      : (tensor<?x8xf32>, tensor<4x16x8xf32>, tensor<5xi32>) -> tensor<?x16xf32>
+  %ys = moe.grouped_matmul %h, %down offsets %offsets
+      : (tensor<?x16xf32>, tensor<4x8x16xf32>, tensor<5xi32>) -> tensor<?x8xf32>
+  %y = moe.combine %ys, %positions, %local {experts = 4 : i64, unweighted}
+      : (tensor<?x8xf32>, tensor<?x1xi32>, tensor<?x1xi32>) -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}

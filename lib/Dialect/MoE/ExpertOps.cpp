@@ -167,6 +167,10 @@ LogicalResult FeedForwardOp::verify() {
     return emitOpError() << "expected 'hidden' of f32 or bf16, found "
                          << getHidden();
   bool isGrouped = static_cast<bool>(getOffsets());
+  if (isGrouped != static_cast<bool>(getRows()))
+    return emitOpError() << "expected both of 'offsets' and 'rows' or neither";
+  if (getWeights() && !isGrouped)
+    return emitOpError() << "expected 'rows' where there are 'weights'";
   auto shape = [&](std::initializer_list<StringRef> names) {
     SmallVector<StringRef, 3> shape(names);
     if (isGrouped)

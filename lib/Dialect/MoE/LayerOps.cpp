@@ -84,6 +84,8 @@ LogicalResult CombineOp::verify() {
     return emitOpError() << "expected 'x' with '" << flag << "'";
   if (addsInput && getUnweighted())
     return emitOpError() << "expected no 'unweighted' with '" << flag << "'";
+  if (!getUnweighted() && !getWeights())
+    return emitOpError() << "expected 'weights' without 'unweighted'";
 
   Dims dims(*this);
   return success(

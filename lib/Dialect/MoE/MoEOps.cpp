@@ -3,8 +3,8 @@
 // Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Verifiers and folds are in RoutingOps.cpp, ExpertOps.cpp, LayerOps.cpp and
-// AveragingOps.cpp.
+// Verifiers and folds are in RoutingOps.cpp, ExpertOps.cpp, LayerOps.cpp,
+// AveragingOps.cpp and PlacementOps.cpp.
 //
 //===----------------------------------------------------------------------===//
 

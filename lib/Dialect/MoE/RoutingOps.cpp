@@ -137,6 +137,12 @@ LogicalResult GroupOp::verify() {
       failed(verifyRange(error, "null_experts", getNullExperts(), 0,
                          kMaxSize - experts)))
     return failure();
+  // [O35]
+  bool readsWeights = getCapacity() &&
+                      getCapacity()->getPriority() == PriorityKind::probability;
+  if (readsWeights && !getWeights())
+    return emitOpError()
+           << "expected 'weights' with a capacity of priority = probability";
 
   Dims dims(*this);
   dims.set("E+1", experts + 1);

@@ -7,6 +7,8 @@
 
 #include "Verify.h"
 
+#include "moe/Kernels/Extent.h"
+
 #include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/MathExtras.h"
@@ -101,6 +103,23 @@ std::optional<int64_t> moe::ceilDiv(std::optional<int64_t> a, int64_t b) {
   if (!a)
     return std::nullopt;
   return *a / b + (*a % b != 0);
+}
+
+LogicalResult moe::verifyExtent(Operation *op, StringRef name,
+                                std::optional<StringRef> text, Value result) {
+  auto type = cast<RankedTensorType>(result.getType());
+  bool varies = type.getRank() != 0 && type.isDynamicDim(0);
+  if (!varies && text)
+    return op->emitOpError() << "expected no '" << name << "' with a result of "
+                             << type << ", found \"" << *text << "\"";
+  if (!varies || (text && Extent::parse(*text)))
+    return success();
+  InFlightDiagnostic diag = op->emitOpError();
+  diag << "expected a size such as \"R\" or \"8*R\" in '" << name
+       << "' with a result of " << type;
+  if (text)
+    diag << ", found \"" << *text << "\"";
+  return diag;
 }
 
 //===----------------------------------------------------------------------===//

@@ -51,6 +51,12 @@ std::optional<int64_t> product(std::optional<int64_t> a,
                                std::optional<int64_t> b);
 std::optional<int64_t> ceilDiv(std::optional<int64_t> a, int64_t b);
 
+/// [O33]: the attribute `name` says how many rows `result` has, exactly where
+/// its type does not.
+mlir::LogicalResult verifyExtent(mlir::Operation *op, llvm::StringRef name,
+                                 std::optional<llvm::StringRef> text,
+                                 mlir::Value result);
+
 /// [O2]: `region` is one block that computes an f32 of `numArguments` f32.
 mlir::LogicalResult verifyElementwise(mlir::Operation *op, llvm::StringRef name,
                                       mlir::Region &region,

@@ -1388,3 +1388,200 @@ func.func @ff_weights(%x: tensor<?x8xf32>, %w: tensor<4x16x8xf32>, %d: tensor<4x
       : (tensor<?x8xf32>, tensor<4x16x8xf32>, tensor<4x8x16xf32>, tensor<5xi32>, tensor<?xi32>, tensor<?x3xf32>) -> tensor<?x8xf32>
   return
 }
+
+// -----
+
+// [O31]
+func.func @ff_rows(%x: tensor<?x8xf32>, %w: tensor<16x8xf32>, %d: tensor<8x16xf32>, %p: tensor<?x1xf32>) {
+  // expected-error @below {{expected 'rows' where there are 'weights'}}
+  %0 = moe.feed_forward %x up %w down %d weights %p {hidden = f32}
+      : (tensor<?x8xf32>, tensor<16x8xf32>, tensor<8x16xf32>, tensor<?x1xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// [O31]
+func.func @ff_offsets(%x: tensor<?x8xf32>, %w: tensor<4x16x8xf32>, %d: tensor<4x8x16xf32>, %o: tensor<5xi32>) {
+  // expected-error @below {{expected both of 'offsets' and 'rows' or neither}}
+  %0 = "moe.feed_forward"(%x, %w, %d, %o) <{hidden = f32, operandSegmentSizes = array<i32: 1, 1, 0, 1, 0, 1, 0, 0>}> ({})
+      : (tensor<?x8xf32>, tensor<4x16x8xf32>, tensor<4x8x16xf32>, tensor<5xi32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// [O18]
+func.func @combine_weights(%ys: tensor<?x8xf32>, %p: tensor<?x2xi32>) {
+  // expected-error @below {{expected 'weights' without 'unweighted'}}
+  %0 = moe.combine %ys, %p, %p {experts = 4 : i64}
+      : (tensor<?x8xf32>, tensor<?x2xi32>, tensor<?x2xi32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// [O35]
+func.func @group_weights(%i: tensor<?x2xi32>) {
+  // expected-error @below {{expected 'weights' with a capacity of priority = probability}}
+  %0:4 = moe.group %i {experts = 4 : i64, capacity = #moe.capacity<tokens = 3, priority = probability>}
+      : (tensor<?x2xi32>) -> (tensor<?xi32>, tensor<5xi32>, tensor<?x2xi32>, tensor<4xi32>)
+  return
+}
+
+// -----
+
+// [O32]
+func.func @place(%i: tensor<?x2xi32>) {
+  // expected-error @below {{expected 'places' of shape [E, m], with an expert and a place, found 'tensor<2xi32>'}}
+  %0 = moe.place %i {places = dense<[0, 1]> : tensor<2xi32>, total = 2 : i64} : (tensor<?x2xi32>) -> tensor<?x2xi32>
+  return
+}
+
+// -----
+
+// [O32]
+func.func @place(%i: tensor<?x2xi32>) {
+  // expected-error @below {{expected 'places' of shape [E, m], with an expert and a place, found 'tensor<0x2xi32>'}}
+  %0 = moe.place %i {places = dense<> : tensor<0x2xi32>, total = 2 : i64} : (tensor<?x2xi32>) -> tensor<?x2xi32>
+  return
+}
+
+// -----
+
+// [O32]
+func.func @place(%i: tensor<?x2xi32>) {
+  // expected-error @below {{expected expert 1 to have a place from 0 to 1, found 2}}
+  %0 = moe.place %i {places = dense<[[0], [2]]> : tensor<2x1xi32>, total = 2 : i64} : (tensor<?x2xi32>) -> tensor<?x2xi32>
+  return
+}
+
+// -----
+
+// [O32]
+func.func @place(%i: tensor<?x2xi32>) {
+  // expected-error @below {{expected expert 1 to have a place from 0 to 1, found -1}}
+  %0 = moe.place %i {places = dense<[[0], [-1]]> : tensor<2x1xi32>, total = 2 : i64} : (tensor<?x2xi32>) -> tensor<?x2xi32>
+  return
+}
+
+// -----
+
+// [O32]
+func.func @place(%i: tensor<?x2xi32>) {
+  // expected-error @below {{expected the places of expert 0 to come before -1, found 1 after it}}
+  %0 = moe.place %i {places = dense<[[0, -1, 1]]> : tensor<1x3xi32>, total = 2 : i64} : (tensor<?x2xi32>) -> tensor<?x2xi32>
+  return
+}
+
+// -----
+
+// [O32]
+func.func @place(%i: tensor<?x2xi32>) {
+  // expected-error @below {{expected one expert in each place, found experts 0 and 1 in place 1}}
+  %0 = moe.place %i {places = dense<[[0, 1], [2, 1]]> : tensor<2x2xi32>, total = 3 : i64} : (tensor<?x2xi32>) -> tensor<?x2xi32>
+  return
+}
+
+// -----
+
+// [O32]
+func.func @place(%i: tensor<?x2xi32>) {
+  // expected-error @below {{expected 'total' from 1 to 2147483647, found 0}}
+  %0 = moe.place %i {places = dense<[[0]]> : tensor<1x1xi32>, total = 0 : i64} : (tensor<?x2xi32>) -> tensor<?x2xi32>
+  return
+}
+
+// -----
+
+// [O34]
+func.func @arrivals(%c: tensor<8xi32>) {
+  // expected-error @below {{expected counts that 3 members have equal shares of, found 8}}
+  %0 = moe.arrivals %c {members = 3 : i64} : (tensor<8xi32>) -> tensor<8x1xi32>
+  return
+}
+
+// -----
+
+// [O34]
+func.func @arrivals(%c: tensor<8xi32>) {
+  // expected-error @below {{expected 'members' from 1 to 2147483647, found 0}}
+  %0 = moe.arrivals %c {members = 0 : i64} : (tensor<8xi32>) -> tensor<8x1xi32>
+  return
+}
+
+// -----
+
+// [O1]
+func.func @arrivals(%c: tensor<8xi32>) {
+  // expected-error @below {{expected 'local' of shape [R, 1], found 'tensor<8x2xi32>'}}
+  %0 = moe.arrivals %c {members = 2 : i64} : (tensor<8xi32>) -> tensor<8x2xi32>
+  return
+}
+
+// -----
+
+// [O33]
+func.func @arrivals(%c: tensor<8xi32>) {
+  // expected-error @below {{expected a size such as "R" or "8*R" in 'rows' with a result of 'tensor<?x1xi32>'}}
+  %0 = moe.arrivals %c {members = 2 : i64} : (tensor<8xi32>) -> tensor<?x1xi32>
+  return
+}
+
+// -----
+
+// [O33]
+func.func @arrivals(%c: tensor<8xi32>) {
+  // expected-error @below {{expected a size such as "R" or "8*R" in 'rows' with a result of 'tensor<?x1xi32>', found "8 R"}}
+  %0 = moe.arrivals %c {members = 2 : i64, rows = "8 R"} : (tensor<8xi32>) -> tensor<?x1xi32>
+  return
+}
+
+// -----
+
+// [O33]
+func.func @arrivals(%c: tensor<8xi32>) {
+  // expected-error @below {{expected no 'rows' with a result of 'tensor<8x1xi32>', found "8*R"}}
+  %0 = moe.arrivals %c {members = 2 : i64, rows = "8*R"} : (tensor<8xi32>) -> tensor<8x1xi32>
+  return
+}
+
+// -----
+
+// [O34]
+func.func @keep_local(%i: tensor<?x2xi32>, %w: tensor<?x2xf32>, %m: tensor<i32>) {
+  // expected-error @below {{expected experts that 3 members have equal shares of, found 4}}
+  %0:2 = moe.keep_local %i, %w, %m {experts = 4 : i64, members = 3 : i64}
+      : (tensor<?x2xi32>, tensor<?x2xf32>, tensor<i32>) -> (tensor<?x2xi32>, tensor<?x2xf32>)
+  return
+}
+
+// -----
+
+// [O34]
+func.func @keep_local(%i: tensor<?x2xi32>, %w: tensor<?x2xf32>, %m: tensor<i32>) {
+  // expected-error @below {{expected 'experts' from 1 to 2147483647, found 0}}
+  %0:2 = moe.keep_local %i, %w, %m {experts = 0 : i64, members = 1 : i64}
+      : (tensor<?x2xi32>, tensor<?x2xf32>, tensor<i32>) -> (tensor<?x2xi32>, tensor<?x2xf32>)
+  return
+}
+
+// -----
+
+// [O34]
+func.func @keep_local(%i: tensor<?x2xi32>, %w: tensor<?x2xf32>, %m: tensor<i32>) {
+  // expected-error @below {{expected 'members' from 1 to 2147483647, found 0}}
+  %0:2 = moe.keep_local %i, %w, %m {experts = 4 : i64, members = 0 : i64}
+      : (tensor<?x2xi32>, tensor<?x2xf32>, tensor<i32>) -> (tensor<?x2xi32>, tensor<?x2xf32>)
+  return
+}
+
+// -----
+
+// [O34]
+func.func @keep_local(%i: tensor<?x2xi32>, %w: tensor<?x2xf32>, %m: tensor<1xi32>) {
+  // expected-error @below {{expected 'member' of shape [], found 'tensor<1xi32>'}}
+  %0:2 = moe.keep_local %i, %w, %m {experts = 4 : i64, members = 2 : i64}
+      : (tensor<?x2xi32>, tensor<?x2xf32>, tensor<1xi32>) -> (tensor<?x2xi32>, tensor<?x2xf32>)
+  return
+}

@@ -164,6 +164,38 @@ func.func @group(%indices: tensor<?x2xi32>, %weights: tensor<?x2xf32>,
        capacity = #moe.capacity<tokens = 3, priority = probability>}
       : (tensor<3x2xi32>, tensor<3x2xf32>)
       -> (tensor<6xi32>, tensor<5xi32>, tensor<3x2xi32>, tensor<6xi32>)
+  // CHECK: moe.group %{{.*}} {experts = 4 : i64} : (tensor<3x2xi32>) ->
+  %1:4 = moe.group %i3 {experts = 4 : i64}
+      : (tensor<3x2xi32>)
+      -> (tensor<6xi32>, tensor<5xi32>, tensor<3x2xi32>, tensor<4xi32>)
+  return
+}
+
+//===----------------------------------------------------------------------===//
+// Placement
+//===----------------------------------------------------------------------===//
+
+// CHECK-LABEL: func @placement
+func.func @placement(%indices: tensor<?x2xi32>, %arrived: tensor<8xi32>) {
+  // CHECK: moe.place %{{.*}} {places = dense<{{\[}}[0, 3], [1, -1], [2, -1]]> : tensor<3x2xi32>, total = 4 : i64} : (tensor<?x2xi32>) -> tensor<?x2xi32>
+  %slots = moe.place %indices {places = dense<[[0, 3], [1, -1], [2, -1]]>
+      : tensor<3x2xi32>, total = 4 : i64} : (tensor<?x2xi32>) -> tensor<?x2xi32>
+  // CHECK: moe.arrivals %{{.*}} {members = 2 : i64, rows = "8*R"} : (tensor<8xi32>) -> tensor<?x1xi32>
+  %local = moe.arrivals %arrived {members = 2 : i64, rows = "8*R"}
+      : (tensor<8xi32>) -> tensor<?x1xi32>
+  // CHECK: moe.arrivals %{{.*}} {members = 8 : i64} : (tensor<8xi32>) -> tensor<16x1xi32>
+  %0 = moe.arrivals %arrived {members = 8 : i64} : (tensor<8xi32>) -> tensor<16x1xi32>
+  return
+}
+
+// CHECK-LABEL: func @keep_local
+func.func @keep_local(%indices: tensor<?x2xi32>, %weights: tensor<?x2xf32>,
+                      %member: tensor<i32>) {
+  // CHECK: moe.keep_local %{{.*}}, %{{.*}}, %{{.*}} {experts = 4 : i64, members = 2 : i64} :
+  %local, %kept = moe.keep_local %indices, %weights, %member
+      {experts = 4 : i64, members = 2 : i64}
+      : (tensor<?x2xi32>, tensor<?x2xf32>, tensor<i32>)
+      -> (tensor<?x2xi32>, tensor<?x2xf32>)
   return
 }
 
@@ -204,6 +236,10 @@ func.func @feed_forward(%x: tensor<?x8xbf16>, %gate: tensor<4x16x8xbf16>,
   %z = moe.feed_forward %x up %wide bias %b down %narrow bias %c {hidden = f32}
       : (tensor<?x8xbf16>, tensor<16x8xf32>, tensor<16xf32>, tensor<8x16xf32>,
          tensor<8xf32>) -> tensor<?x8xbf16>
+  // CHECK: moe.feed_forward %{{.*}} up %{{.*}} down %{{.*}} offsets %{{.*}} rows %{{.*}} {hidden = f32} :
+  %unweighted = moe.feed_forward %x up %gate down %down offsets %offsets rows %rows
+      {hidden = f32} : (tensor<?x8xbf16>, tensor<4x16x8xbf16>, tensor<4x8x16xbf16>,
+      tensor<5xi32>, tensor<?xi32>) -> tensor<?x8xf32>
   return %y, %z : tensor<?x8xf32>, tensor<?x8xbf16>
 }
 
@@ -271,6 +307,9 @@ func.func @combine(%ys: tensor<?x8xf32>, %positions: tensor<?x2xi32>,
       {experts = 4 : i64, identity_nulls, pass_through}
       : (tensor<?x8xf32>, tensor<?x2xi32>, tensor<?x2xi32>, tensor<?x2xf32>,
          tensor<?x8xbf16>) -> tensor<?x8xbf16>
+  // CHECK: moe.combine %{{.*}}, %{{.*}}, %{{.*}} {experts = 4 : i64, unweighted} :
+  %sum = moe.combine %ys, %positions, %indices {experts = 4 : i64, unweighted}
+      : (tensor<?x8xf32>, tensor<?x2xi32>, tensor<?x2xi32>) -> tensor<?x8xf32>
   return
 }
 

@@ -159,7 +159,8 @@ def MoE_GroupOp : MoE_Op<"group"> {
     `rows` has room for every slot and ends in -1; expert `e` has the rows from
     `offsets[e]` to `offsets[e + 1]`; `positions` is the inverse of `rows`, -1
     for slots without a row: none chosen, a null expert, or no place left under
-    `capacity`. `counts` are before capacity and include null experts.
+    `capacity`. `counts` are before capacity and include null experts. Only a
+    capacity of `priority = probability` reads `weights`.
 
     ```
       indices [T, K]          rows [T*K]             positions [T, K]
@@ -176,13 +177,94 @@ def MoE_GroupOp : MoE_Op<"group"> {
         -> (tensor<?xi32>, tensor<5xi32>, tensor<?x2xi32>, tensor<4xi32>)
     ```
   }];
-  let arguments = (ins MoE_I32:$indices, MoE_F32:$weights, I64Attr:$experts,
-      DefaultValuedAttr<I64Attr, "0">:$null_experts,
+  let arguments = (ins MoE_I32:$indices, Optional<MoE_F32>:$weights,
+      I64Attr:$experts, DefaultValuedAttr<I64Attr, "0">:$null_experts,
       OptionalAttr<MoE_CapacityAttr>:$capacity);
   let results = (outs MoE_I32:$rows, MoE_I32:$offsets, MoE_I32:$positions,
       MoE_I32:$counts);
   let assemblyFormat = [{
-    $indices `,` $weights attr-dict `:` functional-type(operands, results)
+    $indices (`,` $weights^)? attr-dict `:` functional-type(operands, results)
+  }];
+}
+
+//===----------------------------------------------------------------------===//
+// Placement
+//===----------------------------------------------------------------------===//
+
+def MoE_PlaceOp : MoE_Op<"place"> {
+  let summary = "the places of the experts of each slot";
+  let description = [{
+    Experts to places, which `total` counts over all ranks. Row `e` of `places`
+    has the places of expert `e`, and after them -1; where it has several, token
+    t takes number t mod how many there are. The index of a null expert, E + z,
+    becomes `total + z`, and -1 stays -1.
+
+    ```
+      places       indices [T, K]     slots [T, K]
+      e=0   0  3   0  1     t=0       0  1
+      e=1   1 -1   0  2     t=1       3  2        null experts: E = 3, total = 4
+      e=2   2 -1   3 -1     t=2       4 -1
+    ```
+
+    ```mlir
+    %slots = moe.place %indices {places = dense<[[0, 3], [1, -1], [2, -1]]>
+        : tensor<3x2xi32>, total = 4 : i64} : (tensor<?x2xi32>) -> tensor<?x2xi32>
+    ```
+  }];
+  let arguments = (ins MoE_I32:$indices, I32ElementsAttr:$places, I64Attr:$total);
+  let results = (outs MoE_I32:$slots);
+  let assemblyFormat = "$indices attr-dict `:` functional-type(operands, results)";
+}
+
+def MoE_ArrivalsOp : MoE_Op<"arrivals"> {
+  let summary = "the place of each row that came from others";
+  let description = [{
+    `counts` are the rows that came from each of `members`, by place: p numbers
+    for each of them. Rows lie in this order; row r of the result is the place of
+    row r, from 0 to p - 1, and -1 past those that came. `rows` says how many the
+    result has, where its type does not.
+
+    ```
+      counts [n*p]         local [R, 1]
+      2  1 | 0  3          0  0  1 | 1  1  1 | -1 -1       n = 2, p = 2
+    ```
+
+    ```mlir
+    %local = moe.arrivals %arrived {members = 2 : i64, rows = "8*R"}
+        : (tensor<8xi32>) -> tensor<?x1xi32>
+    ```
+  }];
+  let arguments = (ins MoE_I32:$counts, I64Attr:$members,
+      OptionalAttr<StrAttr>:$rows);
+  let results = (outs MoE_I32:$local);
+  let assemblyFormat = "$counts attr-dict `:` functional-type(operands, results)";
+}
+
+def MoE_KeepLocalOp : MoE_Op<"keep_local"> {
+  let summary = "slots of the experts that one member has";
+  let description = [{
+    Of `experts`, each of `members` has an equal share, in order. Indices of
+    `member`'s experts count from its first one; any other slot becomes -1 with
+    weight 0.
+
+    ```
+      indices [T, K]   weights        local          kept
+      0  3             0.6  0.4       -1  1          0    0.4      E = 4, n = 2,
+      2  1             0.7  0.3        0 -1          0.7  0        member = 1
+    ```
+
+    ```mlir
+    %local, %kept = moe.keep_local %indices, %weights, %member
+        {experts = 4 : i64, members = 2 : i64}
+        : (tensor<?x2xi32>, tensor<?x2xf32>, tensor<i32>)
+        -> (tensor<?x2xi32>, tensor<?x2xf32>)
+    ```
+  }];
+  let arguments = (ins MoE_I32:$indices, MoE_F32:$weights, MoE_I32:$member,
+      I64Attr:$experts, I64Attr:$members);
+  let results = (outs MoE_I32:$local, MoE_F32:$kept);
+  let assemblyFormat = [{
+    $indices `,` $weights `,` $member attr-dict `:` functional-type(operands, results)
   }];
 }
 
@@ -312,8 +394,8 @@ def MoE_FeedForwardOp : MoE_Op<"feed_forward",
     results of all rows: `y[t]` is the sum of `weights[t, j]` times what the
     expert of row `r` makes of row `t` of `xs`, over the slots `t * slots + j`
     that `rows` holds, in order of the experts and in f32. `rows` and `offsets`
-    are those of one `group`. Without them there is one expert for all rows, and
-    nothing is weighted. What lies between the products is kept as `hidden`.
+    are those of one `group`; without `weights` each of them is 1. Without `rows`
+    there is one expert for all rows, and nothing is weighted. What lies between the products is kept as `hidden`.
 
     ```mlir
     %y = moe.feed_forward %x up %gate, %up down %down
@@ -336,7 +418,7 @@ def MoE_FeedForwardOp : MoE_Op<"feed_forward",
   let results = (outs MoE_Data:$y);
   let assemblyFormat = [{
     $xs `up` $ups (`bias` $up_biases^)? `down` $down (`bias` $down_bias^)?
-    (`offsets` $offsets^ `rows` $rows `weights` $weights)? attr-dict `:`
+    (`offsets` $offsets^ `rows` $rows)? (`weights` $weights^)? attr-dict `:`
     functional-type(operands, results) ($epilogue^)?
   }];
   let hasRegionVerifier = 1;
@@ -367,7 +449,7 @@ def MoE_ActivateOp : MoE_Op<"activate", [IsolatedFromAbove]> {
   let hasCanonicalizeMethod = 1;
 }
 
-def MoE_CombineOp : MoE_Op<"combine"> {
+def MoE_CombineOp : MoE_Op<"combine", [AttrSizedOperandSegments]> {
   let summary = "weighted sum of a token's expert results";
   let description = [{
     Row `t` of the result is the sum over its slots, in order and in f32, of
@@ -375,7 +457,7 @@ def MoE_CombineOp : MoE_Op<"combine"> {
     nothing, except that `identity_nulls` adds weight times row `t` of `x` where
     the index is that of a null expert, and `pass_through` where it is that of
     an expert which had no place left. `unweighted` leaves out the weights,
-    which were on the input. Spec 5.
+    which were on the input or are yet to come, and need not be given. Spec 5.
 
     ```
       ys [R, M]   positions   weights        y [T, M]
@@ -393,11 +475,11 @@ def MoE_CombineOp : MoE_Op<"combine"> {
     ```
   }];
   let arguments = (ins MoE_F32:$ys, MoE_I32:$positions, MoE_I32:$indices,
-      MoE_F32:$weights, Optional<MoE_Data>:$x, I64Attr:$experts,
+      Optional<MoE_F32>:$weights, Optional<MoE_Data>:$x, I64Attr:$experts,
       UnitAttr:$unweighted, UnitAttr:$identity_nulls, UnitAttr:$pass_through);
   let results = (outs MoE_Data:$y);
   let assemblyFormat = [{
-    $ys `,` $positions `,` $indices `,` $weights (`x` $x^)? attr-dict `:`
+    $ys `,` $positions `,` $indices (`,` $weights^)? (`x` $x^)? attr-dict `:`
     functional-type(operands, results)
   }];
   let hasCanonicalizeMethod = 1;
