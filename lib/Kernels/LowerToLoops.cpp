@@ -195,7 +195,7 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
             .Case<RouterOp, AddScaledOp, SelectOp, CheckFiniteOp, GroupOp,
                   DispatchOp, DecodeOp, GroupedMatmulOp, FeedForwardOp,
                   RMSNormOp, ActivateOp, CombineOp, MixOp, LossOp, ImbalanceOp,
-                  RebalanceOp, ClockOp, QuantizeOp, DequantizeOp, AccumulateOp,
+                  RebalanceOp, ClockOp, QuantizeOp, DequantizeOp, AccumulateOp, GroupSizesOp, UnitWeightsOp,
                   AverageOp>([&](auto op) {
               l.e.setLoc(op.getLoc());
               if (failed(checkShapes(l, op)))

@@ -115,6 +115,8 @@ void lower(Lowering &l, SelectOp op);
 void lower(Lowering &l, CheckFiniteOp op);
 void lower(Lowering &l, GroupOp op);
 void lower(Lowering &l, DispatchOp op);
+void lower(Lowering &l, GroupSizesOp op);
+void lower(Lowering &l, UnitWeightsOp op);
 void lower(Lowering &l, DecodeOp op);
 void lower(Lowering &l, GroupedMatmulOp op);
 void lower(Lowering &l, FeedForwardOp op);

@@ -103,7 +103,7 @@ LogicalResult RankProgram::exchangeRows(GroupOp group) {
   b.setInsertionPointAfter(group);
   b.setLoc(group.getLoc());
   GroupOp placed = placeExperts(group);
-  int64_t total = placed.getExperts(), places = total / parallel.ep;
+  int64_t total = placed.getExperts(), here = total / parallel.ep;
   int64_t slots = group.getIndices().getType().getDimSize(1);
   Type i32 = b.getI32Type(), f32 = b.getF32Type();
   ArrayAttr ep = axes(Axis::ep);
@@ -117,15 +117,15 @@ LogicalResult RankProgram::exchangeRows(GroupOp group) {
                                      placed.getOffsets());
   Value arrived = coll::AllToAllOp::create(b, sizes.getType(), sizes, ep,
                                            "counts of rows");
-  auto arrivals = ArrivalsOp::create(
-      b, TypeRange{tensorOf({dynamic, 1}, i32), tensorOf({dynamic, 1}, f32)},
-      arrived, b.getI64IntegerAttr(parallel.ep), arriving);
+  Value places = ArrivalsOp::create(b, tensorOf({dynamic, 1}, i32), arrived,
+                                    b.getI64IntegerAttr(parallel.ep), arriving);
+  Value ones = UnitWeightsOp::create(b, tensorOf({dynamic, 1}, f32), places);
   auto local = GroupOp::create(
       b,
-      TypeRange{tensorOf({dynamic}, i32), tensorOf({places + 1}, i32),
-                tensorOf({dynamic, 1}, i32), tensorOf({places}, i32)},
-      arrivals.getIndices(), arrivals.getWeights(),
-      b.getI64IntegerAttr(places), b.getI64IntegerAttr(0), CapacityAttr());
+      TypeRange{tensorOf({dynamic}, i32), tensorOf({here + 1}, i32),
+                tensorOf({dynamic, 1}, i32), tensorOf({here}, i32)},
+      places, ones,
+      b.getI64IntegerAttr(here), b.getI64IntegerAttr(0), CapacityAttr());
 
   for (Operation *user : llvm::make_early_inc_range(group->getUsers())) {
     auto dispatch = dyn_cast<DispatchOp>(user);
@@ -134,13 +134,13 @@ LogicalResult RankProgram::exchangeRows(GroupOp group) {
     b.setInsertionPointAfter(dispatch);
     b.setLoc(dispatch.getLoc());
     dispatch.getRowsMutable().assign(placed.getRows());
-    Value here = coll::AllToAllVOp::create(
+    Value xs = coll::AllToAllVOp::create(
         b, dispatch.getXs().getType(), dispatch.getXs(), sizes, arrived, pattern,
-        mode, arriving, ep, "rows to experts");
+        mode, arriving, ep, b.getStringAttr("rows to experts"));
     Value rows =
-        DispatchOp::create(b, here.getType(), here, local.getRows(), Value(),
+        DispatchOp::create(b, xs.getType(), xs, local.getRows(), Value(),
                            b.getI64IntegerAttr(1));
-    dispatch.getXs().replaceAllUsesExcept(rows, here.getDefiningOp());
+    dispatch.getXs().replaceAllUsesExcept(rows, xs.getDefiningOp());
   }
   for (Operation *user : llvm::make_early_inc_range(group->getUsers())) {
     if (auto matmul = dyn_cast<GroupedMatmulOp>(user))
@@ -152,11 +152,11 @@ LogicalResult RankProgram::exchangeRows(GroupOp group) {
     b.setLoc(combine.getLoc());
     Value inOrder = CombineOp::create(
         b, combine.getYs().getType(), combine.getYs(), local.getPositions(),
-        arrivals.getIndices(), arrivals.getWeights(), Value(),
-        b.getI64IntegerAttr(places), UnitAttr(), UnitAttr(), UnitAttr());
+        places, ones, Value(),
+        b.getI64IntegerAttr(here), UnitAttr(), UnitAttr(), UnitAttr());
     Value back = coll::AllToAllVOp::create(
         b, inOrder.getType(), inOrder, arrived, sizes, pattern, mode, leaving,
-        ep, "results to tokens");
+        ep, b.getStringAttr("results to tokens"));
     combine.getYsMutable().assign(back);
     combine.getPositionsMutable().assign(placed.getPositions());
   }
@@ -181,7 +181,7 @@ LogicalResult RankProgram::keepLocal(GroupOp group) {
       TypeRange{group.getRows().getType(), tensorOf({here + 1}, b.getI32Type()),
                 group.getPositions().getType(),
                 tensorOf({here}, b.getI32Type())},
-      kept.getLocalIndices(), kept.getLocalWeights(), b.getI64IntegerAttr(here),
+      kept.getLocal(), kept.getKept(), b.getI64IntegerAttr(here),
       b.getI64IntegerAttr(0), group.getCapacityAttr());
   if (group.getCapacity())
     return group.emitOpError("has a capacity; expected none where experts are "
@@ -190,7 +190,7 @@ LogicalResult RankProgram::keepLocal(GroupOp group) {
     if (auto dispatch = dyn_cast<DispatchOp>(user)) {
       dispatch.getRowsMutable().assign(local.getRows());
       if (dispatch.getWeights())
-        dispatch.getWeightsMutable().assign(kept.getLocalWeights());
+        dispatch.getWeightsMutable().assign(kept.getKept());
     } else if (auto matmul = dyn_cast<GroupedMatmulOp>(user)) {
       matmul.getOffsetsMutable().assign(local.getOffsets());
     } else if (auto combine = dyn_cast<CombineOp>(user)) {
@@ -198,8 +198,8 @@ LogicalResult RankProgram::keepLocal(GroupOp group) {
         return combine.emitOpError("adds tokens without experts; expected none "
                                    "where experts are spread over tp");
       combine.getPositionsMutable().assign(local.getPositions());
-      combine.getIndicesMutable().assign(kept.getLocalIndices());
-      combine.getWeightsMutable().assign(kept.getLocalWeights());
+      combine.getIndicesMutable().assign(kept.getLocal());
+      combine.getWeightsMutable().assign(kept.getKept());
       combine.setExperts(here);
       parts[combine.getY()] = combine.getY().getType();
     }

@@ -161,6 +161,11 @@ void RankProgram::addParts() {
   }
   for (OpOperand &operand : block.getTerminator()->getOpOperands())
     finishResult(operand);
+  // Times are taken when sums are there, too.
+  for (ClockOp clock : func.getOps<ClockOp>())
+    for (OpOperand &operand : clock->getOpOperands())
+      if (Value total = sums.lookup(operand.get()))
+        operand.set(total);
 }
 
 /// The result of all ranks of tp, of which each keeps its own rows where the

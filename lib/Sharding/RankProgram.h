@@ -31,7 +31,7 @@ public:
         b(func.getLoc(), func.getContext()) {}
 
   /// Whether the function has tokens at all.
-  bool hasTokens() const;
+  bool hasTokens();
   mlir::LogicalResult run();
 
 private:

@@ -35,7 +35,7 @@ static bool countsTokens(DictionaryAttr attrs) {
          });
 }
 
-bool RankProgram::hasTokens() const {
+bool RankProgram::hasTokens() {
   for (unsigned i = 0; i < func.getNumArguments(); ++i)
     if (countsTokens(func.getArgAttrDict(i)))
       return true;

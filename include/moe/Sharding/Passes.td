@@ -26,7 +26,7 @@ def ShardPass : Pass<"moe-shard", "::mlir::ModuleOp"> {
     ```mlir
     module attributes {coll.grid = {dp = 1, ep = 2, tp = 2}} {
       func.func @forward(..., %w: tensor<4x32x32xbf16> {moe.role = "weight", ...,
-        moe.shard = {whole = array<i64: 8, 64, 32>, split = [{axis = "ep", dim = 0}, {axis = "tp", dim = 1}]}})
+        moe.shard = {whole = array<i64: 8, 64, 32>, split = [{axis = "ep", dim = 0}, {axis = "tp", dim = 1} ]}})
         attributes {moe.sums = {R = {axes = ["ep"], of = "T"}}, moe.tokens_over = ["ep"]}
     ```
   }];

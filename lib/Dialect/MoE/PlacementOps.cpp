@@ -85,6 +85,24 @@ LogicalResult ArrivalsOp::verify() {
   return verifyExtent(*this, "rows", getRows(), getLocal());
 }
 
+LogicalResult GroupSizesOp::verify() {
+  Dims dims(*this);
+  if (failed(dims.check("offsets", getOffsets(), {"E+1"})) ||
+      failed(dims.check("sizes", getSizes(), {"E"})))
+    return failure();
+  std::optional<int64_t> offsets = dims.get("E+1"), sizes = dims.get("E");
+  if (!offsets || !sizes || *offsets == *sizes + 1)
+    return success();
+  return emitOpError() << "expected one offset more than sizes, found "
+                       << *offsets << " and " << *sizes;
+}
+
+LogicalResult UnitWeightsOp::verify() {
+  Dims dims(*this);
+  return success(succeeded(dims.check("indices", getIndices(), {"T", "K"})) &&
+                 succeeded(dims.check("weights", getWeights(), {"T", "K"})));
+}
+
 LogicalResult KeepLocalOp::verify() {
   auto error = [&] { return emitOpError(); };
   int64_t experts = getExperts(), members = getMembers();

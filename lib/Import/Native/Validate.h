@@ -8,7 +8,7 @@
 #ifndef MOE_LIB_IMPORT_NATIVE_VALIDATE_H
 #define MOE_LIB_IMPORT_NATIVE_VALIDATE_H
 
-#include "moe/Import/Spec.h"
+#include "moe/Import/Import.h"
 
 namespace moe {
 

@@ -240,6 +240,35 @@ def MoE_ArrivalsOp : MoE_Op<"arrivals"> {
   let assemblyFormat = "$counts attr-dict `:` functional-type(operands, results)";
 }
 
+def MoE_GroupSizesOp : MoE_Op<"group_sizes"> {
+  let summary = "how many rows each group has";
+  let description = [{
+    The differences of offsets that follow each other. Unlike the counts of
+    `group` they are after a capacity, and null experts are not among them.
+
+    ```mlir
+    %sizes = moe.group_sizes %offsets : (tensor<5xi32>) -> tensor<4xi32>
+    ```
+  }];
+  let arguments = (ins MoE_I32:$offsets);
+  let results = (outs MoE_I32:$sizes);
+  let assemblyFormat = "$offsets attr-dict `:` functional-type(operands, results)";
+}
+
+def MoE_UnitWeightsOp : MoE_Op<"unit_weights"> {
+  let summary = "weight 1 for each slot";
+  let description = [{
+    What `select` gives besides `indices` where nothing is weighted.
+
+    ```mlir
+    %weights = moe.unit_weights %local : (tensor<?x1xi32>) -> tensor<?x1xf32>
+    ```
+  }];
+  let arguments = (ins MoE_I32:$indices);
+  let results = (outs MoE_F32:$weights);
+  let assemblyFormat = "$indices attr-dict `:` functional-type(operands, results)";
+}
+
 def MoE_KeepLocalOp : MoE_Op<"keep_local"> {
   let summary = "slots of the experts that one member has";
   let description = [{
