@@ -63,16 +63,21 @@ LogicalResult Weights::splitSlice(tensor::ExtractSliceOp op, Split split) {
   SmallVector<OpFoldResult> sizes = op.getMixedSizes();
   Builder b(op.getContext());
   int64_t dim = split.dim, size = op.getStaticSize(dim);
-  int64_t whole = op.getSourceType().getDimSize(dim);
-  Split source = split;
+  // The other half may have split what both are halves of.
+  auto argument = dyn_cast<BlockArgument>(op.getSource());
+  RankedTensorType source = op.getSourceType();
+  if (argument && slices.contains(argument))
+    source = slices[argument].whole;
+  int64_t whole = source.getDimSize(dim);
+  Split joined = split;
   if (size != whole) {
     bool alternate = op.getStaticStride(dim) != 1;
     if (!alternate)
-      source.parts *= whole / size;
+      joined.parts *= whole / size;
     if (!alternate)
       offsets[dim] = b.getIndexAttr(op.getStaticOffset(dim) / split.members);
   }
-  if (failed(this->split(op.getSource(), source)))
+  if (failed(this->split(op.getSource(), joined)))
     return failure();
   sizes[dim] = b.getIndexAttr(split.share(size));
   OpBuilder builder(op);
