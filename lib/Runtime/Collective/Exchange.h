@@ -13,6 +13,8 @@
 
 #include "World.h"
 
+#include <functional>
+
 namespace moe::runtime {
 
 /// One for each function of a layer. The world outlives it.
@@ -37,10 +39,12 @@ private:
   struct Entry {
     Collective collective;
     Group *group = nullptr;
+    Group *pair = nullptr; ///< with the peer, where there is one
     Operation operation;
     std::string what;
     int64_t bound = 0; ///< for the sizes of this run
   };
+  void describe(Entry &entry);
   void dispatch(Entry &entry, const void *send, void *receive, int64_t rows,
                 const int32_t *sendCounts, const int32_t *receiveCounts);
 
@@ -48,13 +52,6 @@ private:
   std::vector<Entry> entries;
   int32_t members[allAxes + 1] = {};
   moe_status status = MOE_OK;
-};
-
-/// What a rank is about to run.
-struct RunHeader {
-  uint64_t fingerprint = 0; ///< of the manifest
-  int64_t function = -1;    ///< index; -1: none, a layer is being created
-  int64_t tokens = 0;
 };
 
 /// Fails unless the grid has as many ranks as the world.

@@ -17,7 +17,7 @@
 #include "../Buffer.h"
 #include "Flight.h"
 
-#include <functional>
+#include <memory>
 #include <mutex>
 
 namespace moe::runtime {
@@ -33,13 +33,28 @@ struct Group {
 /// The ranks that differ from `rank` in these axes alone.
 std::vector<int32_t> groupRanks(const Grid &grid, int32_t rank, int32_t axes);
 
+/// Bytes of the slice of a sum that each of `members` adds up; the last ones
+/// may have less.
+inline uint64_t sliceBytes(uint64_t bytes, int32_t members) {
+  uint64_t each = (bytes + members - 1) / members;
+  return (each + 63) / 64 * 64;
+}
+
+/// What a rank is about to run.
+struct RunHeader {
+  uint64_t fingerprint = 0; ///< of the manifest
+  int64_t function = -1;    ///< index; -1: none, a layer is being created
+  int64_t tokens = 0;
+};
+
 /// A collective while it runs: what messages and the flight recorder say.
 struct Operation {
   const char *kind = "";
   const char *name = "";
-  int32_t axes = 0;      ///< 0: all ranks
-  uint64_t tag = 0;      ///< the same on all members
-  const char *what = ""; ///< kind and name, as others' messages show it
+  int32_t axes = 0; ///< 0: all ranks
+  uint64_t tag = 0; ///< the same on all members
+  /// "all_reduce 'parts' over tp", as messages of all members show it.
+  const char *what = "";
   int64_t start = 0, deadline = 0;
   FlightEntry *entry = nullptr;
 };
@@ -63,10 +78,18 @@ struct moe_world {
   /// All ranks.
   moe::runtime::Group &everyone();
 
-  /// Runs `body(operation)` as one operation: with a deadline, an entry of the
-  /// flight recorder and, if it throws, failure of the world, which is thrown.
-  void operate(moe::runtime::Operation operation, moe::runtime::Group &group,
-               const std::function<void(moe::runtime::Operation &)> &body);
+  /// Runs `body` as one operation: with a deadline, an entry of the flight
+  /// recorder and, if it throws, failure of the world, which is thrown.
+  template <typename Body>
+  void operate(moe::runtime::Operation &operation, const Body &body) {
+    begin(operation);
+    try {
+      body();
+    } catch (...) {
+      failOperation(operation);
+    }
+    finish(operation, MOE_OK);
+  }
 
   /// One exchange within an operation; returns when it is done. There is a
   /// piece for each member. With a reduction, it is that of send[0].
@@ -80,10 +103,14 @@ struct moe_world {
   void end(moe_status status, const std::string &message) noexcept;
   /// Fails with what ended this world, if anything has.
   void check() const;
+  [[noreturn]] void throwFailure() const;
   /// The status that ended it, MOE_OK while nothing has.
   moe_status failure(std::string *message = nullptr) const;
   /// From any thread.
   void abort(const char *reason) noexcept;
+
+  /// "rank 1: all_reduce 'parts' over tp", as messages begin.
+  std::string where(const moe::runtime::Operation &operation) const;
 
   bool reduces() const { return engine.capabilities & MOE_ENGINE_REDUCES; }
   /// Ranks of one machine, for `hierarchical`.
@@ -92,19 +119,26 @@ struct moe_world {
 
   /// Memory that operations use again and again.
   moe::runtime::Buffer scratch[3];
-  std::vector<moe_piece> pieces[2];
+  std::vector<moe_piece> pieces[4];
   std::vector<int64_t> numbers[4];
+  std::vector<moe::runtime::RunHeader> headers;
 
 private:
+  void begin(moe::runtime::Operation &operation);
+  static void finish(moe::runtime::Operation &operation, moe_status status);
+  /// In a handler: ends the world with the exception in flight.
+  [[noreturn]] void failOperation(moe::runtime::Operation &operation);
   void record(moe_status status, const std::string &message);
+  void writeFlight();
   [[noreturn]] void failExchange(const moe::runtime::Operation &operation,
                                  moe_status status,
-                                 const moe_engine_failure &failure);
+                                 const moe_engine_failure &failure) const;
 
   moe_engine engine;
   int64_t timeout; ///< nanoseconds of an operation
   int32_t ranksPerNode;
   std::string flightPath;
+  bool flightWritten = false;
   moe::runtime::FlightRecorder flight;
   moe_world_statistics figures = {};
   std::vector<std::unique_ptr<moe::runtime::Group>> groups;
