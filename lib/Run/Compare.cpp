@@ -81,7 +81,7 @@ static Report compareArrays(const Array &ours, const Array &theirs,
   return report;
 }
 
-Report compare(const Session &session, const Session &reference, bool &agree) {
+Report compare(Session &session, Session &reference, bool &agree) {
   Report report;
   report["reference"] = reference.manifest["name"];
   report["cpu"] = reference.cpu();

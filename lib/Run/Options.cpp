@@ -27,6 +27,7 @@ examples:
   moe-run out/ --weights model.safetensors --input x.npy --output y.npy
   moe-run out/ --against reference/         do two packages agree?
   moe-run out/ --tokens 4 --dump-plan plan/ which expert got which token?
+  moe-run sharded/ --ranks 4 --against whole/  does it equal the whole layer?
   moe-run out/ --function quantize --set values=v.npy --get scales=s.npy
 
 data:
@@ -51,9 +52,16 @@ what to do:
   --function NAME      function of the package (default forward)
   --cpu NAME           the package's code for this CPU (default: the best that
                        runs here, or what the environment variable MOE_CPU says)
-  --threads N          threads to use (default: all)
+  --threads N          threads to use, of all ranks together (default: all)
   --against DIR        run that package too, on the same weights and inputs; it
                        is the reference; exit status 1 if they disagree
+  --ranks N            run a sharded package on N ranks, threads of this process
+  --engine NAME        how ranks reach each other: threads, mpi or nccl; of the
+                       latter this process is one rank, as the launcher says
+                       (default: threads, or what has launched this process)
+  --timeout MS         how long ranks wait for each other (default 60000)
+  --flight FILE        what ranks did last, as JSON, where they fail; '%r' in the
+                       name is the rank
   --bench              time the function
   --json               print JSON instead of a table
   --help               this text
@@ -63,6 +71,9 @@ The bound of --against for the relative Frobenius error of an output is
 4e-7*sqrt(K), K the longest reduction, which is four times what rounding in f32
 explains. Outputs of bf16 and f16 add sqrt(2)*2^-8 and sqrt(2)*2^-11, the
 roundings of two results. Integers must be equal.
+Tokens are divided among the ranks that have tokens of their own, and what has a
+row for each token is put together again; of the rest, the first rank's is shown
+and --dump-plan writes each rank's as DIR/NAME.RANK.npy.
 Files of bf16 hold '<V2' elements: x = np.load(f).view(ml_dtypes.bfloat16).
 )";
 
@@ -141,6 +152,23 @@ static const std::vector<Option> &optionTable() {
        [](Options &o, Text v) {
          o.threads = int(parseNumber("--threads", v, 65536));
        }},
+      {"--ranks", true,
+       [](Options &o, Text v) {
+         o.ranks = int(parseNumber("--ranks", v, 65536));
+         if (o.ranks == 0)
+           throw RunError("--ranks expects at least 1, found '0'");
+       }},
+      {"--engine", true,
+       [](Options &o, Text v) {
+         if (v.empty())
+           throw RunError("--engine expects a value");
+         o.engine = v;
+       }},
+      {"--timeout", true,
+       [](Options &o, Text v) {
+         o.timeout = parseNumber("--timeout", v, INT32_MAX);
+       }},
+      {"--flight", true, [](Options &o, Text v) { o.flight = v; }},
       {"--against", true, [](Options &o, Text v) { o.against = v; }},
       {"--dump-plan", true, [](Options &o, Text v) { o.dumpPlan = v; }},
       {"--bench", false, [](Options &o, Text) { o.bench = true; }},

@@ -32,6 +32,10 @@ struct Options {
   std::optional<int64_t> layer; ///< --layer
   uint64_t seed = 0;
   int threads = 0;
+  int ranks = 0;       ///< 0: not said
+  std::string engine;  ///< empty: not said
+  std::string flight;  ///< empty: none
+  int64_t timeout = 0; ///< in milliseconds; 0: the runtime's
   bool exact = false, bench = false, json = false, help = false;
   bool version = false;
 };

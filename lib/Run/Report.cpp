@@ -17,6 +17,19 @@
 
 namespace moe::run {
 
+/// What ranks have exchanged, one number for each.
+static Report describeRanks(const Session &session) {
+  Report report;
+  report["count"] = session.exchanges().size();
+  for (const moe_world_statistics &figures : session.exchanges()) {
+    report["operations"].push_back(figures.operations);
+    report["sent_bytes"].push_back(figures.sent_bytes);
+    report["received_bytes"].push_back(figures.received_bytes);
+    report["exchange_seconds"].push_back(figures.waited_seconds);
+  }
+  return report;
+}
+
 Report describeRun(Session &session) {
   Report report;
   report["package"] = session.manifest["name"];
@@ -32,6 +45,8 @@ Report describeRun(Session &session) {
     entry["type"] = describe(output.array);
     entry["norm"] = std::sqrt(square);
   }
+  if (!session.exchanges().empty())
+    report["ranks"] = describeRanks(session);
   moe_statistics statistics;
   if (!session.statistics(statistics))
     return report;

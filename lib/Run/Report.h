@@ -25,7 +25,7 @@ using Report = nlohmann::ordered_json;
 /// What was run, on which sizes, and what came out.
 Report describeRun(Session &session);
 /// How two packages differ; `agree` says whether within the bound.
-Report compare(const Session &session, const Session &reference, bool &agree);
+Report compare(Session &session, Session &reference, bool &agree);
 /// Times the function.
 Report benchmark(Session &session);
 

@@ -17,7 +17,23 @@
 
 namespace moe::run {
 
-static void dumpPlan(const Session &session, const std::string &directory) {
+static void writePlan(Session &session, const std::string &name,
+                      const std::filesystem::path &directory) {
+  if (session.isWhole(name)) {
+    Array whole = session.get(name);
+    if (session.ranks().reports())
+      writeNpy((directory / (name + ".npy")).string(), whole);
+    return;
+  }
+  std::vector<Array> arrays = session.ofRanks(name);
+  for (size_t i = 0; i < arrays.size(); ++i)
+    writeNpy((directory /
+              (name + "." + std::to_string(session.ranks().rank(i)) + ".npy"))
+                 .string(),
+             arrays[i]);
+}
+
+static void dumpPlan(Session &session, const std::string &directory) {
   std::error_code code;
   std::filesystem::create_directories(directory, code);
   if (code)
@@ -25,19 +41,22 @@ static void dumpPlan(const Session &session, const std::string &directory) {
   for (const std::string &name : session.planNames()) {
     if (name.find('/') != name.npos)
       throw RunError("the plan tensor '" + name + "' is no name for a file");
-    writeNpy((std::filesystem::path(directory) / (name + ".npy")).string(),
-             session.get(name));
+    writePlan(session, name, directory);
   }
 }
 
-static void writeResults(const Session &session, const Options &options) {
+static void writeResults(Session &session, const Options &options) {
   if (!options.firstOutput.empty()) {
     if (session.outputs.empty())
       throw RunError("'" + session.function + "' has no output for --output");
-    writeNpy(options.firstOutput, session.outputs[0].array);
+    if (session.ranks().reports())
+      writeNpy(options.firstOutput, session.outputs[0].array);
   }
-  for (const auto &[name, path] : options.outputs)
-    writeNpy(path, session.get(name));
+  for (const auto &[name, path] : options.outputs) {
+    Array array = session.get(name);
+    if (session.ranks().reports())
+      writeNpy(path, array);
+  }
   if (!options.dumpPlan.empty())
     dumpPlan(session, options.dumpPlan);
 }
@@ -52,7 +71,7 @@ static int runOptions(const Options &options, std::ostream &out) {
     return 0;
   }
   moe_set_threads(options.threads);
-  Session session(options.directory, options.function, options.cpu);
+  Session session(options.directory, options.function, &options);
   session.loadWeights(options);
   session.makeTensors(options);
   // Before the run: it may change state that began as a weight.
@@ -71,7 +90,8 @@ static int runOptions(const Options &options, std::ostream &out) {
     report["against"] = compare(session, *reference, agree);
   if (options.bench)
     report["bench"] = benchmark(session);
-  print(report, options.json, out);
+  if (session.ranks().reports())
+    print(report, options.json, out);
   if (!session.notFinite.empty())
     throw RunError(session.notFinite);
   return agree ? 0 : 1;
@@ -79,14 +99,20 @@ static int runOptions(const Options &options, std::ostream &out) {
 
 int runMain(int argc, const char *const *argv, std::ostream &out,
             std::ostream &err) {
+  bool silent = false;
   try {
-    int status = runOptions(parseOptions(argc, argv), out);
+    Options options = parseOptions(argc, argv);
+    silent = isSilent(options);
+    int status = runOptions(options, out);
     if (!out.flush())
       throw RunError("cannot write the report");
     return status;
   } catch (const std::bad_alloc &) {
-    err << "moe-run: error: out of memory\n";
+    if (!silent)
+      err << "moe-run: error: out of memory\n";
   } catch (const std::exception &error) {
+    if (silent)
+      return 1;
     // What is wrong with a file names the file itself.
     std::string_view message = error.what();
     bool located = message.find(": error: ") != message.npos;

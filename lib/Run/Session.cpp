@@ -11,21 +11,15 @@
 
 #include "Session.h"
 #include "Npy.h"
+#include "Progress.h"
 
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 
 namespace moe::run {
 
 using nlohmann::json;
-
-void check(moe_status status) {
-  if (status != MOE_OK)
-    throw RunError(std::string(moe_last_error()) + " (" +
-                   moe_status_name(status) + ")");
-}
 
 /// Entries of shapes: 64, "T", "2*T", "ceil(2*T/64)".
 namespace {
@@ -59,30 +53,60 @@ static DType dtypeOf(const json &argument) {
   return *runtime::dtypeNamed(argument["dtype"].get<std::string>());
 }
 
-Session::Session(const std::string &directory, const std::string &name,
-                 const std::string &cpu)
-    : function(name) {
-  check(moe_package_open(directory.c_str(), &package));
-  moe_layer *raw = nullptr;
-  moe_status status =
-      moe_layer_create_for(package, cpu.empty() ? nullptr : cpu.c_str(), &raw);
-  layer.reset(raw);
-  if (status != MOE_OK) {
-    moe_package_close(package);
-    check(status);
-  }
-  manifest = json::parse(moe_package_manifest(package));
-  try {
-    functionJson();
-  } catch (...) {
-    moe_package_close(package);
-    throw;
-  }
+static std::string describeGrid(const json &manifest) {
+  runtime::Grid grid = gridOf(manifest);
+  std::string text = "'" + manifest["name"].get<std::string>() + "' is for " +
+                     std::to_string(grid.size()) + " rank";
+  if (grid.size() == 1)
+    return text;
+  return text + "s, dp " + std::to_string(grid.dp) + ", ep " +
+         std::to_string(grid.ep) + ", tp " + std::to_string(grid.tp);
 }
 
-Session::~Session() {
-  layer.reset();
-  moe_package_close(package);
+void Session::makeTeam(const Options *options) {
+  int ranks = int(gridOf(manifest).size());
+  if (!options && ranks > 1)
+    throw RunError("the reference " + describeGrid(manifest) +
+                   "; expected a package for one");
+  bool launched = options && isLaunched(*options) &&
+                  (ranks > 1 || !options->engine.empty());
+  if (!options || (ranks == 1 && !options->ranks && !launched)) {
+    team = std::make_unique<Team>();
+    return;
+  }
+  if (!options->ranks && !launched)
+    throw RunError(describeGrid(manifest) + "; expected --ranks " +
+                   std::to_string(ranks));
+  if (options->ranks && options->ranks != ranks)
+    throw RunError(describeGrid(manifest) + "; found --ranks " +
+                   std::to_string(options->ranks));
+  team = std::make_unique<Team>(*options, ranks);
+}
+
+void Session::makeLayer(size_t member, const char *cpu) {
+  moe_layer *layer = nullptr;
+  moe_status status = team->isAlone()
+                          ? moe_layer_create_for(package.get(), cpu, &layer)
+                          : moe_layer_create_in(package.get(), cpu,
+                                                team->world(member), &layer);
+  layers[member].reset(layer);
+  check(status);
+}
+
+Session::Session(const std::string &directory, const std::string &name,
+                 const Options *options)
+    : function(name) {
+  const moe_package *opened = nullptr;
+  check(moe_package_open(directory.c_str(), &opened));
+  package.reset(opened);
+  manifest = json::parse(moe_package_manifest(opened));
+  makeTeam(options);
+  layers.resize(team->size());
+  calls.resize(team->size());
+  const char *cpu =
+      options && !options->cpu.empty() ? options->cpu.c_str() : nullptr;
+  team->each([&](size_t member) { makeLayer(member, cpu); });
+  functionJson();
 }
 
 const json &Session::functionJson() const {
@@ -96,45 +120,10 @@ const json &Session::functionJson() const {
                  known);
 }
 
-/// Shows on a terminal how far a load that takes its time has come.
-namespace {
-class ProgressLine {
-public:
-  explicit ProgressLine(bool wanted) : wanted(wanted), start(moe_clock()) {}
-  ~ProgressLine() {
-    if (shown)
-      std::fputs("\r\033[K", stderr);
-  }
-  static int call(void *user, const char *weight, uint64_t done,
-                  uint64_t total) {
-    static_cast<ProgressLine *>(user)->show(weight, done, total);
-    return 0;
-  }
-
-private:
-  void show(const char *weight, uint64_t done, uint64_t total) {
-    constexpr int64_t patience = 300000000, pause = 100000000;
-    int64_t now = moe_clock();
-    if (!wanted || now - start < patience || now - last < pause)
-      return;
-    last = now;
-    shown = true;
-    std::fprintf(
-        stderr, "\r\033[Kloading: %d%% of %.1f GB, %.60s",
-        int(100.0 * double(done) / double(std::max<uint64_t>(total, 1))),
-        double(total) * 1e-9, weight);
-    std::fflush(stderr);
-  }
-
-  bool wanted, shown = false;
-  int64_t start, last = 0;
-};
-} // namespace
-
-void Session::loadFile(const Options &options) {
-  ProgressLine line(isatty(STDERR_FILENO));
+void Session::loadFile(size_t member, const Options &options) {
+  ProgressLine line(member == 0 && team->reports() && isatty(STDERR_FILENO));
   const char *path = options.weights.c_str();
-  moe_layer *to = layer.get();
+  moe_layer *to = layers[member].get();
   check(options.layer
             ? moe_layer_load_weights_of(to, path, *options.layer,
                                         ProgressLine::call, &line)
@@ -142,35 +131,39 @@ void Session::loadFile(const Options &options) {
 }
 
 void Session::loadWeights(const Options &options) {
-  if (options.weights.empty())
-    check(moe_layer_randomize(layer.get(), options.seed, options.exact));
-  else
-    loadFile(options);
+  team->each([&](size_t member) {
+    if (options.weights.empty())
+      check(moe_layer_randomize(layers[member].get(), options.seed,
+                                options.exact));
+    else
+      loadFile(member, options);
+  });
   if (!options.saveWeights.empty())
-    check(moe_layer_save_weights(layer.get(), options.saveWeights.c_str()));
+    check(moe_layer_save_weights(layers[0].get(), options.saveWeights.c_str()));
 }
 
 void Session::takeWeights(Session &from) {
   for (const json &weight : manifest["weights"]) {
     std::string name = weight["name"];
-    DLTensor view;
-    if (moe_layer_get(from.layer.get(), name.c_str(), &view) != MOE_OK)
-      throw RunError("the first package has no weight '" + name +
-                     "', which the reference needs");
-    Array array = convert(copyOf(view), dtypeOf(weight), name);
-    view = array.view();
-    check(moe_layer_set_weight(layer.get(), name.c_str(), &view));
+    Array array = convert(from.weight(name), dtypeOf(weight), name);
+    DLTensor view = array.view();
+    check(moe_layer_set_weight(layers[0].get(), name.c_str(), &view));
   }
 }
 
-std::vector<int64_t> Session::shapeOf(const json &argument) const {
+std::vector<int64_t>
+Session::shapeOf(const json &argument,
+                 const std::map<std::string, int64_t> &of) const {
   std::vector<int64_t> shape;
   for (const json &value : argument["shape"]) {
     Entry entry = parseEntry(value);
     int64_t size = entry.factor;
     if (!entry.size.empty()) {
-      std::optional<int64_t> product =
-          runtime::multiply(size, sizes.at(entry.size));
+      auto place = of.find(entry.size);
+      if (place == of.end())
+        throw RunError("'" + argument["name"].get<std::string>() +
+                       "' is as large as a sum over ranks");
+      std::optional<int64_t> product = runtime::multiply(size, place->second);
       if (!product)
         throw RunError("the shape of '" + argument["name"].get<std::string>() +
                        "' overflows");
@@ -197,12 +190,21 @@ void Session::solveSizes(const NamedArray &given, const json &argument) {
   }
 }
 
+std::vector<std::string> Session::ownSizes() const {
+  const json &called = functionJson();
+  std::vector<std::string> names;
+  for (const json &size : called["sizes"])
+    if (!called.contains("sums") || !called["sums"].contains(size))
+      names.push_back(size);
+  return names;
+}
+
 void Session::makeTensors(const Options &options) {
   sizes = options.sizes;
   const json &called = functionJson();
+  std::vector<std::string> known = ownSizes();
   for (const auto &[name, size] : sizes)
-    if (std::find(called["sizes"].begin(), called["sizes"].end(), name) ==
-        called["sizes"].end())
+    if (std::find(known.begin(), known.end(), name) == known.end())
       throw RunError("'" + function + "' has no size '" + name + "'");
   std::map<std::string, std::string> files = options.inputs;
   std::vector<json> arguments;
@@ -230,24 +232,26 @@ void Session::makeTensors(const Options &options) {
   if (!files.empty())
     throw RunError("'" + function + "' has no input '" + files.begin()->first +
                    "'");
-  for (const json &size : called["sizes"])
+  for (const std::string &size : known)
     sizes.emplace(size, 16);
   for (size_t i = 0; i < arguments.size(); ++i) {
     if (arguments[i].contains("given"))
       continue;
-    inputs[i].array = Array(dtypeOf(arguments[i]), shapeOf(arguments[i]));
+    inputs[i].array =
+        Array(dtypeOf(arguments[i]), shapeOf(arguments[i], sizes));
     fillRandom(inputs[i].array, options.seed, inputs[i].name, options.exact,
                vocabulary());
   }
-  makeOutputs();
+  outputs = makeOutputs(sizes);
+  makeCalls();
 }
 
 void Session::takeInputs(const Session &from) {
   sizes = from.sizes;
-  for (const json &size : functionJson()["sizes"])
+  for (const std::string &size : ownSizes())
     if (!sizes.count(size))
-      throw RunError("the first package has no size '" +
-                     size.get<std::string>() + "' in '" + function + "'");
+      throw RunError("the first package has no size '" + size + "' in '" +
+                     function + "'");
   for (const json &argument : functionJson()["arguments"]) {
     if (argument["role"] != "input")
       continue;
@@ -259,33 +263,46 @@ void Session::takeInputs(const Session &from) {
                      "', which the reference needs");
     inputs.push_back({name, convert(place->array, dtypeOf(argument), name)});
   }
-  makeOutputs();
+  outputs = makeOutputs(sizes);
 }
 
-void Session::makeOutputs() {
+std::vector<NamedArray>
+Session::makeOutputs(const std::map<std::string, int64_t> &of) const {
+  std::vector<NamedArray> made;
   for (const json &argument : functionJson()["arguments"])
     if (argument["role"] == "output")
-      outputs.push_back(
-          {argument["name"], Array(dtypeOf(argument), shapeOf(argument))});
+      made.push_back(
+          {argument["name"], Array(dtypeOf(argument), shapeOf(argument, of))});
+  return made;
 }
 
-void Session::run() {
-  std::vector<DLTensor> views;
-  views.reserve(inputs.size() + outputs.size());
-  std::vector<const DLTensor *> given, wanted;
-  for (NamedArray &input : inputs)
-    given.push_back(&views.emplace_back(input.array.view()));
-  for (NamedArray &output : outputs)
-    wanted.push_back(&views.emplace_back(output.array.view()));
-  moe_status status =
-      moe_layer_run(layer.get(), function.c_str(), given.data(), wanted.data());
-  notFinite.clear();
-  try {
-    check(status);
-  } catch (const RunError &error) {
-    if (status != MOE_NOT_FINITE)
-      throw;
-    notFinite = error.what();
+Shares Session::shares() const {
+  auto tokens = sizes.find("T");
+  return Shares(manifest, functionJson(),
+                tokens == sizes.end() ? 0 : tokens->second);
+}
+
+void Session::makeCalls() {
+  if (team->isAlone())
+    return;
+  Shares shares = this->shares();
+  for (size_t member = 0; member < calls.size(); ++member) {
+    int rank = team->rank(member);
+    Call &call = calls[member];
+    for (const NamedArray &input : inputs) {
+      const json &argument = argumentJson(input.name);
+      int64_t rows = Shares::rowsOfToken(argument);
+      for (const json &entry : argument["shape"])
+        if (!rows && shares.groups() > 1 && parseEntry(entry).size == "T")
+          throw RunError("the tokens of '" + input.name +
+                         "' are not its rows, which ranks could divide");
+      call.inputs.push_back(
+          {input.name, shares.split(input.array, rows, rank)});
+    }
+    std::map<std::string, int64_t> own = sizes;
+    if (own.count("T"))
+      own["T"] = shares.count(rank);
+    call.outputs = makeOutputs(own);
   }
 }
 
@@ -296,33 +313,16 @@ uint64_t Session::vocabulary() const {
   return 50000;
 }
 
-bool Session::has(const std::string &name) const {
+const json &Session::argumentJson(const std::string &name) const {
+  static const json none;
   for (const json &argument : functionJson()["arguments"])
     if (argument["name"] == name)
-      return true;
-  return false;
+      return argument;
+  return none;
 }
 
-Array Session::get(const std::string &name) const {
-  for (const NamedArray &output : outputs)
-    if (output.name == name)
-      return output.array;
-  DLTensor view;
-  check(moe_layer_get(layer.get(), name.c_str(), &view));
-  return copyOf(view);
-}
-
-std::vector<std::string> Session::planNames() const {
-  std::vector<std::string> names;
-  for (const json &argument : functionJson()["arguments"])
-    if (argument["role"] == "plan")
-      names.push_back(argument["name"]);
-  return names;
-}
-
-bool Session::statistics(moe_statistics &statistics) const {
-  return function == "forward" &&
-         moe_layer_statistics(layer.get(), &statistics) == MOE_OK;
+bool Session::has(const std::string &name) const {
+  return !argumentJson(name).is_null();
 }
 
 } // namespace moe::run

@@ -4,26 +4,20 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-// Opens a package, gives its layer weights, and runs one function on arrays.
+// Opens a package, gives its layer weights, and runs one function on arrays. A
+// sharded package has a layer on each rank; the arrays are those of the whole.
 //
 //===----------------------------------------------------------------------===//
 
 #ifndef MOE_LIB_RUN_SESSION_H
 #define MOE_LIB_RUN_SESSION_H
 
-#include "Array.h"
-#include "Options.h"
-
-#include "moe/Runtime/Package.h"
-
-#include <nlohmann/json.hpp>
+#include "Shares.h"
+#include "Team.h"
 
 #include <memory>
 
 namespace moe::run {
-
-/// Throws RunError with the runtime's message unless the call succeeded.
-void check(moe_status status);
 
 struct NamedArray {
   std::string name;
@@ -32,10 +26,9 @@ struct NamedArray {
 
 class Session {
 public:
-  /// `cpu` may be empty: the runtime chooses.
+  /// A reference, where there are no options, runs as one rank.
   Session(const std::string &directory, const std::string &function,
-          const std::string &cpu = "");
-  ~Session();
+          const Options *options = nullptr);
   Session(const Session &) = delete;
 
   void loadWeights(const Options &options);
@@ -47,16 +40,28 @@ public:
   void takeInputs(const Session &from);
   /// Throws unless there are results, be they finite or not.
   void run();
+  /// The same without a look at the results; returns how long it took.
+  double time();
 
   /// An output, or anything that the layer shows.
-  Array get(const std::string &name) const;
+  Array get(const std::string &name);
   bool has(const std::string &name) const;
   std::vector<std::string> planNames() const;
+  /// Whether `get` shows it as the whole layer has it.
+  bool isWhole(const std::string &planName) const;
+  /// A plan tensor of the ranks in this process.
+  std::vector<Array> ofRanks(const std::string &planName);
+  const Team &ranks() const { return *team; }
+  /// What ranks have exchanged during `run`; empty where there is one alone.
+  const std::vector<moe_world_statistics> &exchanges() const {
+    return exchanged;
+  }
   nlohmann::json spec() const {
     return manifest.value("spec", nlohmann::json::object());
   }
-  bool statistics(moe_statistics &statistics) const;
-  std::string cpu() const { return moe_layer_cpu(layer.get()); }
+  /// Those of all tokens. `loads` stays until the next call.
+  bool statistics(moe_statistics &statistics);
+  std::string cpu() const { return moe_layer_cpu(layers[0].get()); }
 
   nlohmann::json manifest;
   std::string function;
@@ -65,20 +70,50 @@ public:
   std::string notFinite; ///< what the last run says is not; empty: nothing
 
 private:
+  struct PackageClose {
+    void operator()(const moe_package *package) const {
+      moe_package_close(package);
+    }
+  };
   struct LayerDelete {
     void operator()(moe_layer *layer) const { moe_layer_destroy(layer); }
   };
+  using Layer = std::unique_ptr<moe_layer, LayerDelete>;
+  /// What a rank is called with.
+  struct Call {
+    std::vector<NamedArray> inputs, outputs;
+    std::string notFinite;
+  };
 
-  void loadFile(const Options &options);
+  void makeTeam(const Options *options);
+  void makeLayer(size_t member, const char *cpu);
+  void loadFile(size_t member, const Options &options);
   const nlohmann::json &functionJson() const;
-  std::vector<int64_t> shapeOf(const nlohmann::json &argument) const;
+  const nlohmann::json &argumentJson(const std::string &name) const;
+  /// Sizes that are not sums over ranks.
+  std::vector<std::string> ownSizes() const;
+  std::vector<int64_t> shapeOf(const nlohmann::json &argument,
+                               const std::map<std::string, int64_t> &of) const;
   void solveSizes(const NamedArray &given, const nlohmann::json &argument);
-  void makeOutputs();
+  std::vector<NamedArray>
+  makeOutputs(const std::map<std::string, int64_t> &of) const;
+  void makeCalls();
+  void callMember(size_t member);
+  void collect();
+  void measure(std::vector<moe_world_statistics> &before);
+  Array view(size_t member, const std::string &name) const;
+  std::vector<Array> viewsOf(const std::string &name);
+  Array weight(const std::string &name);
+  Shares shares() const;
   /// What token ids are below; as good as any where there is no table.
   uint64_t vocabulary() const;
 
-  const moe_package *package = nullptr;
-  std::unique_ptr<moe_layer, LayerDelete> layer;
+  std::unique_ptr<const moe_package, PackageClose> package;
+  std::unique_ptr<Team> team;
+  std::vector<Layer> layers; ///< one for each member of the team, as calls
+  std::vector<Call> calls;   ///< a single rank alone is called with the whole
+  std::vector<moe_world_statistics> exchanged;
+  std::vector<int32_t> loads;
 };
 
 } // namespace moe::run

@@ -104,7 +104,8 @@ public:
   using T = typename To::Type;
 
   Decoder(const DecodedPiece &piece, const QuantisedUnit &unit, char *to)
-      : piece(piece), unit(unit), to(to), coding(piece.decode.coding),
+      : piece(piece), taken(piece.taken), unit(unit), to(to),
+        coding(piece.decode.coding),
         bytesOfCodes(coding == Coding::fp8_e4m3 || coding == Coding::int8),
         width(coding == Coding::mxfp4   ? 32
               : coding == Coding::nvfp4 ? 16
@@ -123,9 +124,11 @@ public:
       // Without a table nothing is gained from rows that are not whole.
       if (!tabled)
         next = row + 1;
-      for (int64_t i = 0, c = 0; i < piece.inputs; i += width, ++c) {
+      int64_t end = taken.firstInput + taken.inputs;
+      for (int64_t i = taken.firstInput, last = i; i < end; i = last) {
+        int64_t c = i / width;
         Run run = runOf(piece, unit, row / height * piece.scaleColumns() + c);
-        int64_t last = std::min(i + width, piece.inputs);
+        last = std::min((c + 1) * width, end);
         if (!tabled)
           scaleRun(row, i, last, run.scale);
         else if (bytesOfCodes)
@@ -141,7 +144,8 @@ private:
     return unit.weights + (row - unit.firstRow) * rowBytes;
   }
   char *place(int64_t row, int64_t input) const {
-    return to + (row * piece.inputs + input) * int64_t(sizeof(T));
+    return to + (row - taken.firstOutput) * piece.pitch +
+           (input - taken.firstInput) * int64_t(sizeof(T));
   }
 
   /// The values of bytes, in vectors.
@@ -218,6 +222,7 @@ private:
   }
 
   const DecodedPiece &piece;
+  const DecodedPiece::Taken &taken;
   const QuantisedUnit &unit;
   char *to;
   Coding coding;

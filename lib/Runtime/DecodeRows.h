@@ -21,7 +21,8 @@ struct QuantisedUnit {
   int64_t firstRow = 0; ///< that `weights` has
 };
 
-/// Computes outputs [begin, end) of a unit that begins at `to`.
+/// Computes what is taken of outputs [begin, end) of a unit. The first that is
+/// taken goes to `to`.
 void decodeRows(const DecodedPiece &piece, const QuantisedUnit &unit,
                 int64_t begin, int64_t end, char *to);
 

@@ -8,8 +8,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Layer.h"
-#include "Status.h"
+#include "Ranks.h"
 
 #include <cstring>
 
@@ -25,12 +24,14 @@ static void resetState(moe_layer &layer) {
 
 static std::unique_ptr<moe_layer>
 makeLayer(std::shared_ptr<const LoadedPackage> package, size_t variant,
-          std::shared_ptr<SharedWeights> weights) {
+          std::shared_ptr<SharedWeights> weights, moe_world *world) {
   auto layer = std::make_unique<moe_layer>();
   layer->package = std::move(package);
   layer->variant = variant;
   layer->weights = std::move(weights);
+  layer->world = world;
   const Manifest &manifest = layer->manifest();
+  layer->slices = slicesOf(manifest, world ? world->rank() : 0);
   layer->state.resize(manifest.state.size());
   for (size_t i = 0; i < manifest.state.size(); ++i)
     layer->state[i].data.ensure(manifest.state[i].byteSize);
@@ -41,7 +42,10 @@ makeLayer(std::shared_ptr<const LoadedPackage> package, size_t variant,
     FunctionState &state = layer->functions[i];
     state.sizes.reserve(function.sizes.size());
     state.buffers.resize(function.arguments.size());
-    state.pointers.resize(function.arguments.size() + 1);
+    state.pointers.resize(function.arguments.size() + 2);
+    if (world && !function.collectives.empty())
+      state.exchange = std::make_unique<Exchange>(*world, manifest.grid,
+                                                  function.collectives);
     for (const Argument &argument : function.arguments)
       state.shapes.emplace_back(argument.shape.size());
   }
@@ -61,6 +65,30 @@ void refreshState(moe_layer &layer) {
     std::memcpy(slot.data.data(), weight.data(), state.byteSize);
     slot.weightVersion = weight.version;
   }
+}
+
+/// A layer with weights of its own.
+static std::unique_ptr<moe_layer>
+makeLayer(std::shared_ptr<const LoadedPackage> package, const char *cpu,
+          moe_world *world) {
+  size_t variant = chooseVariant(*package, cpu);
+  auto weights = std::make_shared<SharedWeights>();
+  weights->slots =
+      std::vector<SharedWeights::Slot>(package->manifest.weights.size());
+  return makeLayer(std::move(package), variant, std::move(weights), world);
+}
+
+/// Others are met once nothing here can fail any more.
+static std::unique_ptr<moe_layer>
+makeLayerIn(moe_world &world, std::shared_ptr<const LoadedPackage> package,
+            const char *cpu) {
+  std::unique_ptr<moe_layer> layer;
+  amongRanks(&world, [&] {
+    checkGrid(world, package->manifest.grid);
+    layer = makeLayer(std::move(package), cpu, &world);
+    meetOthers(*layer);
+  });
+  return layer;
 }
 
 static DLTensor makeView(void *data, DType dtype,
@@ -141,12 +169,19 @@ moe_status moe_layer_create_for(const moe_package *package, const char *cpu,
     requireSet(layer, "layer");
     *layer = nullptr;
     std::shared_ptr<const LoadedPackage> loaded = findPackage(package);
-    size_t variant = chooseVariant(*loaded, cpu);
-    auto weights = std::make_shared<SharedWeights>();
-    weights->slots =
-        std::vector<SharedWeights::Slot>(loaded->manifest.weights.size());
-    *layer =
-        makeLayer(std::move(loaded), variant, std::move(weights)).release();
+    requireOneRank(loaded->manifest);
+    *layer = makeLayer(std::move(loaded), cpu, nullptr).release();
+  });
+}
+
+moe_status moe_layer_create_in(const moe_package *package, const char *cpu,
+                               moe_world *world, moe_layer **layer) {
+  return guard([&] {
+    requireSet(package, "package");
+    requireSet(world, "world");
+    requireSet(layer, "layer");
+    *layer = nullptr;
+    *layer = makeLayerIn(*world, findPackage(package), cpu).release();
   });
 }
 
@@ -155,8 +190,11 @@ moe_status moe_layer_share(const moe_layer *layer, moe_layer **shared) {
     requireSet(layer, "layer");
     requireSet(shared, "shared");
     *shared = nullptr;
-    *shared =
-        makeLayer(layer->package, layer->variant, layer->weights).release();
+    if (layer->world)
+      fail(MOE_INVALID_ARGUMENT,
+           "a layer in a world cannot be shared, as its ranks run together");
+    *shared = makeLayer(layer->package, layer->variant, layer->weights, nullptr)
+                  .release();
   });
 }
 

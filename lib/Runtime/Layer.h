@@ -12,6 +12,7 @@
 #define MOE_LIB_RUNTIME_LAYER_H
 
 #include "Buffer.h"
+#include "Collective/Exchange.h"
 #include "LoadedPackage.h"
 
 #include <cstring>
@@ -69,7 +70,9 @@ struct FunctionState {
   /// Of plans, outputs not asked for, and inputs across cache lines.
   std::vector<Buffer> buffers;
   std::vector<void *> pointers;
-  uint64_t lastRun = 0; ///< 0: no plan here yet
+  std::vector<int64_t> tokens;        ///< of each rank
+  std::unique_ptr<Exchange> exchange; ///< null where it has no collectives
+  uint64_t lastRun = 0;               ///< 0: no plan here yet
 };
 
 struct StateSlot {
@@ -81,7 +84,9 @@ struct StateSlot {
 
 struct moe_layer {
   std::shared_ptr<const moe::runtime::LoadedPackage> package;
-  size_t variant = 0; ///< of the package
+  size_t variant = 0;                      ///< of the package
+  moe_world *world = nullptr;              ///< null where it is alone
+  std::vector<moe::runtime::Slice> slices; ///< one for each weight
   std::shared_ptr<moe::runtime::SharedWeights> weights;
   std::vector<moe::runtime::StateSlot> state;
   std::vector<moe::runtime::FunctionState> functions;
@@ -106,9 +111,15 @@ void refreshState(moe_layer &layer);
 void *checkTensor(const DLTensor &tensor, const std::string &name, DType dtype,
                   size_t rank, const std::string &expectedShape);
 
-/// Finds the sizes of a call in `state.sizes` and fills in all shapes.
+/// Finds the sizes of a call in `state.sizes`; those that are sums over ranks
+/// stay -1.
 void solveSizes(const Function &function, const DLTensor *const *inputs,
                 const DLTensor *const *outputs, FunctionState &state);
+
+/// Fills in all shapes, and checks those of the caller's tensors; -1 where a
+/// size is not known yet.
+void solveShapes(const Function &function, const DLTensor *const *inputs,
+                 const DLTensor *const *outputs, FunctionState &state);
 
 } // namespace moe::runtime
 

@@ -41,7 +41,9 @@ static std::vector<Covered> coveredBy(const Manifest &manifest) {
   for (const Weight &weight : manifest.weights)
     for (const SourceList &sources : weight.alternatives)
       for (const Source &source : sources)
-        addCovered(source, weight.shape.empty() ? 1 : weight.shape[0], covered);
+        addCovered(source,
+                   weight.shape.empty() ? 1 : weight.wholeShape().front(),
+                   covered);
   return covered;
 }
 

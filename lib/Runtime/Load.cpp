@@ -28,10 +28,12 @@ constexpr int64_t sliceBytes = int64_t(192) << 10;
 
 class Loader {
 public:
-  Loader(const Manifest &manifest, int64_t layer, const std::string &path,
-         moe_progress progress, void *user)
-      : manifest(manifest), path(path), progress(progress), user(user),
-        checkpoint(path), pieces(findPieces(manifest, layer, checkpoint)),
+  Loader(const Manifest &manifest, const std::vector<Slice> &slices,
+         int64_t layer, const std::string &path, moe_progress progress,
+         void *user)
+      : manifest(manifest), slices(slices), path(path), progress(progress),
+        user(user), checkpoint(path),
+        pieces(findPieces(manifest, slices, layer, checkpoint)),
         buffers(manifest.weights.size()) {}
 
   std::vector<Buffer> load() {
@@ -54,8 +56,8 @@ private:
   /// For each weight what has to be read. What several weights are made of row
   /// by row is read once, with the first of them.
   std::vector<std::vector<Transfer>> planTransfers() {
-    using View =
-        std::tuple<const SafetensorsEntry *, int64_t, int64_t, int64_t>;
+    using View = std::tuple<const SafetensorsEntry *, int64_t, int64_t, int64_t,
+                            int64_t, int64_t, int64_t>;
     struct Shared {
       size_t weight;
       std::vector<Destination> to;
@@ -64,15 +66,19 @@ private:
     std::vector<Shared> shared;
     std::vector<std::vector<Transfer>> transfers(pieces.size());
     for (size_t i = 0; i < pieces.size(); ++i) {
-      buffers[i].ensure(manifest.weights[i].byteSize);
+      int64_t size = manifest.weights[i].byteSize;
+      buffers[i].ensure(size);
+      if (slices[i].hasZeros())
+        std::memset(buffers[i].data(), 0, size_t(size));
       for (const Piece &piece : pieces[i].plain) {
         Destination to = {&piece, address(i) + piece.begin};
         if (piece.isPlain() || piece.broadcast) {
           addTransfers({to}, 0, piece.units, transfers[i]);
           continue;
         }
-        View view = {piece.tensor.entry, piece.units, piece.rows,
-                     piece.fileBytes};
+        View view = {piece.tensor.entry, piece.firstUnit, piece.units,
+                     piece.rows,         piece.fileBytes, piece.firstRow(),
+                     piece.endRow()};
         auto [place, fresh] = known.emplace(view, shared.size());
         if (fresh)
           shared.push_back({i, {}});
@@ -86,13 +92,27 @@ private:
   }
 
   static uint64_t bytesOf(const DecodedPiece &piece) {
-    uint64_t bytes = 0;
-    for (int64_t unit = 0; unit < piece.units; ++unit)
+    uint64_t bytes = readsBySlices(piece) ? bytesOfSlices(piece) : 0;
+    for (int64_t i = 0; i < piece.taken.units; ++i) {
+      int64_t unit = piece.taken.firstUnit + i;
       for (const auto *array :
            {&piece.weights, &piece.scales, &piece.zeros, &piece.globalScale})
-        for (const Transfer &transfer : transfersOf(*array, unit, nullptr))
-          bytes += transfer.size;
+        if (array != &piece.weights || !readsBySlices(piece))
+          for (const Transfer &transfer : transfersOf(*array, unit, nullptr))
+            bytes += transfer.size;
+    }
     return bytes;
+  }
+
+  /// Whether a few rows of the weights can be read by themselves.
+  static bool readsBySlices(const DecodedPiece &piece) {
+    return std::all_of(piece.weights.begin(), piece.weights.end(),
+                       [](const Piece &p) { return p.isPlain(); });
+  }
+
+  static uint64_t bytesOfSlices(const DecodedPiece &piece) {
+    int64_t row = piece.weightBytes() / std::max<int64_t>(piece.outputs, 1);
+    return uint64_t(piece.taken.units * piece.taken.outputs * row);
   }
 
   /// What one unit of an array is read with: a tensor of its own, or a part of
@@ -124,7 +144,7 @@ private:
                        int64_t begin, int64_t end, void *to) {
     bool one = array.size() == 1;
     const Piece &piece = array[one ? 0 : static_cast<size_t>(unit)];
-    uint64_t row = uint64_t(piece.part * piece.outputs + begin);
+    uint64_t row = uint64_t(piece.firstOutput + begin);
     uint64_t offset = piece.tensor.entry->begin +
                       (one ? uint64_t(unit) * piece.unitBytes() : 0) +
                       row * piece.rowBytes();
@@ -142,15 +162,15 @@ private:
   }
 
   void decode(const DecodedPiece &piece, size_t weight) {
-    bool bySlices = std::all_of(piece.weights.begin(), piece.weights.end(),
-                                [](const Piece &p) { return p.isPlain(); });
+    bool bySlices = readsBySlices(piece);
+    const DecodedPiece::Taken &taken = piece.taken;
     int64_t scales = piece.scaleRows() * piece.scaleColumns();
     int64_t scaleBytes = scales * (piece.hasByteScales() ? 1 : 4);
     int64_t zeroBytes = piece.zeros.empty() ? 0 : scales, globalBytes = 4;
     int64_t together =
         bySlices ? unitsTogether(piece, scaleBytes + zeroBytes + globalBytes)
                  : 1;
-    together = std::min(together, std::max<int64_t>(piece.units, 1));
+    together = std::min(together, std::max<int64_t>(taken.units, 1));
     Buffer weights, scaleValues, zeros, globalScale;
     weights.ensure(bySlices ? 0 : piece.weightBytes());
     scaleValues.ensure(together * scaleBytes);
@@ -159,16 +179,20 @@ private:
     int64_t rowBytes =
         piece.weightBytes() / std::max<int64_t>(piece.outputs, 1);
     int64_t rows = rowsOfSlice(piece, rowBytes);
-    int64_t slices = piece.outputs / rows + (piece.outputs % rows != 0);
-    for (int64_t first = 0; first < piece.units; first += together) {
-      int64_t count = std::min(together, piece.units - first);
+    // Slices begin where scales do, which those of a rank need not.
+    int64_t firstSlice = taken.firstOutput / rows;
+    int64_t endOutput = taken.firstOutput + taken.outputs;
+    int64_t slices = (endOutput + rows - 1) / rows - firstSlice;
+    for (int64_t first = 0; first < taken.units; first += together) {
+      int64_t count = std::min(together, taken.units - first);
+      int64_t firstUnit = taken.firstUnit + first;
       uint64_t bytes = 0;
       std::vector<Transfer> transfers;
       auto read = [&](const std::vector<Piece> &array, const Buffer &to,
                       int64_t stride) {
         for (int64_t i = 0; i < count; ++i)
           for (Transfer &transfer :
-               transfersOf(array, first + i,
+               transfersOf(array, firstUnit + i,
                            static_cast<char *>(to.data()) + i * stride))
             transfers.push_back(std::move(transfer));
       };
@@ -179,8 +203,10 @@ private:
       read(piece.globalScale, globalScale, globalBytes);
       runTransfers(transfers, [&](uint64_t more) { bytes += more; });
       onAllThreads(count * slices, [&](int64_t slice, Buffer &scratch) {
-        int64_t i = slice / slices, begin = slice % slices * rows;
-        int64_t end = std::min(begin + rows, piece.outputs);
+        int64_t i = slice / slices;
+        int64_t begin = (firstSlice + slice % slices) * rows;
+        int64_t end = std::min(begin + rows, endOutput);
+        begin = std::max(begin, taken.firstOutput);
         auto at = [](const Buffer &buffer, int64_t place) {
           return static_cast<const char *>(buffer.data()) + place;
         };
@@ -189,7 +215,7 @@ private:
                               at(globalScale, i * globalBytes)};
         if (bySlices) {
           scratch.ensure(rows * rowBytes);
-          readRows(piece.weights, first + i, begin, end, scratch.data());
+          readRows(piece.weights, firstUnit + i, begin, end, scratch.data());
           unit.weights = at(scratch, 0);
           unit.firstRow = begin;
         }
@@ -198,7 +224,7 @@ private:
                        (first + i) * piece.unitStride);
       });
       if (bySlices)
-        bytes += uint64_t(count * piece.weightBytes());
+        bytes += uint64_t(count * taken.outputs * rowBytes);
       report(weight, bytes);
     }
   }
@@ -216,6 +242,7 @@ private:
   }
 
   const Manifest &manifest;
+  const std::vector<Slice> &slices;
   const std::string &path;
   moe_progress progress;
   void *user;
@@ -236,7 +263,8 @@ void replaceWeights(SharedWeights &weights, std::vector<Buffer> &buffers) {
 static void load(moe_layer &layer, const std::string &path, int64_t number,
                  moe_progress progress, void *user) {
   std::vector<Buffer> buffers =
-      Loader(layer.manifest(), number, path, progress, user).load();
+      Loader(layer.manifest(), layer.slices, number, path, progress, user)
+          .load();
   replaceWeights(*layer.weights, buffers);
 }
 

@@ -32,6 +32,7 @@ struct LoadedVariant {
 
 struct LoadedPackage {
   Manifest manifest;
+  uint64_t fingerprint = 0;            ///< of the manifest's text
   std::vector<LoadedVariant> variants; ///< one for each of the manifest
   Library library;                     ///< null where it is linked in
 };

@@ -52,6 +52,16 @@ private:
 };
 } // namespace
 
+size_t readOneOf(const JsonNode &node, const std::vector<const char *> &names) {
+  std::string value = node.string(), all;
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (value == names[i])
+      return i;
+    all += std::string(" ") + names[i];
+  }
+  node.failExpected("one of" + all);
+}
+
 DType readDType(const JsonNode &node) {
   std::optional<DType> type = dtypeNamed(node.string());
   if (!type)
@@ -77,7 +87,7 @@ static void readTensor(const JsonNode &node, Names &names, Tensor &tensor) {
 /// Files may have so many times more, of which sizes are computed; of weights
 /// without elements too, whose other sizes may be large.
 static void checkSources(const JsonNode &node, const Weight &weight) {
-  std::vector<int64_t> shape = weight.shape;
+  std::vector<int64_t> shape = weight.wholeShape();
   std::replace(shape.begin(), shape.end(), int64_t(0), int64_t(1));
   std::optional<int64_t> size =
       byteCount(shape.data(), shape.size(), weight.dtype);
@@ -95,10 +105,13 @@ static void readWeights(const JsonNode &list, Manifest &manifest) {
         node.has("file_name")
             ? fileNames.add(node["file_name"], node["file_name"].string())
             : fileNames.add(node["name"], weight.name);
+    if (node.has("shard"))
+      weight.shard = readShard(node["shard"], weight, manifest.grid);
+    const std::vector<int64_t> &whole = weight.wholeShape();
     if (node.has("fan_in"))
       weight.fanIn = node["fan_in"].integer(1, INT64_MAX);
-    else if (!weight.shape.empty() && weight.shape.back() > 0)
-      weight.fanIn = weight.shape.back();
+    else if (!whole.empty() && whole.back() > 0)
+      weight.fanIn = whole.back();
     weight.perExpert = weight.shape.size() >= 3;
     if (node.has("per_expert"))
       weight.perExpert = node["per_expert"].boolean();
@@ -193,9 +206,7 @@ static void readHead(const JsonNode &root, Manifest &manifest,
       root["spec_hash"].failExpected("16 hexadecimal digits");
   }
   if (root.has("grid"))
-    root["grid"].members([](const std::string &, const JsonNode &axis) {
-      axis.integer(1, INT32_MAX);
-    });
+    manifest.grid = readGrid(root["grid"]);
   JsonNode target = root["target"];
   std::string kind = target["kind"].string();
   if (kind != "cpu" && kind != "reference")

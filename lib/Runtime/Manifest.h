@@ -14,6 +14,7 @@
 #define MOE_LIB_RUNTIME_MANIFEST_H
 
 #include "DType.h"
+#include "Slice.h"
 #include "Sources.h"
 
 #include <string>
@@ -49,6 +50,11 @@ struct Weight : Tensor {
   bool perExpert = false; ///< the first dimension counts experts
   /// None: the weight is in the tensor `fileName`.
   std::vector<SourceList> alternatives;
+  std::optional<Shard> shard; ///< where ranks have slices of it
+
+  const std::vector<int64_t> &wholeShape() const {
+    return shard ? shard->whole : shape;
+  }
 };
 
 struct State : Tensor {
@@ -63,12 +69,28 @@ struct Argument {
   int index = -1; ///< into weights or state, for those roles
 };
 
+/// A size that is the sum of another one over a group of ranks.
+struct Sum {
+  int size = 0, of = 0; ///< indices into Function::sizes
+  int32_t axes = 0;
+};
+
 struct Function {
   std::string name, symbol;
   std::vector<std::string> sizes;
+  std::vector<Sum> sums;  ///< each after those that it is a sum of
+  int32_t tokensOver = 0; ///< axes whose ranks have tokens of their own
+  std::vector<Collective> collectives;
   std::vector<Argument> arguments;
   int64_t workspaceConstant = 0;
   std::vector<int64_t> workspacePer; ///< one for each size
+
+  /// How this size is a sum; null where it is none.
+  const Sum *findSum(int size) const;
+  /// The size that counts a rank's tokens, of which sums are; -1: none.
+  int tokenSize() const;
+  /// Whether it runs on all ranks together.
+  bool needsRanks() const { return !sums.empty() || !collectives.empty(); }
 
   /// Index of the argument, -1 where there is none.
   int find(std::string_view argument) const;
@@ -89,6 +111,7 @@ struct CheckpointRules {
 
 struct Manifest {
   std::string name, triple;
+  Grid grid;
   CheckpointRules checkpoint;
   std::vector<Variant> variants; ///< at least one
   std::vector<Weight> weights;

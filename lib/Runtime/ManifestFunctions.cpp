@@ -45,6 +45,19 @@ std::optional<int64_t> evaluate(const Dim &dim, const int64_t *sizes) {
   return *product / dim.divisor + (*product % dim.divisor != 0);
 }
 
+const Sum *Function::findSum(int size) const {
+  auto place = std::find_if(sums.begin(), sums.end(),
+                            [&](const Sum &sum) { return sum.size == size; });
+  return place == sums.end() ? nullptr : &*place;
+}
+
+int Function::tokenSize() const {
+  if (!sums.empty())
+    return sums[0].of; // the first is of no other sum
+  auto place = std::find(sizes.begin(), sizes.end(), "T");
+  return place == sizes.end() ? -1 : static_cast<int>(place - sizes.begin());
+}
+
 namespace {
 /// Parses "T", "2*T" and "ceil(2*T/64)".
 class DimParser {
@@ -92,7 +105,7 @@ private:
 };
 } // namespace
 
-static Dim readDim(const JsonNode &node, const Function &function) {
+Dim readDim(const JsonNode &node, const Function &function) {
   Dim dim;
   if (!node.isString())
     dim.factor = node.integer(0, INT64_MAX);
@@ -168,7 +181,7 @@ static void readArgument(const JsonNode &node, const Manifest &manifest,
 /// A size is found from a tensor that the caller gives.
 static void checkSolvable(const JsonNode &node, const Function &function) {
   for (size_t size = 0; size < function.sizes.size(); ++size) {
-    bool found = false;
+    bool found = function.findSum(static_cast<int>(size));
     for (const Argument &argument : function.arguments)
       if (argument.role == Role::input || argument.role == Role::output)
         for (const Dim &dim : argument.shape)
@@ -218,6 +231,7 @@ void readFunctions(const JsonNode &list, Manifest &manifest) {
     JsonNode arguments = node["arguments"];
     for (size_t j = 0, e = arguments.size(maxTensors); j < e; ++j)
       readArgument(arguments[j], manifest, function);
+    readRanks(node, manifest.grid, function);
     checkSolvable(node, function);
     readWorkspace(node, function);
     manifest.functions.push_back(std::move(function));

@@ -17,6 +17,17 @@
 namespace moe::runtime {
 
 DType readDType(const JsonNode &node);
+/// Index of what the text is among `names`.
+size_t readOneOf(const JsonNode &node, const std::vector<const char *> &names);
+/// A number, or one of a size of the function.
+Dim readDim(const JsonNode &node, const Function &function);
+Grid readGrid(const JsonNode &node);
+/// A set of axes; `least` of them at least.
+int32_t readAxes(const JsonNode &list, size_t least);
+/// How the weight, whose shape is that of a slice, is split.
+Shard readShard(const JsonNode &node, const Weight &weight, const Grid &grid);
+/// Sums, collectives and whose tokens there are.
+void readRanks(const JsonNode &node, const Grid &grid, Function &function);
 /// The functions table; needs the tables of weights and state.
 void readFunctions(const JsonNode &list, Manifest &manifest);
 

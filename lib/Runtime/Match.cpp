@@ -33,14 +33,17 @@ Target targetOf(const Weight &weight, bool eachExpert) {
                 : endsWith(weight.name, ".zeros") ? Target::Role::zeros
                                                   : Target::Role::values;
   target.perExpert = weight.perExpert || eachExpert;
+  const std::vector<int64_t> &shape = weight.wholeShape();
   size_t axis = 0;
-  if (target.perExpert && axis < weight.shape.size())
-    target.units = weight.shape[axis++];
+  if (target.perExpert && axis < shape.size())
+    target.units = shape[axis++];
+  target.outputAxis = axis;
   // Experts that each have one tensor have no outputs but themselves.
-  if (axis < weight.shape.size() && (weight.perExpert || !eachExpert))
-    target.outputs = weight.shape[axis++];
-  for (; axis < weight.shape.size(); ++axis)
-    target.inputs *= weight.shape[axis];
+  if (axis < shape.size() && (weight.perExpert || !eachExpert))
+    target.outputs = shape[axis++];
+  target.inputAxis = axis;
+  for (; axis < shape.size(); ++axis)
+    target.inputs *= shape[axis];
   return target;
 }
 
@@ -274,6 +277,7 @@ static Piece matchNumber(const Stored &tensor, const Target &target,
   piece.elementBytes = bytes(target.dtype);
   piece.fileBytes = fileBytesOf(*conversion, piece.elementBytes);
   piece.unitStride = target.unitStride();
+  piece.pitch = piece.inputs * piece.elementBytes;
   return piece;
 }
 
@@ -298,14 +302,15 @@ Piece matchTensor(const Stored &tensor, const Source &source,
   piece.columns = matrix.columns;
   piece.fileBytes = matrix.fileBytes;
   piece.transposed = matrix.transposed;
-  piece.part = source.part;
-  piece.parts = source.parts;
-  piece.interleaved = source.interleaved;
+  piece.firstOutput =
+      source.interleaved ? source.part : source.part * target.outputs;
+  piece.outputStep = source.interleaved ? source.parts : 1;
   piece.conversion = matrix.conversion;
   piece.outputs = target.outputs;
   piece.inputs = matrix.inputs;
   piece.elementBytes = matrix.elementBytes;
   piece.unitStride = target.unitStride();
+  piece.pitch = piece.inputs * piece.elementBytes;
   // A vector is the same either way.
   if (piece.transposed && piece.conversion <= Conversion::i64ToI32 &&
       (piece.rows == 1 || piece.columns == 1)) {

@@ -22,6 +22,8 @@ struct Target {
   Role role = Role::values;
   bool perExpert = false;
   int64_t units = 1, outputs = 1, inputs = 1;
+  /// The weight's dimensions from which outputs and inputs are.
+  size_t outputAxis = 0, inputAxis = 0;
 
   int64_t unitStride() const { return outputs * inputs * bytes(dtype); }
   /// The same for fewer experts, or where there are none for fewer rows.
@@ -29,8 +31,8 @@ struct Target {
   int64_t shareable() const { return perExpert ? units : outputs; }
 };
 
-/// The weight as units, outputs and inputs. `eachExpert`: its sources have one
-/// tensor for each entry of the first dimension.
+/// The whole weight as units, outputs and inputs. `eachExpert`: its sources
+/// have one tensor for each entry of the first dimension.
 Target targetOf(const Weight &weight, bool eachExpert);
 
 /// The tensor as all of `target`'s units, or as one of them.

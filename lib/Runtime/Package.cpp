@@ -12,6 +12,7 @@
 #include "File.h"
 #include "LoadedPackage.h"
 #include "Status.h"
+#include "moe/Support/Hash.h"
 
 #include <dlfcn.h>
 
@@ -149,6 +150,7 @@ static const moe_package *openPackage(const std::string &directory) {
   std::string text = readTextFile(label, maxManifestBytes);
   auto package = std::make_shared<LoadedPackage>();
   package->manifest = parseManifest(text, label);
+  package->fingerprint = fnv1a(trimmed(text));
   const Manifest &manifest = package->manifest;
   checkVariants(*package, label);
 
@@ -186,6 +188,7 @@ std::shared_ptr<const LoadedPackage> findPackage(const moe_package *table) {
   auto package = std::make_shared<LoadedPackage>();
   checkAbi(*table, "package");
   package->manifest = parseManifest(table->manifest, "manifest");
+  package->fingerprint = fnv1a(trimmed(table->manifest));
   const std::string &label = package->manifest.name;
   checkVariants(*package, label);
   readTable(*table, *package, label);

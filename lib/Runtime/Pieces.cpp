@@ -8,6 +8,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Cut.h"
 #include "Leftovers.h"
 #include "Match.h"
 #include "NamePattern.h"
@@ -20,6 +21,30 @@ namespace moe::runtime {
 
 static int64_t upTo(int64_t count, int64_t block) {
   return block == 0 ? 1 : count / block + (count % block != 0);
+}
+
+int64_t Piece::firstRow() const {
+  switch (conversion) {
+  case Conversion::awqWeights:
+    return 2 * firstInput;
+  case Conversion::compressedZeros:
+    return firstOutput / 8;
+  default:
+    return transposed ? firstInput : firstOutput / outputStep * outputStep;
+  }
+}
+
+int64_t Piece::endRow() const {
+  int64_t lastOutput = firstOutput + (outputs - 1) * outputStep;
+  switch (conversion) {
+  case Conversion::awqWeights:
+    return 2 * (firstInput + inputs);
+  case Conversion::compressedZeros:
+    return lastOutput / 8 + 1;
+  default:
+    return transposed ? firstInput + inputs
+                      : (lastOutput / outputStep + 1) * outputStep;
+  }
 }
 
 int64_t DecodedPiece::weightBytes() const {
@@ -45,7 +70,17 @@ public:
   PieceFinder(int64_t layer, Checkpoint &checkpoint)
       : layer(layer), checkpoint(checkpoint) {}
 
-  WeightPieces find(const Weight &weight) {
+  WeightPieces find(const Weight &weight, const Slice &slice) {
+    bool eachExpert = false;
+    WeightPieces pieces = findWhole(weight, eachExpert);
+    return weight.shard ? cut(pieces, targetOf(weight, eachExpert), slice)
+                        : pieces;
+  }
+
+  Leftovers leftovers;
+
+private:
+  WeightPieces findWhole(const Weight &weight, bool &eachExpert) {
     WeightPieces pieces;
     if (weight.alternatives.empty()) {
       std::optional<Stored> tensor = checkpoint.find(weight.fileName);
@@ -57,7 +92,8 @@ public:
       return pieces;
     }
     const SourceList &sources = choose(weight);
-    Target target = targetOf(weight, sources[0].eachExpert());
+    eachExpert = sources[0].eachExpert();
+    Target target = targetOf(weight, eachExpert);
     int64_t begin = 0, done = 0;
     for (const Source &source : sources) {
       int64_t count =
@@ -78,9 +114,6 @@ public:
     return pieces;
   }
 
-  Leftovers leftovers;
-
-private:
   std::string firstName(const Source &source) const {
     return filledIn(source.name, layer, 0);
   }
@@ -180,7 +213,11 @@ private:
     piece.units = target.units;
     piece.outputs = target.outputs;
     piece.inputs = target.inputs;
+    piece.taken.units = target.units;
+    piece.taken.outputs = target.outputs;
+    piece.taken.inputs = target.inputs;
     piece.unitStride = target.unitStride();
+    piece.pitch = target.inputs * bytes(target.dtype);
     return piece;
   }
 
@@ -244,12 +281,13 @@ private:
 
 } // namespace
 
-std::vector<WeightPieces> findPieces(const Manifest &manifest, int64_t layer,
-                                     Checkpoint &checkpoint) {
+std::vector<WeightPieces> findPieces(const Manifest &manifest,
+                                     const std::vector<Slice> &slices,
+                                     int64_t layer, Checkpoint &checkpoint) {
   PieceFinder finder(layer, checkpoint);
   std::vector<WeightPieces> pieces;
-  for (const Weight &weight : manifest.weights)
-    pieces.push_back(finder.find(weight));
+  for (size_t i = 0; i < manifest.weights.size(); ++i)
+    pieces.push_back(finder.find(manifest.weights[i], slices[i]));
   finder.leftovers.check(manifest, layer, checkpoint);
   return pieces;
 }

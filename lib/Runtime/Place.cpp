@@ -74,22 +74,19 @@ static void convertRow(const char *from, char *to, int64_t count) {
 /// Rows of the file are outputs.
 template <typename C>
 static void placeStraight(const Piece &piece, const Rows &rows, char *unit) {
-  int64_t pitch = piece.inputs * piece.elementBytes;
-  int64_t first = piece.part * piece.outputs;
+  int64_t skipped = piece.firstInput * int64_t(sizeof(typename C::From));
   for (int64_t row = rows.begin; row < rows.end; ++row) {
-    int64_t output = piece.interleaved ? row / piece.parts : row - first;
-    bool taken = piece.interleaved ? row % piece.parts == piece.part
-                                   : output >= 0 && output < piece.outputs;
-    if (taken)
-      convertRow<C>(rows.data + (row - rows.begin) * rows.pitch,
-                    unit + output * pitch, piece.columns);
+    int64_t after = row - piece.firstOutput;
+    int64_t output = after / piece.outputStep;
+    if (after >= 0 && after % piece.outputStep == 0 && output < piece.outputs)
+      convertRow<C>(rows.data + (row - rows.begin) * rows.pitch + skipped,
+                    unit + output * piece.pitch, piece.inputs);
   }
 }
 
-/// Where the file has an output of this part.
+/// Where the file has an output of this piece.
 static int64_t columnOf(const Piece &piece, int64_t output) {
-  return piece.interleaved ? output * piece.parts + piece.part
-                           : piece.part * piece.outputs + output;
+  return piece.firstOutput + output * piece.outputStep;
 }
 
 /// Element by element: rows [firstRow, lastRow) and outputs from `output` on.
@@ -101,7 +98,8 @@ static void turnElements(const Piece &piece, const Rows &rows, char *unit,
   for (; output < piece.outputs; ++output) {
     const char *from = rows.data + (firstRow - rows.begin) * rows.pitch +
                        columnOf(piece, output) * int64_t(sizeof(From));
-    char *to = unit + (output * piece.inputs + firstRow) * int64_t(sizeof(To));
+    char *to = unit + output * piece.pitch +
+               (firstRow - piece.firstInput) * int64_t(sizeof(To));
     for (int64_t row = firstRow; row < lastRow; ++row) {
       put<To>(to, C::convert(get<From>(from)));
       from += rows.pitch;
@@ -116,7 +114,7 @@ template <typename T>
 static int64_t turnTiles(const Piece &piece, const Rows &rows, char *unit,
                          int64_t firstRow, int64_t lastRow) {
   constexpr int64_t size = Tile<T>::size;
-  int64_t step = piece.interleaved ? piece.parts : 1;
+  int64_t step = piece.outputStep;
   if (size % step != 0 || (lastRow - firstRow) % size != 0)
     return 0;
   int64_t output = 0, taken = size / step;
@@ -131,8 +129,8 @@ static int64_t turnTiles(const Piece &piece, const Rows &rows, char *unit,
       tile.turn();
       for (int64_t i = 0; i < taken; ++i)
         tile.store(int(i * step + first),
-                   unit + ((output + i) * piece.inputs + row) *
-                              int64_t(sizeof(T)));
+                   unit + (output + i) * piece.pitch +
+                       (row - piece.firstInput) * int64_t(sizeof(T)));
     }
   }
   return output;
@@ -170,38 +168,43 @@ static int outputOf(Conversion conversion, int i) {
 
 /// Two rows of the file are two inputs, which share a byte.
 static void placeAwqWeights(const Piece &piece, const Rows &rows, char *unit) {
-  int64_t words = piece.outputs / 8, first = piece.part * words;
-  for (int64_t w = 0; w < words; ++w)
+  int64_t first = piece.firstOutput, last = first + piece.outputs - 1;
+  for (int64_t w = first / 8; w <= last / 8; ++w)
     for (int64_t row = rows.begin; row + 1 < rows.end; row += 2) {
-      const char *from =
-          rows.data + (row - rows.begin) * rows.pitch + (first + w) * 4;
+      const char *from = rows.data + (row - rows.begin) * rows.pitch + w * 4;
       uint32_t even = get<uint32_t>(from);
       uint32_t odd = get<uint32_t>(from + rows.pitch);
       for (int i = 0; i < 8; ++i) {
         int64_t output = 8 * w + outputOf(piece.conversion, i);
         uint32_t both = (even >> 4 * i & 15) | (odd >> 4 * i & 15) << 4;
-        put(unit + output * piece.inputs + row / 2, uint8_t(both));
+        if (output >= first && output <= last)
+          put(unit + (output - first) * piece.pitch + row / 2 -
+                  piece.firstInput,
+              uint8_t(both));
       }
     }
 }
 
 /// A byte for each of the numbers.
 static void placeZeros(const Piece &piece, const Rows &rows, char *unit) {
-  int64_t words = piece.outputs / 8, first = piece.part * words;
+  int64_t first = piece.firstOutput, last = first + piece.outputs - 1;
   uint32_t less = piece.conversion == Conversion::gptqZeros;
   bool alongRows = piece.conversion == Conversion::compressedZeros;
   for (int64_t row = rows.begin; row < rows.end; ++row)
     for (int64_t column = 0; column < piece.columns; ++column) {
-      int64_t word = (alongRows ? row : column) - first;
-      int64_t group = alongRows ? column : row;
-      if (word < 0 || word >= words)
+      int64_t word = alongRows ? row : column;
+      int64_t group = (alongRows ? column : row) - piece.firstInput;
+      if (word < first / 8 || word > last / 8 || group < 0 ||
+          group >= piece.inputs)
         continue;
       uint32_t all = get<uint32_t>(rows.data + (row - rows.begin) * rows.pitch +
                                    column * 4);
-      for (int i = 0; i < 8; ++i)
-        put(unit + (8 * word + outputOf(piece.conversion, i)) * piece.inputs +
-                group,
-            uint8_t((all >> 4 * i & 15) + less));
+      for (int i = 0; i < 8; ++i) {
+        int64_t output = 8 * word + outputOf(piece.conversion, i);
+        if (output >= first && output <= last)
+          put(unit + (output - first) * piece.pitch + group,
+              uint8_t((all >> 4 * i & 15) + less));
+      }
     }
 }
 
@@ -238,11 +241,13 @@ void placeRows(const Piece &piece, const Rows &rows, char *unit) {
 void placeNumber(const Piece &piece, const char *number, char *unit) {
   Piece one = piece;
   one.rows = one.columns = one.outputs = one.inputs = 1;
+  one.firstOutput = one.firstInput = 0;
   char converted[8];
   placeRows(one, {number, 0, 1, piece.fileBytes}, converted);
-  for (int64_t i = 0; i < piece.outputs * piece.inputs; ++i)
-    std::memcpy(unit + i * piece.elementBytes, converted,
-                size_t(piece.elementBytes));
+  for (int64_t output = 0; output < piece.outputs; ++output)
+    for (int64_t i = 0; i < piece.inputs; ++i)
+      std::memcpy(unit + output * piece.pitch + i * piece.elementBytes,
+                  converted, size_t(piece.elementBytes));
 }
 
 int64_t rowsTogether(const Piece &piece) {

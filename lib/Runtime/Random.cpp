@@ -13,6 +13,7 @@
 #include "Status.h"
 #include "moe/Support/Hash.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -40,6 +41,18 @@ struct Fill {
   DType type;
   Meaning meaning;
   void *to;
+  /// Of a slice: where its rows and columns are in the whole.
+  std::vector<int64_t> rows, columns;
+  int64_t rowLength = 0; ///< of the whole; 0: all of it is here
+
+  /// Where an element is in the whole; -1: nowhere, it is zero.
+  int64_t wholeIndex(int64_t i) const {
+    if (!rowLength)
+      return i;
+    int64_t width = static_cast<int64_t>(columns.size());
+    int64_t row = rows[i / width], column = columns[i % width];
+    return row < 0 || column < 0 ? -1 : row * rowLength + column;
+  }
 
   uint64_t bits(uint64_t i) const { return mix(key + step * (i + 1)); }
   int64_t small(uint64_t i) const {
@@ -86,8 +99,11 @@ template <typename Element, typename Value>
 static void fillRange(const Fill &fill, int64_t begin, int64_t end,
                       Value &&value) {
   Element *to = static_cast<Element *>(fill.to);
-  for (int64_t i = begin; i < end; ++i)
-    to[i] = static_cast<Element>(value(static_cast<uint64_t>(i)));
+  for (int64_t i = begin; i < end; ++i) {
+    int64_t at = fill.wholeIndex(i);
+    to[i] = at < 0 ? Element(0)
+                   : static_cast<Element>(value(static_cast<uint64_t>(at)));
+  }
 }
 
 static void fillPart(void *context, int64_t begin, int64_t end) {
@@ -132,7 +148,7 @@ static double exactUnit(int64_t fanIn) {
 /// their rows are.
 static Meaning meaningOf(const Weight &weight) {
   bool isByte = weight.dtype == DType::u8;
-  int64_t row = weight.shape.empty() ? 1 : weight.shape.back();
+  int64_t row = weight.shape.empty() ? 1 : weight.wholeShape().back();
   auto isCalled = [&](std::string_view suffix) {
     return weight.name.size() >= suffix.size() &&
            weight.name.compare(weight.name.size() - suffix.size(),
@@ -152,6 +168,15 @@ static Meaning meaningOf(const Weight &weight) {
   return Meaning::numbers;
 }
 
+static void place(const Slice &slice, Fill &fill) {
+  size_t last = slice.indices.empty() ? 0 : slice.indices.size() - 1;
+  fill.rows = slice.product(0, last);
+  fill.columns = slice.product(last, slice.indices.size());
+  fill.rowLength = slice.indices.empty() ? 1 : slice.whole[last];
+  if (slice.zero)
+    std::fill(fill.rows.begin(), fill.rows.end(), -1);
+}
+
 static void randomize(moe_layer &layer, uint64_t seed, bool exact) {
   const Manifest &manifest = layer.manifest();
   // Into new memory and without the lock: the executor is the application's,
@@ -169,7 +194,11 @@ static void randomize(moe_layer &layer, uint64_t seed, bool exact) {
               exact,
               weight.dtype,
               meaning,
-              buffers[i].data()};
+              buffers[i].data(),
+              {},
+              {}};
+    if (weight.shard)
+      place(layer.slices[i], fill);
     moe_parallel_for(fillPart, &fill, weight.byteSize / bytes(weight.dtype));
   }
   replaceWeights(*layer.weights, buffers);

@@ -9,8 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Layer.h"
-#include "Status.h"
+#include "Ranks.h"
 
 #include <cstring>
 
@@ -114,6 +113,7 @@ static void layOut(moe_layer &layer, const Function &function,
   }
   layer.workspace.ensure(workspaceBytes(function, state));
   state.pointers[count] = layer.workspace.data();
+  state.pointers[count + 1] = state.exchange.get();
 }
 
 static void checkStatus(const Function &function, const FunctionState &state) {
@@ -150,13 +150,28 @@ static void run(moe_layer &layer, const std::string &name,
   // From here on the old plan is gone, and on failure there is none.
   state.lastRun = 0;
   solveSizes(function, inputs, outputs, state);
-  checkCounts(function, state);
-  layOut(layer, function, outputs, state);
-  refreshState(layer);
-  moe_entry entry = layer.package->variants[layer.variant].entries[index];
-  int64_t start = moe_clock();
-  entry(state.sizes.data(), state.pointers.data());
-  int64_t end = moe_clock();
+  solveShapes(function, inputs, outputs, state);
+  moe_world *world = nullptr;
+  if (function.needsRanks()) {
+    gatherSums(layer, size_t(index));
+    world = layer.world;
+  }
+  int64_t start = 0, end = 0;
+  amongRanks(world, [&] {
+    if (!function.sums.empty())
+      solveShapes(function, inputs, outputs, state);
+    checkCounts(function, state);
+    layOut(layer, function, outputs, state);
+    refreshState(layer);
+    if (state.exchange)
+      state.exchange->begin(state.sizes.data());
+    moe_entry entry = layer.package->variants[layer.variant].entries[index];
+    start = moe_clock();
+    entry(state.sizes.data(), state.pointers.data());
+    end = moe_clock();
+    if (state.exchange)
+      state.exchange->end();
+  });
   state.lastRun = ++layer.runs;
   if (name == "forward")
     layer.forwardSeconds = double(end - start) * 1e-9;

@@ -4,79 +4,24 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-// The file appears under its name when it is complete and on disk, or not at
-// all: it is written beside its place and then renamed.
+// A header in JSON, then the data, aligned.
 //
 //===----------------------------------------------------------------------===//
 
 #include "Layer.h"
 #include "Safetensors.h"
 #include "Status.h"
+#include "TemporaryFile.h"
 
 #include <nlohmann/json.hpp>
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <atomic>
-#include <cerrno>
 #include <cstring>
 #include <unordered_set>
 
 namespace moe::runtime {
 
 namespace {
-/// A file beside `path` that is removed again unless it is committed.
-class TemporaryFile {
-public:
-  explicit TemporaryFile(const std::string &path) : target(path) {
-    static std::atomic<unsigned> counter{0};
-    for (int attempt = 0; descriptor < 0; ++attempt) {
-      name = text(path, ".tmp.", getpid(), ".", counter++);
-      descriptor =
-          open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-      if (descriptor < 0 && (errno != EEXIST || attempt == 100))
-        failSystem(path);
-    }
-  }
-  ~TemporaryFile() {
-    if (descriptor >= 0)
-      close(descriptor);
-    if (!committed)
-      unlink(name.c_str());
-  }
-
-  void write(const void *data, size_t count) {
-    const char *next = static_cast<const char *>(data);
-    while (count) {
-      ssize_t done =
-          ::write(descriptor, next, std::min(count, size_t(1) << 30));
-      if (done < 0 && errno == EINTR)
-        continue;
-      if (done < 0)
-        failSystem(target);
-      next += done;
-      count -= static_cast<size_t>(done);
-    }
-  }
-
-  void commit() {
-    bool synced = fsync(descriptor) == 0 || errno == EINVAL;
-    int result = close(descriptor);
-    descriptor = -1;
-    if (!synced || result != 0 ||
-        std::rename(name.c_str(), target.c_str()) != 0)
-      failSystem(target);
-    committed = true;
-  }
-
-private:
-  std::string target, name;
-  int descriptor = -1;
-  bool committed = false;
-};
-
 struct Item {
   const char *name;
   const void *data;

@@ -78,6 +78,20 @@ const char *moe_status_name(moe_status status) {
     return "MOE_NOT_FINITE";
   case MOE_CANCELLED:
     return "MOE_CANCELLED";
+  case MOE_TIMEOUT:
+    return "MOE_TIMEOUT";
+  case MOE_RANK_FAILED:
+    return "MOE_RANK_FAILED";
+  case MOE_OP_MISMATCH:
+    return "MOE_OP_MISMATCH";
+  case MOE_PROGRAM_MISMATCH:
+    return "MOE_PROGRAM_MISMATCH";
+  case MOE_ABORTED:
+    return "MOE_ABORTED";
+  case MOE_UNAVAILABLE:
+    return "MOE_UNAVAILABLE";
+  case MOE_IN_PROGRESS:
+    return "MOE_IN_PROGRESS";
   }
   return "unknown status";
 }

@@ -105,7 +105,6 @@ static void visitGiven(const Function &function, const DLTensor *const *inputs,
 void solveSizes(const Function &function, const DLTensor *const *inputs,
                 const DLTensor *const *outputs, FunctionState &state) {
   state.sizes.assign(function.sizes.size(), -1);
-  // First every tensor by itself, and what its sizes say.
   visitGiven(function, inputs, outputs, [&](size_t i, const DLTensor &tensor) {
     const Argument &argument = function.arguments[i];
     // The expected shape as text costs memory: only for those that fail.
@@ -115,7 +114,7 @@ void solveSizes(const Function &function, const DLTensor *const *inputs,
         plain ? std::string() : describe(argument.shape, function));
     for (size_t d = 0; d < argument.shape.size(); ++d) {
       const Dim &dim = argument.shape[d];
-      if (dim.size < 0 || dim.divisor != 1)
+      if (dim.size < 0 || dim.divisor != 1 || function.findSum(dim.size))
         continue;
       int64_t &size = state.sizes[dim.size];
       if (tensor.shape[d] % dim.factor ||
@@ -125,13 +124,19 @@ void solveSizes(const Function &function, const DLTensor *const *inputs,
     }
   });
   for (size_t i = 0; i < state.sizes.size(); ++i)
-    if (state.sizes[i] < 0)
+    if (state.sizes[i] < 0 && !function.findSum(static_cast<int>(i)))
       fail(MOE_INVALID_ARGUMENT, "function '", function.name, "': the size '",
            function.sizes[i], "' needs an output that is not null");
-  // Then all shapes from the sizes, those of the caller's tensors again.
+}
+
+void solveShapes(const Function &function, const DLTensor *const *inputs,
+                 const DLTensor *const *outputs, FunctionState &state) {
   for (size_t i = 0; i < function.arguments.size(); ++i) {
     const Argument &argument = function.arguments[i];
     for (size_t d = 0; d < argument.shape.size(); ++d) {
+      state.shapes[i][d] = -1;
+      if (int size = argument.shape[d].size; size >= 0 && state.sizes[size] < 0)
+        continue;
       std::optional<int64_t> value =
           evaluate(argument.shape[d], state.sizes.data());
       if (!value)
@@ -142,7 +147,7 @@ void solveSizes(const Function &function, const DLTensor *const *inputs,
   }
   visitGiven(function, inputs, outputs, [&](size_t i, const DLTensor &tensor) {
     for (size_t d = 0; d < state.shapes[i].size(); ++d)
-      if (tensor.shape[d] != state.shapes[i][d])
+      if (state.shapes[i][d] >= 0 && tensor.shape[d] != state.shapes[i][d])
         failShape(function, function.arguments[i], tensor, state);
   });
 }

@@ -30,13 +30,15 @@ static void addPlain(const Destination &to, int64_t begin, int64_t end,
                      std::vector<Transfer> &transfers) {
   const Piece &piece = *to.piece;
   uint64_t taken = uint64_t(piece.outputs) * piece.rowBytes();
-  bool oneRun = piece.parts == 1 && uint64_t(piece.unitStride) == taken;
+  bool oneRun =
+      piece.rows == piece.outputs && uint64_t(piece.unitStride) == taken;
   uint64_t runs = oneRun ? 1 : uint64_t(end - begin);
   uint64_t run = oneRun ? taken * uint64_t(end - begin) : taken;
   for (uint64_t i = 0; i < runs; ++i) {
-    uint64_t from = piece.tensor.entry->begin +
-                    (uint64_t(begin) + i) * piece.unitBytes() +
-                    uint64_t(piece.part) * taken;
+    uint64_t from =
+        piece.tensor.entry->begin +
+        (uint64_t(piece.firstUnit + begin) + i) * piece.unitBytes() +
+        uint64_t(piece.firstOutput) * piece.rowBytes();
     for (uint64_t done = 0; done < run; done += plainBytes) {
       Transfer transfer;
       transfer.to = {{&piece, to.unit + i * uint64_t(piece.unitStride) + done}};
@@ -54,7 +56,8 @@ static void addNumber(const Destination &to, int64_t unit, int64_t index,
   transfer.kind = Transfer::Kind::number;
   transfer.to = {{&piece, to.unit + index * piece.unitStride}};
   transfer.offset =
-      piece.tensor.entry->begin + uint64_t(unit * piece.rows * piece.fileBytes);
+      piece.tensor.entry->begin +
+      uint64_t((piece.firstUnit + unit) * piece.rows * piece.fileBytes);
   transfer.size = uint64_t(piece.fileBytes);
   transfers.push_back(std::move(transfer));
 }
@@ -69,13 +72,15 @@ static void addRows(const std::vector<Destination> &to, int64_t unit,
   int64_t rows = int64_t(stagedBytes / std::max<uint64_t>(rowBytes, 1)) /
                  together * together;
   rows = std::max(rows, together);
-  for (int64_t begin = 0; rowBytes && begin < view.rows; begin += rows) {
+  int64_t endRow = std::min(view.endRow(), view.rows);
+  for (int64_t begin = view.firstRow(); rowBytes && begin < endRow;
+       begin += rows) {
     Transfer transfer;
     transfer.kind = Transfer::Kind::rows;
     transfer.begin = begin;
-    transfer.end = std::min(begin + rows, view.rows);
+    transfer.end = std::min(begin + rows, endRow);
     transfer.offset = view.tensor.entry->begin +
-                      uint64_t(unit) * view.unitBytes() +
+                      uint64_t(view.firstUnit + unit) * view.unitBytes() +
                       uint64_t(begin) * rowBytes;
     transfer.size = uint64_t(transfer.end - begin) * rowBytes;
     for (const Destination &destination : to)

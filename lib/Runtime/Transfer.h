@@ -35,7 +35,8 @@ struct Transfer {
   int64_t begin = 0, end = 0;  ///< rows
 };
 
-/// Adds what reads units [begin, end) of the tensor that all of `to` are of.
+/// Adds what reads units [begin, end) of those that all of `to` take of the
+/// tensor. Rows are read from end to end, whatever is taken of them.
 void addTransfers(const std::vector<Destination> &to, int64_t begin,
                   int64_t end, std::vector<Transfer> &transfers);
 

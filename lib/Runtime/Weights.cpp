@@ -23,37 +23,63 @@ namespace {
 struct Given {
   SharedWeights::Slot &slot;
   const Weight &weight;
+  const Slice &slice;
   void *data;
+  bool isWhole; ///< of which this rank has a slice
 };
 } // namespace
 
 static Given checkGiven(moe_layer &layer, const std::string &name,
-                        const DLTensor &value) {
+                        const DLTensor &value, bool takesWhole) {
   int index = layer.manifest().findWeight(name);
   if (index < 0)
     fail(MOE_NOT_FOUND, "'", layer.manifest().name, "' has no weight '", name,
          "'");
   const Weight &weight = layer.manifest().weights[index];
+  takesWhole &= weight.shard && weight.shard->whole != weight.shape;
   std::string expected = describe(weight.shape);
+  if (takesWhole)
+    expected += " or the whole, " + describe(weight.shard->whole);
   void *data =
       checkTensor(value, name, weight.dtype, weight.shape.size(), expected);
-  if (!std::equal(weight.shape.begin(), weight.shape.end(), value.shape))
+  auto has = [&](const std::vector<int64_t> &shape) {
+    return std::equal(shape.begin(), shape.end(), value.shape);
+  };
+  bool isWhole = takesWhole && has(weight.shard->whole);
+  if (!isWhole && !has(weight.shape))
     fail(MOE_SHAPE_MISMATCH, "tensor '", name, "': expected ", expected,
          ", found ", describe(value.shape, weight.shape.size()));
-  return {layer.weights->slots[index], weight, data};
+  return {layer.weights->slots[index], weight, layer.slices[index], data,
+          isWhole};
+}
+
+/// This rank's values, from those of the whole.
+static Buffer sliceOf(const Given &given) {
+  Buffer values;
+  values.ensure(given.weight.byteSize);
+  copyOut(given.slice, given.data, values.data(), bytes(given.weight.dtype));
+  return values;
 }
 
 static void setWeight(moe_layer &layer, const std::string &name,
                       const DLTensor &value) {
-  Given given = checkGiven(layer, name, value);
+  Given given = checkGiven(layer, name, value, true);
+  if (given.isWhole || given.slice.zero) {
+    Buffer values = sliceOf(given);
+    std::lock_guard<std::shared_mutex> lock(layer.weights->mutex);
+    return given.slot.replace(values);
+  }
   std::lock_guard<std::shared_mutex> lock(layer.weights->mutex);
   given.slot.set(given.data, given.weight.byteSize);
 }
 
 static void borrowWeight(moe_layer &layer, const std::string &name,
                          const DLTensor &value) {
-  Given given = checkGiven(layer, name, value);
+  Given given = checkGiven(layer, name, value, false);
+  Buffer zeros = given.slice.zero ? sliceOf(given) : Buffer();
   std::lock_guard<std::shared_mutex> lock(layer.weights->mutex);
+  if (given.slice.zero)
+    return given.slot.replace(zeros);
   // A view of the layer's own memory is that memory already.
   if (!given.slot.version || given.data != given.slot.data())
     given.slot.borrow(given.data);
@@ -72,6 +98,9 @@ static void *currentValues(const moe_layer &layer, size_t index) {
 
 static void save(const moe_layer &layer, const std::string &path) {
   const Manifest &manifest = layer.manifest();
+  if (layer.world)
+    fail(MOE_INVALID_ARGUMENT,
+         "a layer in a world has slices of its weights, which cannot be saved");
   std::shared_lock<std::shared_mutex> lock(layer.weights->mutex);
   std::vector<DLTensor> views(manifest.weights.size());
   std::vector<moe_named_tensor> tensors;

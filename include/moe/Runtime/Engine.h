@@ -41,8 +41,9 @@ typedef struct moe_transfer {
   uint64_t tag;      /* what is exchanged: members with another one mismatch */
   /* A sum: receive[0] becomes the sum over members, in their order, of the
    * elements of send[0]. Only for engines with MOE_ENGINE_REDUCES. */
-  int32_t reduce; /* 0: no sum, else a moe_reduction */
-  int32_t dtype;  /* a moe_element */
+  int32_t reduce;   /* 0: no sum, else a moe_reduction */
+  int32_t dtype;    /* a moe_element */
+  const char *what; /* the operation, for messages */
 } moe_transfer;
 
 typedef enum moe_reduction {

@@ -31,7 +31,7 @@ extern "C" {
 #define MOE_API __attribute__((visibility("default")))
 
 /** Raised whenever the layout of anything in Package.h changes. */
-#define MOE_ABI_VERSION 2
+#define MOE_ABI_VERSION 3
 
 typedef enum moe_status {
   MOE_OK = 0,
@@ -95,7 +95,7 @@ MOE_API moe_status moe_layer_create_for(const moe_package *package,
 MOE_API const char *moe_layer_cpu(const moe_layer *layer);
 /** A further layer with the same weights and fresh state. Weights may be set
  *  or loaded while other layers run on them: a run sees those of before or
- *  after, and views of replaced weights end. */
+ *  after, and views of replaced weights end. Not for a layer in a world. */
 MOE_API moe_status moe_layer_share(const moe_layer *layer, moe_layer **shared);
 MOE_API void moe_layer_destroy(moe_layer *layer);
 
@@ -103,7 +103,8 @@ MOE_API void moe_layer_destroy(moe_layer *layer);
 typedef int (*moe_progress)(void *user, const char *tensor, uint64_t done_bytes,
                             uint64_t total_bytes);
 
-/** Loads every weight from a `.safetensors` file, a sharded
+/** Loads every weight, or this rank's slice of it, from a `.safetensors` file,
+ * a sharded
  *  `.safetensors.index.json`, or a folder with either. The names of an index's
  *  shards stay inside its own folder. On failure the layer keeps what it had.
  */
@@ -114,20 +115,25 @@ MOE_API moe_status moe_layer_load_weights(moe_layer *layer, const char *path,
 MOE_API moe_status moe_layer_load_weights_of(moe_layer *layer, const char *path,
                                              int64_t number,
                                              moe_progress progress, void *user);
-/** Copies one weight in, by its name in the manifest. */
+/** Copies one weight in, by its name in the manifest. On a rank that has a
+ *  slice of it, either the slice or the whole, which the shape tells; where
+ *  they have the same shape, the slice. A rank that has zeros in the place of a
+ *  weight keeps them. */
 MOE_API moe_status moe_layer_set_weight(moe_layer *layer, const char *name,
                                         const DLTensor *value);
 /** Uses the caller's memory for one weight, without a copy and without writing
  *  to it. It is compact, aligned to its elements, and stays as it is until the
  *  weight is set, loaded or borrowed anew, or the last layer that shares it is
- *  destroyed. */
+ *  destroyed. On a rank that has a slice of it, the slice; one that has zeros
+ *  keeps them and does not use it. */
 MOE_API moe_status moe_layer_borrow_weight(moe_layer *layer, const char *name,
                                            const DLTensor *value);
 /** Uniform values in [-bound, bound] with bound = 1/sqrt(fan in), the same for
  *  the same seed everywhere. With `exact`, multiples of a power of two small
  *  enough that f32 sums of products are exact in any order.
  *
- *  Element i of the weight NAME, in wrapping 64-bit arithmetic, with mix(z) of
+ *  Element i of the whole weight NAME, of which a rank may have a slice, in
+ *  wrapping 64-bit arithmetic, with mix(z) of
  *  docs/Spec.md, section 3.7, and G = 0x9E3779B97F4A7C15:
  *  - key = mix(seed + G) ^ FNV-1a-64(NAME), z = mix(key + G * (i + 1))
  *  - uniform: ((z >> 40) * 2^-23 - 1) * (1 / sqrt(fan in)), in f64, rounded to
@@ -150,7 +156,7 @@ MOE_API moe_status moe_layer_randomize(moe_layer *layer, uint64_t seed,
 /** Writes all weights to a `.safetensors` file under their file names. Of a
  *  weight that state of this layer began as, such as a selection bias that
  *  `step` has trained, the state is written. On failure there is no new file,
- *  and an old one stays as it was. */
+ *  and an old one stays as it was. Not for a layer in a world. */
 MOE_API moe_status moe_layer_save_weights(const moe_layer *layer,
                                           const char *path);
 
@@ -160,7 +166,13 @@ MOE_API moe_status moe_layer_save_weights(const moe_layer *layer,
  *  The memory of an output overlaps neither an input nor another output.
  *  Nothing is allocated once the layer has run at these sizes or larger ones.
  *  MOE_NOT_FINITE comes after the run: outputs and plan are there, as they are
- *  where MOE_INVALID_ARGUMENT says that a token has no experts. */
+ *  where MOE_INVALID_ARGUMENT says that a token has no experts.
+ *
+ *  In a world, all ranks run the same function, each with its own tokens. What
+ *  is wrong with the arguments is said before others are waited for, and the
+ *  call can be made again; after MOE_TIMEOUT and the statuses that follow it,
+ *  and after whatever else keeps a rank from an exchange that others are in,
+ *  the world has failed and outputs are undefined. */
 MOE_API moe_status moe_layer_run(moe_layer *layer, const char *function,
                                  const DLTensor *const *inputs,
                                  const DLTensor *const *outputs);
@@ -233,6 +245,11 @@ typedef struct moe_world_statistics {
 /** Of this rank since it was opened. */
 MOE_API moe_status moe_world_get_statistics(const moe_world *world,
                                             moe_world_statistics *statistics);
+
+/** Of all ranks `bytes` bytes each, in their order, on every one of them. All
+ *  ranks call it with the same `bytes`. */
+MOE_API moe_status moe_world_gather(moe_world *world, const void *mine,
+                                    uint64_t bytes, void *all);
 
 /** A layer of a package for a grid, on this rank; all ranks call it. `cpu` as
  * in moe_layer_create_for. `world` outlives the layer. */

@@ -37,7 +37,7 @@
 
 static const char manifest[] =
     "{\n"
-    "  \"moe_package\": 1, \"abi\": 2, \"name\": \"fake\", \"compiler\": "
+    "  \"moe_package\": 1, \"abi\": 3, \"name\": \"fake\", \"compiler\": "
     "\"" FAKE_COMPILER "\",\n"
     "  \"spec\": { \"moe_spec\": 1, \"name\": \"fake\", \"hidden\": 4, "
     "\"router\": { \"experts\": 2, \"top_k\": 2 },\n"

@@ -119,7 +119,7 @@ TEST_F(PackageTest, LibraryIsNoLibrary) {
 TEST_F(PackageTest, OtherAbiInTheManifest) {
   make("", [](json &m) { m["abi"] = 1; });
   EXPECT_STATUS(MOE_ABI_MISMATCH, open(),
-                "made for interface version 1, but this runtime has version 2");
+                "made for interface version 1, but this runtime has version 3");
 }
 
 TEST_F(PackageTest, OtherFormat) {

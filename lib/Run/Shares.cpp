@@ -1,0 +1,144 @@
+//===- Shares.cpp - Which tokens each rank has ----------------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+// Rows are divided as evenly as they can be, in the order of the ranks.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Shares.h"
+
+#include <cstring>
+
+namespace moe::run {
+
+using nlohmann::json;
+using runtime::Grid;
+
+Grid gridOf(const json &manifest) {
+  Grid grid;
+  if (manifest.contains("grid")) {
+    grid.dp = manifest["grid"].value("dp", 1);
+    grid.ep = manifest["grid"].value("ep", 1);
+    grid.tp = manifest["grid"].value("tp", 1);
+  }
+  return grid;
+}
+
+static int32_t axisOf(const std::string &name) {
+  return name == "dp"   ? runtime::dpAxis
+         : name == "ep" ? runtime::epAxis
+                        : runtime::tpAxis;
+}
+
+Shares::Shares(const json &manifest, const json &function, int64_t tokens)
+    : grid(gridOf(manifest)), tokens(tokens) {
+  if (function.contains("tokens_over"))
+    for (const json &axis : function["tokens_over"])
+      axes |= axisOf(axis.get<std::string>());
+  groupCount = membersOver(grid, axes);
+}
+
+int64_t Shares::groupOf(int rank) const {
+  int64_t group = 0;
+  for (int32_t axis : {runtime::dpAxis, runtime::epAxis, runtime::tpAxis})
+    if (axes & axis)
+      group = group * sizeAlong(grid, axis) + indexAlong(grid, rank, axis);
+  return group;
+}
+
+/// floor(group * tokens / groups), which the product may not hold.
+int64_t Shares::firstOf(int64_t group) const {
+  return group * (tokens / groupCount) +
+         group * (tokens % groupCount) / groupCount;
+}
+
+bool Shares::isFirst(int rank) const {
+  for (int32_t axis : {runtime::dpAxis, runtime::epAxis, runtime::tpAxis})
+    if (!(axes & axis) && indexAlong(grid, rank, axis) != 0)
+      return false;
+  return true;
+}
+
+int64_t Shares::rowsOfToken(const json &argument) {
+  const json &shape = argument["shape"];
+  int64_t rows = 0;
+  for (size_t i = 0; i < shape.size(); ++i) {
+    if (!shape[i].is_string())
+      continue;
+    std::string entry = shape[i];
+    size_t star = entry.find('*');
+    bool counts =
+        entry == "T" || (entry.find('(') == entry.npos && star != entry.npos &&
+                         entry.substr(star + 1) == "T");
+    if (i == 0 && counts)
+      rows = star == entry.npos ? 1 : std::stoll(entry);
+    else
+      return 0;
+  }
+  return rows;
+}
+
+/// Of what is one step of the first dimension.
+static size_t bytesOfRow(const Array &array) {
+  size_t bytes = size_t(runtime::bytes(array.dtype));
+  for (size_t i = 1; i < array.shape.size(); ++i)
+    bytes *= size_t(array.shape[i]);
+  return bytes;
+}
+
+Array Shares::split(const Array &whole, int64_t rowsOfToken, int rank) const {
+  if (!rowsOfToken)
+    return whole;
+  std::vector<int64_t> shape = whole.shape;
+  shape[0] = count(rank) * rowsOfToken;
+  Array part(whole.dtype, shape);
+  size_t first = size_t(begin(rank) * rowsOfToken) * bytesOfRow(whole);
+  if (!part.data.empty())
+    std::memcpy(part.data.data(), whole.data.data() + first, part.data.size());
+  return part;
+}
+
+Array Shares::join(const std::vector<Array> &parts, int64_t rowsOfToken,
+                   const std::string &name) const {
+  if (!rowsOfToken)
+    return parts[0];
+  Array whole = parts[0];
+  whole.shape[0] = tokens * rowsOfToken;
+  whole.data.clear();
+  std::vector<int> firsts(size_t(groupCount), -1);
+  for (int rank = 0; rank < int(parts.size()); ++rank) {
+    const std::vector<char> &data = parts[size_t(rank)].data;
+    int &first = firsts[size_t(groupOf(rank))];
+    if (first < 0) {
+      first = rank;
+      whole.data.insert(whole.data.end(), data.begin(), data.end());
+    } else if (parts[size_t(first)].data != data) {
+      throw RunError("ranks " + std::to_string(first) + " and " +
+                     std::to_string(rank) + " have the same tokens, but '" +
+                     name + "' differs");
+    }
+  }
+  return whole;
+}
+
+runtime::Slice sliceOf(const json &json, const Grid &grid, int rank) {
+  runtime::Shard shard;
+  shard.whole = json["whole"].get<std::vector<int64_t>>();
+  for (const auto &entry : json["split"]) {
+    runtime::Split split;
+    split.dim = entry["dim"];
+    split.axis = axisOf(entry["axis"]);
+    split.parts = entry.value("parts", int64_t(1));
+    if (entry.contains("experts"))
+      split.experts = entry["experts"].get<std::vector<std::vector<int64_t>>>();
+    shard.splits.push_back(std::move(split));
+  }
+  if (json.contains("only_first"))
+    shard.onlyFirst = axisOf(json["only_first"]);
+  return runtime::sliceOf(shard, grid, rank);
+}
+
+} // namespace moe::run

@@ -1,0 +1,247 @@
+//===- Exchange.cpp - The exchange of generated code ----------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+// From a number and pointers to a collective.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Exchange.h"
+#include "../Status.h"
+#include "Collectives.h"
+
+#include "moe/Runtime/Package.h"
+
+#include <algorithm>
+
+namespace moe::runtime {
+
+static bool isBetweenTwo(CollectiveKind kind) {
+  return kind == CollectiveKind::send || kind == CollectiveKind::recv;
+}
+
+static uint64_t hash(uint64_t seed, std::string_view text) {
+  for (unsigned char c : text)
+    seed = (seed ^ c) * 0x100000001b3;
+  return seed;
+}
+
+/// Equal where members are at the same collective.
+static uint64_t tagOf(const Collective &collective, std::string_view what) {
+  // Both ends have names of their own.
+  if (isBetweenTwo(collective.kind))
+    return hash(0xcbf29ce484222325, text("pair ", name(collective.dtype)));
+  return hash(0xcbf29ce484222325,
+              text(what, ' ', name(collective.dtype), ' ', collective.row, ' ',
+                   name(collective.reduce), ' ', collective.root, ' ',
+                   name(collective.pattern), ' ', name(collective.mode), ' ',
+                   collective.places));
+}
+
+static void check(const Collective &collective, size_t number,
+                  const Group &group) {
+  auto require = [&](bool holds, const auto &...found) {
+    if (!holds)
+      fail(MOE_INVALID_ARGUMENT, "collective ", number, " '", collective.name,
+           "': ", found...);
+  };
+  auto requireMember = [&](const char *role, int32_t member) {
+    require(member >= 0 && member < group.size(), role, ' ', member,
+            " is not one of ", group.size(), " members");
+  };
+  require(collective.row >= 1 && collective.row <= INT32_MAX, "found a row of ",
+          collective.row, " elements, expected 1 to ", INT32_MAX);
+  require(collective.places >= 1, "found ", collective.places,
+          " places, expected at least 1");
+  require(collective.bound >= 0, "found the bound ", collective.bound,
+          ", expected none below 0");
+  switch (collective.kind) {
+  case CollectiveKind::allReduce:
+  case CollectiveKind::reduceScatter:
+    require(collective.reduce != MOE_REDUCE_NONE, "it reduces by nothing");
+    require(collective.dtype != MOE_BYTE, "bytes cannot be added");
+    return;
+  case CollectiveKind::broadcast:
+    return requireMember("the root", collective.root);
+  case CollectiveKind::send:
+  case CollectiveKind::recv:
+    return requireMember("the peer", collective.peer);
+  default:
+    return;
+  }
+}
+
+void checkGrid(const moe_world &world, const Grid &grid) {
+  if (grid.dp < 1 || grid.ep < 1 || grid.tp < 1 || grid.size() != world.size())
+    fail(MOE_INVALID_ARGUMENT, "the grid dp = ", grid.dp, ", ep = ", grid.ep,
+         ", tp = ", grid.tp, " has ", grid.size(), " ranks, the world has ",
+         world.size());
+}
+
+Exchange::Exchange(moe_world &world, const Grid &grid,
+                   std::vector<Collective> table)
+    : world(world) {
+  checkGrid(world, grid);
+  for (int32_t axes = 1; axes <= allAxes; ++axes)
+    members[axes] = world.group(grid, axes).self;
+  entries.reserve(table.size());
+  for (Collective &collective : table) {
+    Entry entry;
+    entry.collective = std::move(collective);
+    entry.group = &world.group(grid, entry.collective.axes & allAxes);
+    check(entry.collective, entries.size(), *entry.group);
+    entries.push_back(std::move(entry));
+  }
+  // From here on entries stay where they are.
+  for (Entry &entry : entries)
+    describe(entry);
+}
+
+void Exchange::describe(Entry &entry) {
+  const Collective &collective = entry.collective;
+  entry.what = name(collective.kind);
+  if (!collective.name.empty())
+    entry.what += " '" + collective.name + "'";
+  entry.what += " over " + describeAxes(collective.axes);
+  entry.bound = collective.bound;
+  entry.operation.kind = name(collective.kind);
+  entry.operation.name = collective.name.c_str();
+  entry.operation.axes = collective.axes;
+  entry.operation.what = entry.what.c_str();
+  entry.operation.tag = tagOf(collective, entry.what);
+  int32_t other = entry.group->ranks[collective.peer];
+  if (isBetweenTwo(collective.kind) && other != world.rank())
+    entry.pair = &world.groupOf(
+        {std::min(other, world.rank()), std::max(other, world.rank())});
+}
+
+void Exchange::begin(const int64_t *sizes) {
+  world.check();
+  for (Entry &entry : entries) {
+    const Collective &collective = entry.collective;
+    if (collective.boundSize < 0)
+      continue;
+    if (__builtin_mul_overflow(collective.bound, sizes[collective.boundSize],
+                               &entry.bound))
+      fail(MOE_SHAPE_MISMATCH, entry.what, ": the bound ", collective.bound,
+           " * ", sizes[collective.boundSize], " overflows");
+  }
+}
+
+void Exchange::end() const {
+  if (status)
+    world.throwFailure();
+}
+
+/// The bytes for each member out of `places` counts of rows for each.
+static void addCounts(std::vector<int64_t> &sizes, const int32_t *counts,
+                      int32_t members, int64_t places, int64_t rowBytes) {
+  sizes.assign(static_cast<size_t>(members), 0);
+  for (int32_t i = 0; i < members; ++i) {
+    for (int64_t place = 0; place < places; ++place) {
+      int32_t count = counts[i * places + place];
+      if (count < 0)
+        fail(MOE_OP_MISMATCH, "found a count of ", count, " rows");
+      sizes[static_cast<size_t>(i)] += count * rowBytes;
+    }
+  }
+}
+
+static void allToAllRows(const Context &context, const Collective &collective,
+                         int64_t bound, const void *send, void *receive,
+                         int64_t rows, const int32_t *sendCounts,
+                         const int32_t *receiveCounts) {
+  moe_world &world = context.world;
+  int64_t rowBytes = collective.row * bytes(collective.dtype);
+  int32_t members = context.group.size();
+  std::vector<int64_t> &sent = world.numbers[0], &received = world.numbers[1];
+  addCounts(sent, sendCounts, members, collective.places, rowBytes);
+  addCounts(received, receiveCounts, members, collective.places, rowBytes);
+  int64_t total = 0;
+  for (int64_t size : sent)
+    total += size / rowBytes;
+  if (total > rows)
+    fail(MOE_OP_MISMATCH, "counts say ", total, " rows, there are ", rows);
+  Traffic traffic{send, receive, sent, received};
+  if (collective.mode == Mode::padded)
+    allToAllPadded(context, collective.pattern, traffic, bound * rowBytes);
+  else
+    allToAllV(context, collective.pattern, traffic);
+}
+
+void Exchange::dispatch(Entry &entry, const void *send, void *receive,
+                        int64_t rows, const int32_t *sendCounts,
+                        const int32_t *receiveCounts) {
+  const Collective &collective = entry.collective;
+  Context context{world, entry.operation, *entry.group};
+  int64_t rowBytes = collective.row * bytes(collective.dtype);
+  if (rows < 0)
+    fail(MOE_OP_MISMATCH, "found ", rows, " rows");
+  switch (collective.kind) {
+  case CollectiveKind::allReduce:
+    return allReduce(context, collective.reduce, collective.dtype, send,
+                     receive, rows * collective.row);
+  case CollectiveKind::reduceScatter:
+    return reduceScatter(context, collective.reduce, collective.dtype, send,
+                         receive, rows, collective.row);
+  case CollectiveKind::allGather:
+    return allGather(context, send, receive, rows, rowBytes);
+  case CollectiveKind::broadcast:
+    return broadcast(context, collective.root, send, receive, rows * rowBytes);
+  case CollectiveKind::allToAll:
+    if (rows % entry.group->size())
+      fail(MOE_OP_MISMATCH, "found ", rows, " rows, expected a multiple of ",
+           entry.group->size());
+    return allToAll(context, collective.pattern, send, receive,
+                    rows / entry.group->size() * rowBytes);
+  case CollectiveKind::allToAllV:
+    requireSet(sendCounts, "send_counts");
+    requireSet(receiveCounts, "receive_counts");
+    return allToAllRows(context, collective, entry.bound, send, receive, rows,
+                        sendCounts, receiveCounts);
+  case CollectiveKind::send:
+  case CollectiveKind::recv: {
+    if (!entry.pair)
+      fail(MOE_OP_MISMATCH, "the peer is the rank itself");
+    Context pair{world, entry.operation, *entry.pair};
+    return collective.kind == CollectiveKind::send
+               ? runtime::send(pair, send, rows * rowBytes)
+               : runtime::receive(pair, receive, rows * rowBytes);
+  }
+  case CollectiveKind::barrier:
+    return barrier(context);
+  }
+}
+
+moe_status Exchange::run(int32_t number, const void *send, void *receive,
+                         int64_t rows, const int32_t *sendCounts,
+                         const int32_t *receiveCounts) noexcept {
+  if (status)
+    return status;
+  status = guard([&] {
+    if (number < 0 || static_cast<size_t>(number) >= entries.size())
+      fail(MOE_INVALID_ARGUMENT, "there is no collective ", number);
+    Entry &entry = entries[static_cast<size_t>(number)];
+    world.operate(entry.operation, [&] {
+      dispatch(entry, send, receive, rows, sendCounts, receiveCounts);
+    });
+  });
+  return status;
+}
+
+} // namespace moe::runtime
+
+using namespace moe::runtime;
+
+int32_t moe_collective(void *exchange, int32_t number, const void *send,
+                       void *receive, int64_t rows, const int32_t *send_counts,
+                       const int32_t *receive_counts) {
+  return static_cast<Exchange *>(exchange)->run(number, send, receive, rows,
+                                                send_counts, receive_counts);
+}
+
+int32_t moe_member(void *exchange, int32_t axes) {
+  return static_cast<const Exchange *>(exchange)->member(axes);
+}

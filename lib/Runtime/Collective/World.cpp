@@ -1,0 +1,231 @@
+//===- World.cpp - One rank among others ----------------------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+// Groups, operations with a deadline, and the first failure.
+//
+//===----------------------------------------------------------------------===//
+
+#include "World.h"
+#include "../Status.h"
+
+#include "moe/Runtime/Package.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <numeric>
+
+using namespace moe::runtime;
+
+static constexpr int64_t defaultMilliseconds = 60000;
+
+std::vector<int32_t> moe::runtime::groupRanks(const Grid &grid, int32_t rank,
+                                              int32_t axes) {
+  int32_t sizes[] = {grid.dp, grid.ep, grid.tp};
+  int32_t steps[] = {grid.ep * grid.tp, grid.tp, 1};
+  std::vector<int32_t> ranks = {rank};
+  for (int axis = 0; axis < 3; ++axis) {
+    if (!(axes >> axis & 1))
+      continue;
+    std::vector<int32_t> more;
+    for (int32_t base : ranks) {
+      int32_t first = base - base / steps[axis] % sizes[axis] * steps[axis];
+      for (int32_t i = 0; i < sizes[axis]; ++i)
+        more.push_back(first + i * steps[axis]);
+    }
+    ranks = std::move(more);
+  }
+  std::sort(ranks.begin(), ranks.end());
+  return ranks;
+}
+
+moe_world::moe_world(const moe_engine &engine, const moe_world_options &options)
+    : engine(engine),
+      timeout((options.timeout_ms ? options.timeout_ms : defaultMilliseconds) *
+              1000000),
+      ranksPerNode(options.node_ranks ? options.node_ranks : engine.size),
+      flightPath(options.flight ? options.flight : "") {
+  std::vector<int32_t> ranks(static_cast<size_t>(size()));
+  std::iota(ranks.begin(), ranks.end(), 0);
+  groupOf(ranks);
+}
+
+moe_world::~moe_world() { engine.close(engine.self); }
+
+Group &moe_world::everyone() { return *groups.front(); }
+
+Group &moe_world::groupOf(const std::vector<int32_t> &ranks) {
+  for (const std::unique_ptr<Group> &group : groups)
+    if (group->ranks == ranks)
+      return *group;
+  auto group = std::make_unique<Group>();
+  group->ranks = ranks;
+  group->self = static_cast<int32_t>(
+      std::find(ranks.begin(), ranks.end(), rank()) - ranks.begin());
+  groups.push_back(std::move(group));
+  return *groups.back();
+}
+
+Group &moe_world::group(const Grid &grid, int32_t axes) {
+  return groupOf(groupRanks(grid, rank(), axes));
+}
+
+moe_status moe_world::failure(std::string *message) const {
+  std::lock_guard<std::mutex> lock(mutex);
+  if (message)
+    *message = failedMessage;
+  return failedWith;
+}
+
+void moe_world::throwFailure() const {
+  std::string message;
+  moe_status status = failure(&message);
+  throw Error(status, message);
+}
+
+void moe_world::check() const {
+  if (failure())
+    throwFailure();
+}
+
+/// Keeps the first failure.
+void moe_world::record(moe_status status, const std::string &message) {
+  std::lock_guard<std::mutex> lock(mutex);
+  if (failedWith)
+    return;
+  failedMessage = message;
+  failedWith = status;
+}
+
+/// Writes what has happened until now, once.
+void moe_world::writeFlight() {
+  if (flightPath.empty() || flightWritten)
+    return;
+  flightWritten = true;
+  std::string message;
+  moe_status status = failure(&message);
+  try {
+    flight.write(flightPath, rank(), size(), status, message);
+  } catch (const Error &error) {
+    std::lock_guard<std::mutex> lock(mutex);
+    failedMessage += "; " + error.message;
+  }
+}
+
+void moe_world::end(moe_status status, const std::string &message) noexcept {
+  try {
+    record(status, message);
+    engine.abort(engine.self, status, message.c_str());
+    writeFlight();
+  } catch (...) {
+    engine.abort(engine.self, status, "out of memory");
+  }
+}
+
+void moe_world::abort(const char *reason) noexcept {
+  try {
+    std::string message = text("rank ", rank(), " ended the world: ", reason);
+    record(MOE_ABORTED, message);
+    engine.abort(engine.self, MOE_RANK_FAILED, message.c_str());
+  } catch (...) {
+    engine.abort(engine.self, MOE_RANK_FAILED, reason);
+  }
+}
+
+void moe_world::begin(Operation &operation) {
+  check();
+  operation.start = moe_clock();
+  operation.deadline = operation.start + timeout;
+  FlightEntry &entry = flight.add();
+  operation.entry = &entry;
+  entry.operation = operation.kind;
+  entry.axes = operation.axes;
+  entry.start = operation.start;
+  std::snprintf(entry.name.data(), entry.name.size(), "%s", operation.name);
+  ++figures.operations;
+}
+
+void moe_world::finish(Operation &operation, moe_status status) {
+  FlightEntry &entry = *operation.entry;
+  entry.end = moe_clock();
+  entry.status = status;
+  entry.ended = true;
+}
+
+void moe_world::failOperation(Operation &operation) {
+  try {
+    throw;
+  } catch (const Error &error) {
+    finish(operation, error.status);
+    end(error.status, error.message);
+  } catch (...) {
+    finish(operation, MOE_OUT_OF_MEMORY);
+    end(MOE_OUT_OF_MEMORY, "out of memory");
+  }
+  throwFailure();
+}
+
+std::string moe_world::where(const Operation &operation) const {
+  return text("rank ", rank(), ": ", operation.what);
+}
+
+void moe_world::failExchange(const Operation &operation, moe_status status,
+                             const moe_engine_failure &failure) const {
+  char seconds[32];
+  std::snprintf(seconds, sizeof seconds, "%.3f s",
+                double(moe_clock() - operation.start) * 1e-9);
+  fail(status, where(operation), ": ",
+       *failure.text ? failure.text : moe_status_name(status), ", after ",
+       seconds);
+}
+
+/// What a sum moves where each member adds a slice and gives it to the others.
+static uint64_t bytesOfSum(const Group &group, uint64_t bytes) {
+  uint64_t each = sliceBytes(bytes, group.size());
+  uint64_t begin = std::min(bytes, each * static_cast<uint64_t>(group.self));
+  uint64_t own = std::min(each, bytes - begin);
+  return bytes - own + own * static_cast<uint64_t>(group.size() - 1);
+}
+
+void moe_world::move(Operation &operation, Group &group, const moe_piece *send,
+                     const moe_piece *receive, moe_reduction reduce,
+                     moe_element dtype) {
+  moe_transfer transfer = {};
+  transfer.ranks = group.ranks.data();
+  transfer.members = group.size();
+  transfer.self = group.self;
+  transfer.send = send;
+  transfer.receive = receive;
+  transfer.sequence = group.sequence++;
+  transfer.tag = operation.tag;
+  transfer.reduce = reduce;
+  transfer.dtype = dtype;
+  transfer.what = operation.what;
+
+  int64_t start = moe_clock();
+  moe_engine_request *request = nullptr;
+  moe_engine_failure failure = {};
+  moe_status status = engine.start(engine.self, &transfer, &request, &failure);
+  if (status == MOE_OK)
+    status = engine.wait(engine.self, request, operation.deadline, &failure);
+  figures.waited_seconds += double(moe_clock() - start) * 1e-9;
+  if (status != MOE_OK)
+    failExchange(operation, status, failure);
+
+  uint64_t sent = 0, received = 0;
+  if (reduce) {
+    sent = received = bytesOfSum(group, send[0].bytes);
+  } else {
+    for (int32_t i = 0; i < group.size(); ++i) {
+      if (i == group.self)
+        continue;
+      sent += send[i].bytes;
+      received += receive[i].bytes;
+    }
+  }
+  figures.sent_bytes += sent;
+  figures.received_bytes += received;
+  operation.entry->bytes += sent + received;
+}

@@ -1,0 +1,137 @@
+//===- Ranks.cpp - A layer as one of several ranks ------------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+// Creation, sums over ranks, and what callers may exchange.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Ranks.h"
+
+namespace moe::runtime {
+
+void requireOneRank(const Manifest &manifest) {
+  const Grid &grid = manifest.grid;
+  if (grid.size() > 1)
+    fail(MOE_INVALID_ARGUMENT, "'", manifest.name, "' is for ", grid.size(),
+         " ranks, dp ", grid.dp, ", ep ", grid.ep, ", tp ", grid.tp,
+         ": expected moe_layer_create_in with a world of as many");
+}
+
+std::vector<Slice> slicesOf(const Manifest &manifest, int64_t rank) {
+  std::vector<Slice> slices;
+  for (const Weight &weight : manifest.weights)
+    slices.push_back(weight.shard ? sliceOf(*weight.shard, manifest.grid, rank)
+                                  : Slice());
+  return slices;
+}
+
+/// What a rank does, by the index of its function.
+static std::string describeCall(const Manifest &manifest, int64_t function) {
+  size_t index = static_cast<size_t>(function);
+  return index < manifest.functions.size()
+             ? "'" + manifest.functions[index].name + "'"
+             : "the creation of a layer";
+}
+
+void meetOthers(moe_layer &layer) {
+  const Manifest &manifest = layer.manifest();
+  std::vector<int64_t> tokens;
+  gatherSizes(
+      *layer.world, manifest.grid, {layer.package->fingerprint, -1, 0}, allAxes,
+      [&](int64_t other) { return describeCall(manifest, other); }, tokens);
+}
+
+namespace {
+/// The value of a size on any rank.
+struct Summation {
+  const Function &function;
+  const Grid &grid;
+  const std::vector<int64_t> &tokens; ///< of each rank
+
+  int64_t valueOf(int size, int64_t rank) const {
+    const Sum *sum = function.findSum(size);
+    if (!sum)
+      return tokens[static_cast<size_t>(rank)];
+    auto range = [&](int32_t axis) -> std::pair<int64_t, int64_t> {
+      int64_t index = indexAlong(grid, rank, axis);
+      if (sum->axes & axis)
+        return {0, sizeAlong(grid, axis)};
+      return {index, index + 1};
+    };
+    auto [dpBegin, dpEnd] = range(dpAxis);
+    auto [epBegin, epEnd] = range(epAxis);
+    auto [tpBegin, tpEnd] = range(tpAxis);
+    int64_t total = 0;
+    for (int64_t dp = dpBegin; dp < dpEnd; ++dp)
+      for (int64_t ep = epBegin; ep < epEnd; ++ep)
+        for (int64_t tp = tpBegin; tp < tpEnd; ++tp) {
+          int64_t more = valueOf(sum->of, (dp * grid.ep + ep) * grid.tp + tp);
+          std::optional<int64_t> next = add(total, more);
+          if (!next)
+            fail(MOE_SHAPE_MISMATCH, "function '", function.name,
+                 "': ", function.sizes[static_cast<size_t>(size)],
+                 " overflows");
+          total = *next;
+        }
+    return total;
+  }
+};
+} // namespace
+
+void gatherSums(moe_layer &layer, size_t index) {
+  const Manifest &manifest = layer.manifest();
+  const Function &function = manifest.functions[index];
+  FunctionState &state = layer.functions[index];
+  int token = function.tokenSize();
+  int64_t own = token < 0 ? 0 : state.sizes[static_cast<size_t>(token)];
+  if (layer.world)
+    gatherSizes(
+        *layer.world, manifest.grid,
+        {layer.package->fingerprint, static_cast<int64_t>(index), own},
+        function.tokensOver,
+        [&](int64_t other) { return describeCall(manifest, other); },
+        state.tokens);
+  else
+    state.tokens.assign(1, own);
+  int64_t rank = layer.world ? layer.world->rank() : 0;
+  Summation summation = {function, manifest.grid, state.tokens};
+  for (const Sum &sum : function.sums)
+    state.sizes[static_cast<size_t>(sum.size)] =
+        summation.valueOf(sum.size, rank);
+}
+
+static void gather(moe_world &world, const void *mine, uint64_t bytes,
+                   void *all) {
+  Operation operation;
+  operation.kind = "all_gather";
+  operation.name = "moe_world_gather";
+  operation.what = "all_gather 'moe_world_gather' over all ranks";
+  operation.tag = 0x676174686572 + bytes;
+  size_t ranks = static_cast<size_t>(world.size());
+  std::vector<moe_piece> send(ranks, {const_cast<void *>(mine), bytes}),
+      receive;
+  for (size_t rank = 0; rank < ranks; ++rank)
+    receive.push_back({static_cast<char *>(all) + rank * bytes, bytes});
+  world.operate(operation, [&] {
+    world.move(operation, world.everyone(), send.data(), receive.data());
+  });
+}
+
+} // namespace moe::runtime
+
+using namespace moe::runtime;
+
+moe_status moe_world_gather(moe_world *world, const void *mine, uint64_t bytes,
+                            void *all) {
+  return guard([&] {
+    requireSet(world, "world");
+    if (bytes) {
+      requireSet(mine, "mine");
+      requireSet(all, "all");
+    }
+    gather(*world, mine, bytes, all);
+  });
+}

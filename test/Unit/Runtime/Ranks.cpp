@@ -1,0 +1,125 @@
+//===- Ranks.cpp - Ranks of a test ----------------------------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+// Engines are those of the library, seen through a table that can change what
+// passes.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Ranks.h"
+
+#include "Runtime/Engine/Threads.h"
+
+using namespace moe::runtime;
+
+namespace moe::test {
+
+TamperedEngine::TamperedEngine(const moe_engine &inner) : inner(inner) {}
+
+void TamperedEngine::closeInner() {
+  if (!closed)
+    inner.close(inner.self);
+  closed = true;
+}
+
+moe_engine TamperedEngine::table() {
+  moe_engine out = inner;
+  out.self = this;
+  out.start = start;
+  out.wait = wait;
+  out.poll = [](void *self, moe_engine_request *request,
+                moe_engine_failure *failure) {
+    return of(self).inner.poll(of(self).inner.self, request, failure);
+  };
+  out.abort = [](void *self, moe_status status, const char *text) {
+    if (!of(self).closed)
+      of(self).inner.abort(of(self).inner.self, status, text);
+  };
+  out.failed = [](void *self, uint8_t *failed) {
+    of(self).inner.failed(of(self).inner.self, failed);
+  };
+  out.close = [](void *self) { of(self).closeInner(); };
+  return out;
+}
+
+moe_status TamperedEngine::start(void *self, const moe_transfer *transfer,
+                                 moe_engine_request **request,
+                                 moe_engine_failure *failure) {
+  TamperedEngine &engine = of(self);
+  if (engine.closed)
+    return MOE_ABORTED;
+  bool now = engine.started++ == engine.at;
+  moe_transfer changed = *transfer;
+  if (now && engine.before) {
+    size_t members = transfer->reduce ? 1 : transfer->members;
+    engine.pieces[0].assign(transfer->send, transfer->send + members);
+    engine.pieces[1].assign(transfer->receive, transfer->receive + members);
+    changed.send = engine.pieces[0].data();
+    changed.receive = engine.pieces[1].data();
+    engine.before(changed);
+  }
+  moe_status status =
+      engine.inner.start(engine.inner.self, &changed, request, failure);
+  if (now && engine.after)
+    engine.after();
+  return status;
+}
+
+moe_status TamperedEngine::wait(void *self, moe_engine_request *request,
+                                int64_t deadline, moe_engine_failure *failure) {
+  TamperedEngine &engine = of(self);
+  if (engine.closed)
+    return MOE_ABORTED;
+  return engine.inner.wait(engine.inner.self, request, deadline, failure);
+}
+
+Ranks::Ranks(int32_t size, const RanksOptions &options) {
+  moe_world_options worldOptions = {};
+  worldOptions.timeout_ms = options.timeoutMs;
+  worldOptions.node_ranks = options.nodeRanks;
+  worldOptions.flight =
+      options.flight.empty() ? nullptr : options.flight.c_str();
+  for (const moe_engine &engine : openThreads(size)) {
+    engines.push_back(std::make_unique<TamperedEngine>(engine));
+    moe_engine table = engines.back()->table();
+    if (!options.reduces)
+      table.capabilities = 0;
+    worlds.push_back(std::make_unique<moe_world>(table, worldOptions));
+  }
+}
+
+Ranks::~Ranks() {
+  worlds.clear();
+  for (auto &engine : engines)
+    engine->closeInner();
+}
+
+void Ranks::run(const std::function<void(moe_world &)> &body) {
+  std::vector<std::thread> threads;
+  for (auto &world : worlds)
+    threads.emplace_back([&] { body(*world); });
+  for (std::thread &thread : threads)
+    thread.join();
+}
+
+Collective makeCollective(CollectiveKind kind, moe_element dtype, int64_t row) {
+  Collective out;
+  out.kind = kind;
+  out.axes = epAxis;
+  out.dtype = dtype;
+  out.row = row;
+  out.name = "test";
+  if (kind == CollectiveKind::allReduce ||
+      kind == CollectiveKind::reduceScatter)
+    out.reduce = MOE_REDUCE_SUM;
+  return out;
+}
+
+Exchange makeExchange(moe_world &world, const Collective &collective) {
+  return Exchange(world, {1, world.size(), 1}, {collective});
+}
+
+} // namespace moe::test
