@@ -300,7 +300,7 @@ Error Compilation::run() {
     if (Error error = checkBlocks(program.target))
       return error;
   if (spec)
-    module = buildGraph(*spec, context);
+    module = buildGraph(*spec, context, options.input);
   if (Error error = runPhases())
     return error;
   switch (options.emit) {

@@ -139,10 +139,12 @@ static Parallel parallelOf(const Spec &spec) {
   return to;
 }
 
-OwningOpRef<ModuleOp> moe::buildGraph(const Spec &spec, MLIRContext &context) {
+OwningOpRef<ModuleOp> moe::buildGraph(const Spec &spec, MLIRContext &context,
+                                    StringRef file) {
   context.loadDialect<arith::ArithDialect, func::FuncDialect, math::MathDialect,
                       tensor::TensorDialect, MoEDialect>();
-  auto location = NameLoc::get(StringAttr::get(&context, spec.name));
+  auto location = NameLoc::get(StringAttr::get(&context, spec.name),
+                               FileLineColLoc::get(&context, file, 1, 1));
   OwningOpRef<ModuleOp> module = ModuleOp::create(location);
   (*module)->setAttr(kPackageName, StringAttr::get(&context, spec.name));
   if (spec.parallel.devices() > 1 || !spec.parallel.placement.empty())

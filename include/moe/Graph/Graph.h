@@ -36,9 +36,11 @@ inline constexpr llvm::StringLiteral kInitial = "moe.initial";
 inline constexpr llvm::StringLiteral kPackageName = "moe.name";
 
 /// Builds one function per entry of `spec.functions`. What docs/Spec.md says in
-/// words, this says in operations.
+/// words, this says in operations. `file` is where the spec came from, for
+/// messages.
 mlir::OwningOpRef<mlir::ModuleOp> buildGraph(const Spec &spec,
-                                             mlir::MLIRContext &context);
+                                             mlir::MLIRContext &context,
+                                             llvm::StringRef file = "spec");
 
 } // namespace moe
 

@@ -38,11 +38,11 @@ struct Grid {
 /// What can be asked of a file: the first two of a configuration of Hugging
 /// Face only.
 struct ImportOptions {
-  std::optional<int64_t> layer; // left out: the first MoE layer
+  std::optional<int64_t> layer = {}; // left out: the first MoE layer
   /// Plain weights for a package, whatever those in the file are.
   bool dequantize = false;
   /// In the place of `parallel.grid`.
-  std::optional<Grid> grid;
+  std::optional<Grid> grid = {};
 };
 
 /// Reads a spec from the text of a JSON file, in the native form or as a

@@ -60,7 +60,8 @@ private:
     else if (experts % devices != 0)
       wrong(axis,
             "a divisor of " + std::to_string(experts) +
-                ", the number of experts, or parallel.placement",
+                ", the number of experts" +
+                (onTp ? "" : ", or parallel.placement"),
             {"router.experts", "parallel.experts_on"});
     else if (parallel.expertsPerDevice &&
              *parallel.expertsPerDevice != experts / devices)

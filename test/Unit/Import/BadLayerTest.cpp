@@ -39,8 +39,40 @@ static const BadInput inputs[] = {
      rest(R"("parallel": {"grid": {"ep": 3}})"),
      {{Kind::error, 4, 24,
        "parallel.grid.ep: found 3, expected a divisor of 8, the number of "
-       "experts"},
+       "experts, or parallel.placement"},
       {Kind::note, 2, 13, "router.experts is given here"}}},
+    // [S31]
+    {"PlacementOfOtherRanks",
+     rest(R"("parallel": {"grid": {"ep": 2}, "placement": [[0]]})"),
+     {{Kind::error, 4, 34,
+       "parallel.placement: found the experts of 1 devices, expected those of "
+       "2, parallel.grid.ep"}}},
+    {"PlacementOfUnknownExpert",
+     rest(R"("parallel": {"placement": [[0, 1, 2, 3, 4, 5, 6, 7, 8]]})"),
+     {{Kind::error, 4, 15,
+       "parallel.placement: found expert 8, expected at most 7"}}},
+    {"PlacementTwiceOnOne",
+     rest(R"("parallel": {"placement": [[0, 1, 2, 3, 4, 5, 6, 7, 3]]})"),
+     {{Kind::error, 4, 15,
+       "parallel.placement: found expert 3 twice on device 0, expected it once "
+       "there"}}},
+    {"PlacementNowhere",
+     rest(
+         R"("parallel": {"grid": {"ep": 2}, "placement": [[0, 1, 2, 3], [4, 6, 7]]})"),
+     {{Kind::error, 4, 34,
+       "parallel.placement: found no place for expert 5, expected one at "
+       "least"}}},
+    {"PlacementWithCapacity",
+     rest(
+         R"("capacity": {"tokens": 3}, "parallel": {"placement": [[0, 1, 2, 3, 4, 5, 6, 7]]})"),
+     {{Kind::error, 4, 42,
+       "parallel.placement: found a capacity too, expected none: an expert may "
+       "have several places"}}},
+    {"PlacementNoLists",
+     rest(R"("parallel": {"placement": [0, 1]})"),
+     {{Kind::error, 4, 28,
+       "parallel.placement: found a list, expected a list of lists of integers "
+       "from 0 to 2147483647"}}},
     {"ExpertsNotOnTp",
      rest(R"("parallel": {"experts_on": "tp", "grid": {"tp": 5}})"),
      {{Kind::error, 4, 44,

@@ -80,6 +80,8 @@ TEST(Random, AcceptedSpecsAreWhatTheyPrint) {
       accepted = {{{"experts.up.weight", "up.{e}"}},
                   {{"experts.up.weight", {{{"name", "gu"}, {"part", {1, 2}}}}},
                    {"router.weight", {{"a", {"b", "c"}}}}}};
+    if (path == "parallel.placement")
+      accepted = {{{0, 1, 2, 3, 4, 5, 6, 7}}};
     if (path == "weights.prefix" || path == "weights.ignore")
       accepted.push_back({"a.{l}.", "\u00e9"});
     if (path != "hidden" && !accepted.empty())
