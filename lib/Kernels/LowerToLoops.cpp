@@ -208,8 +208,7 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
   }
   l.setWorkspace(buffer(buffers, next, e.getI8Type(),
                         {Extent::constant(int64_t(1) << 62)}));
-  bool talks = llvm::any_of(block, isOfColl);
-  if (talks)
+  if (llvm::any_of(block, isOfColl))
     l.exchange = pointerAt(buffers, next + 1);
   l.collectivesLeft = llvm::count_if(block, isCollective);
 
@@ -303,7 +302,7 @@ void FunctionLowering::describe(func::FuncOp entry) {
   entry->setAttr(entryAttr::kSizes, e.getArrayAttr(sizes));
   entry->setAttr(entryAttr::kWorkspace,
                  workspace.getDictionary(e.getContext()));
-  if (!l.collectives.empty())
+  if (l.exchange)
     entry->setAttr(entryAttr::kCollectives, e.getArrayAttr(l.collectives));
   for (StringRef name : {kSums, kTokensOver})
     if (Attribute attr = func->getAttr(name))

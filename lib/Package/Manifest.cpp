@@ -169,6 +169,8 @@ static Json function(const Signature &signature) {
     result["sums"][sum.size] = {{"of", sum.of}, {"axes", sum.axes}};
   if (!signature.tokensOver.empty())
     result["tokens_over"] = signature.tokensOver;
+  if (signature.hasExchange)
+    result["collectives"] = Json::array();
   for (const Collective &one : signature.collectives)
     result["collectives"].push_back(collective(one));
   return result;

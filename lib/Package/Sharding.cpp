@@ -116,13 +116,14 @@ static LogicalResult readSums(func::FuncOp func, Signature &signature) {
 }
 
 LogicalResult moe::readExchanges(func::FuncOp func, Signature &signature) {
-  if (auto all = func->getAttrOfType<ArrayAttr>(entryAttr::kCollectives))
+  auto all = func->getAttrOfType<ArrayAttr>(entryAttr::kCollectives);
+  signature.hasExchange = static_cast<bool>(all);
+  if (all)
     for (auto about : all.getAsRange<DictionaryAttr>())
       signature.collectives.push_back(readCollective(about));
-  bool isAlone = signature.collectives.empty();
-  if (!isAlone && !func->getParentOfType<ModuleOp>()->hasAttr(coll::kGrid))
+  if (all && !func->getParentOfType<ModuleOp>()->hasAttr(coll::kGrid))
     return func.emitError("expected '")
-           << coll::kGrid << "' on the module of a function with collectives";
+           << coll::kGrid << "' on the module of a function of several ranks";
   if (Attribute attr = func->getAttr(kTokensOver)) {
     auto axes = readAxes(attr);
     if (!axes)

@@ -127,7 +127,7 @@ func.func @others(%x: tensor<?xi32> {moe.name = "x", moe.sizes = ["S"]},
 // caller has them.
 
 // CHECK-LABEL: func.func @layer_own_entry(
-// CHECK-NOT: moe.collectives
+// CHECK-SAME: moe.collectives = [],
 // CHECK: %[[AXES:.*]] = arith.constant 5 : i32
 // CHECK: %[[I:.*]] = call @moe_member(%{{.*}}, %[[AXES]]) : (!llvm.ptr, i32) -> i32
 // CHECK: memref.store %[[I]], %[[MEMBER:.*]][] : memref<i32>

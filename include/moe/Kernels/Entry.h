@@ -23,8 +23,9 @@ inline constexpr llvm::StringLiteral kSizes = "moe.sizes";
 /// Bytes of workspace: `constant`, and `per` with so many per unit of each
 /// size.
 inline constexpr llvm::StringLiteral kWorkspace = "moe.workspace";
-/// One dictionary per collective, in the order of their numbers, with those of
-/// the keys below that it has; `rows` are the result's.
+/// Where there is a pointer after the workspace: one dictionary per collective,
+/// in the order of their numbers, with those of the keys below that it has;
+/// `rows` are the result's.
 inline constexpr llvm::StringLiteral kCollectives = "moe.collectives";
 inline constexpr llvm::StringLiteral kKind = "kind";
 inline constexpr llvm::StringLiteral kAxes = "axes";

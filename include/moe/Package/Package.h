@@ -85,6 +85,7 @@ struct Signature {
   std::vector<std::pair<std::string, int64_t>> workspacePer;
   std::vector<SizeSum> sums;
   std::vector<std::string> tokensOver; // axes
+  bool hasExchange = false;            // takes the pointer for collectives
   std::vector<Collective> collectives;
 
   std::vector<Argument> withRole(llvm::StringRef role) const;
