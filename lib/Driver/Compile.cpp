@@ -262,6 +262,11 @@ Error Compilation::emitCode() {
       options.target == TargetKind::reference ? "reference" : "cpu";
   info.triple = programs.front().target.triple();
   info.variants = describe(programs);
+  if (auto grid = (*module)->getAttrOfType<mlir::DictionaryAttr>(coll::kGrid))
+    for (StringRef axis : coll::kAxes) {
+      auto size = grid.getAs<mlir::IntegerAttr>(axis);
+      info.grid.emplace_back(axis, size ? size.getInt() : 1);
+    }
   std::string manifest = makeManifest(info, signatures);
 
   LLVMContext llvmContext;

@@ -188,7 +188,7 @@ void moe::lower(Lowering &l, RebalanceOp op) {
 void moe::lower(Lowering &l, ClockOp op) {
   Emitter &e = l.e;
   Value times = l.result(op.getTimes());
-  Val now = l.callRuntime("moe_clock");
+  Val now = l.callRuntime("moe_clock", l.e.getI64Type());
   int64_t last = op.getTimes().getType().getDimSize(0) - 1;
   if (op.getEarlier())
     e.loop(e.index(last), [&](Val i) {

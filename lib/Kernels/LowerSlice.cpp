@@ -1,4 +1,4 @@
-//===- LowerSlice.cpp - Slices as views -----------------------------------===//
+//===- LowerSlice.cpp - Slices as views, and constants --------------------===//
 //
 // Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -39,5 +39,23 @@ LogicalResult moe::lowerSlice(Lowering &l, tensor::ExtractSliceOp op) {
   for (int64_t size : to.getShape())
     shape.push_back(Extent::constant(size));
   l.bind(op, view, shape);
+  return success();
+}
+
+LogicalResult moe::lowerConstant(Lowering &l, arith::ConstantOp op) {
+  auto splat = dyn_cast<SplatElementsAttr>(op.getValue());
+  if (!splat || !isa<RankedTensorType>(op.getType()))
+    return op.emitOpError("cannot be lowered to loops; expected a tensor of "
+                          "one value");
+  Emitter &e = l.e;
+  e.setLoc(op.getLoc());
+  SmallVector<Extent, 3> shape;
+  for (int64_t size : splat.getType().getShape())
+    shape.push_back(Extent::constant(size));
+  Value buffer = l.result(op);
+  auto value = splat.getSplatValue<TypedAttr>();
+  l.forEach(shape, [&](ArrayRef<Val> at) {
+    e.store(e.val(arith::ConstantOp::create(e, value)), buffer, at);
+  });
   return success();
 }

@@ -53,6 +53,7 @@ private:
 
   FailureOr<Shape> shape(RankedTensorType type, DictionaryAttr attrs);
   LogicalResult collectSizes();
+  Value pointerAt(Value buffers, int64_t index);
   Value buffer(Value buffers, int64_t index, Type element, const Shape &shape);
   LogicalResult copy(Value tensor, Value to, const Shape &shape);
   LogicalResult lowerBody(Value buffers);
@@ -81,7 +82,20 @@ FunctionLowering::shape(RankedTensorType type, DictionaryAttr attrs) {
   return result;
 }
 
+/// Of the exchange between ranks, or about it.
+static bool isOfColl(Operation &op) {
+  return isa_and_nonnull<coll::CollDialect>(op.getDialect());
+}
+
+static bool isCollective(Operation &op) {
+  return isOfColl(op) && !isa<coll::IndexOp>(op);
+}
+
 LogicalResult FunctionLowering::collectSizes() {
+  auto addSize = [&](const Extent &extent) {
+    if (!extent.isConstant() && !llvm::is_contained(sizeNames, extent.size))
+      sizeNames.push_back(extent.size);
+  };
   auto collect = [&](Type type, DictionaryAttr attrs) -> LogicalResult {
     auto tensor = dyn_cast<RankedTensorType>(type);
     if (!tensor)
@@ -90,9 +104,7 @@ LogicalResult FunctionLowering::collectSizes() {
     FailureOr<Shape> extents = shape(tensor, attrs);
     if (failed(extents))
       return failure();
-    for (const Extent &extent : *extents)
-      if (!extent.isConstant() && !llvm::is_contained(sizeNames, extent.size))
-        sizeNames.push_back(extent.size);
+    llvm::for_each(*extents, addSize);
     return success();
   };
   for (auto [i, type] : llvm::enumerate(func.getArgumentTypes()))
@@ -101,7 +113,20 @@ LogicalResult FunctionLowering::collectSizes() {
   for (auto [i, type] : llvm::enumerate(func.getResultTypes()))
     if (failed(collect(type, func.getResultAttrDict(i))))
       return failure();
+  // Then those of rows that come from other ranks.
+  for (Operation &op : func.getBody().front())
+    if (isOfColl(op) || isa<ArrivalsOp>(op))
+      for (StringRef name : {"rows", "bound"})
+        if (auto text = op.getAttrOfType<StringAttr>(name))
+          addSize(*Extent::parse(text.getValue()));
   return success();
+}
+
+Value FunctionLowering::pointerAt(Value buffers, int64_t index) {
+  auto pointer = LLVM::LLVMPointerType::get(l.e.getContext());
+  Value slot = LLVM::GEPOp::create(l.e, pointer, pointer, buffers,
+                                   ArrayRef<LLVM::GEPArg>{int32_t(index)});
+  return LLVM::LoadOp::create(l.e, pointer, slot);
 }
 
 /// A view of the caller's buffer number `index`.
@@ -112,10 +137,7 @@ Value FunctionLowering::buffer(Value buffers, int64_t index, Type element,
   for (const Extent &extent : shape)
     dims.push_back(extent.isConstant() ? extent.factor : ShapedType::kDynamic);
   auto type = MemRefType::get(dims, element);
-  auto pointer = LLVM::LLVMPointerType::get(e.getContext());
-  Value slot = LLVM::GEPOp::create(e, pointer, pointer, buffers,
-                                   ArrayRef<LLVM::GEPArg>{int32_t(index)});
-  Value data = LLVM::LoadOp::create(e, pointer, slot);
+  Value data = pointerAt(buffers, index);
   auto toI64 = [&](Val value) { return e.cast(value, e.getI64Type()).value; };
   auto descriptor =
       MemRefDescriptor::poison(e, e.getLoc(), converter.convertType(type));
@@ -141,9 +163,7 @@ LogicalResult FunctionLowering::copy(Value tensor, Value to,
       return func.emitError("a tensor of ")
              << l.extent(tensor, dim).str() << " rows is returned as one of "
              << extent.str();
-  l.forEach(shape, [&](ArrayRef<Val> at) {
-    l.e.store(l.e.load(l[tensor], at), to, at);
-  });
+  l.copy(l[tensor], to, shape);
   return success();
 }
 
@@ -188,28 +208,38 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
   }
   l.setWorkspace(buffer(buffers, next, e.getI8Type(),
                         {Extent::constant(int64_t(1) << 62)}));
+  if (llvm::any_of(block, isOfColl))
+    l.exchange = pointerAt(buffers, next + 1);
+  l.collectivesLeft = llvm::count_if(block, isCollective);
 
   for (Operation &op : block.without_terminator()) {
     auto lowered =
         llvm::TypeSwitch<Operation *, LogicalResult>(&op)
             .Case<RouterOp, AddScaledOp, SelectOp, CheckFiniteOp, GroupOp,
-                  DispatchOp, DecodeOp, GroupedMatmulOp, FeedForwardOp,
-                  RMSNormOp, ActivateOp, CombineOp, MixOp, LossOp, ImbalanceOp,
-                  RebalanceOp, ClockOp, QuantizeOp, DequantizeOp, AccumulateOp, GroupSizesOp, UnitWeightsOp,
-                  AverageOp>([&](auto op) {
-              l.e.setLoc(op.getLoc());
-              if (failed(checkShapes(l, op)))
-                return failure();
-              lower(l, op);
-              return failure(l.hasFailed());
-            })
+                  PlaceOp, ArrivalsOp, KeepLocalOp, GroupSizesOp,
+                  UnitWeightsOp, DispatchOp, DecodeOp,
+                  GroupedMatmulOp, FeedForwardOp, RMSNormOp, ActivateOp,
+                  CombineOp, MixOp, LossOp, ImbalanceOp, RebalanceOp, ClockOp,
+                  QuantizeOp, DequantizeOp, AccumulateOp, AverageOp,
+                  coll::AllReduceOp, coll::ReduceScatterOp, coll::AllGatherOp,
+                  coll::BroadcastOp, coll::AllToAllOp, coll::AllToAllVOp,
+                  coll::SendOp, coll::RecvOp, coll::BarrierOp, coll::IndexOp>(
+                [&](auto op) {
+                  l.e.setLoc(op.getLoc());
+                  if (failed(checkShapes(l, op)))
+                    return failure();
+                  lower(l, op);
+                  return failure(l.hasFailed());
+                })
             .Case([&](tensor::ExtractSliceOp op) { return lowerSlice(l, op); })
+            .Case([&](arith::ConstantOp op) { return lowerConstant(l, op); })
             .Default([](Operation *op) {
               return op->emitOpError("cannot be lowered to loops; expected an "
-                                     "operation of the moe dialect");
+                                     "operation of the moe or coll dialect");
             });
     if (failed(lowered))
       return failure();
+    l.collectivesLeft -= isCollective(op);
   }
   llvm::SmallDenseSet<Value> setAside;
   auto isArgument = [](Value value) {
@@ -273,6 +303,11 @@ void FunctionLowering::describe(func::FuncOp entry) {
   entry->setAttr(entryAttr::kSizes, e.getArrayAttr(sizes));
   entry->setAttr(entryAttr::kWorkspace,
                  workspace.getDictionary(e.getContext()));
+  if (l.exchange)
+    entry->setAttr(entryAttr::kCollectives, e.getArrayAttr(l.collectives));
+  for (StringRef name : {kSums, kTokensOver})
+    if (Attribute attr = func->getAttr(name))
+      entry->setAttr(name, attr);
 }
 
 LogicalResult FunctionLowering::run() {
@@ -299,6 +334,7 @@ LogicalResult FunctionLowering::run() {
   l.setSizes(sizeNames, sizes);
   if (failed(lowerBody(body->getArgument(1))))
     return failure();
+  e.setInsertionPointToEnd(body);
   func::ReturnOp::create(e);
 
   describe(entry);

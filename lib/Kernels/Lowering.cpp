@@ -46,6 +46,14 @@ std::optional<Extent> Lowering::knownExtent(Value tensor, unsigned dim) const {
   return it->second[dim];
 }
 
+Extent Lowering::namedExtent(std::optional<StringRef> text,
+                             Value tensor) const {
+  if (text)
+    return *Extent::parse(*text);
+  return Extent::constant(
+      cast<RankedTensorType>(tensor.getType()).getDimSize(0));
+}
+
 void Lowering::setSizes(ArrayRef<std::string> names, ArrayRef<Val> values) {
   for (auto [name, value] : llvm::zip_equal(names, values))
     sizes[name] = value;
@@ -87,6 +95,8 @@ Value Lowering::result(Value tensor, ArrayRef<Extent> leading) {
     buffer = Value();
   }
   Type element = storage(type.getElementType());
+  if (collectivesLeft != 0)
+    buffer = Value();
   if (!buffer || cast<MemRefType>(buffer.getType()).getElementType() != element)
     buffer = scratch(element, shape);
   bind(tensor, buffer, shape);
@@ -106,6 +116,20 @@ void Lowering::forEach(ArrayRef<Extent> shape,
     });
   };
   nest(nest);
+}
+
+void Lowering::copy(Value from, Value to, ArrayRef<Extent> shape) {
+  auto copyRow = [&](ArrayRef<Val> row, ArrayRef<Extent> rest) {
+    forEach(rest, [&](ArrayRef<Val> column) {
+      SmallVector<Val> at(row);
+      llvm::append_range(at, column);
+      e.store(e.load(from, at), to, at);
+    });
+  };
+  // What varies may be much.
+  if (shape.size() < 2 || shape[0].isConstant())
+    return copyRow({}, shape);
+  e.parallel(size(shape[0]), [&](Val i) { copyRow(i, shape.drop_front()); });
 }
 
 Value Lowering::scratch(Type element, ArrayRef<Extent> shape) {
@@ -153,30 +177,56 @@ Value Lowering::scratch(Type element, ArrayRef<Extent> shape) {
   return view;
 }
 
-Value Lowering::table(StringRef name, ArrayRef<float> values) {
-  auto module =
-      e.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
-  std::string symbol = ("moe_table." + name).str();
-  auto type = MemRefType::get(values.size(), e.getF32Type());
-  if (!module.lookupSymbol(symbol)) {
-    OpBuilder::InsertionGuard guard(e);
-    e.setInsertionPointToStart(module.getBody());
-    auto content = DenseElementsAttr::get(
-        RankedTensorType::get(values.size(), e.getF32Type()), values);
-    memref::GlobalOp::create(e, symbol, e.getStringAttr("private"), type,
-                             content, /*constant=*/true, IntegerAttr());
-  }
-  return memref::GetGlobalOp::create(e, type, symbol);
+static memref::GlobalOp makeTable(OpBuilder &b, Location loc, ModuleOp module,
+                                  StringRef symbol, DenseElementsAttr content) {
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(module.getBody());
+  auto type =
+      MemRefType::get(content.getType().getShape(), content.getElementType());
+  return memref::GlobalOp::create(b, loc, symbol, b.getStringAttr("private"),
+                                  type, content, /*constant=*/true,
+                                  IntegerAttr());
 }
 
-Val Lowering::callRuntime(StringRef name) {
-  auto module =
-      e.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
+static ModuleOp moduleOf(OpBuilder &b) {
+  return b.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
+}
+
+Value Lowering::table(StringRef name, ArrayRef<float> values) {
+  ModuleOp module = moduleOf(e);
+  std::string symbol = ("moe_table." + name).str();
+  auto global = module.lookupSymbol<memref::GlobalOp>(symbol);
+  if (!global)
+    global = makeTable(
+        e, e.getLoc(), module, symbol,
+        DenseElementsAttr::get(
+            RankedTensorType::get(values.size(), e.getF32Type()), values));
+  return memref::GetGlobalOp::create(e, global.getType(), symbol);
+}
+
+Value Lowering::table(StringRef name, ArrayRef<int32_t> values) {
+  ModuleOp module = moduleOf(e);
+  auto content = DenseElementsAttr::get(
+      RankedTensorType::get(values.size(), e.getI32Type()), values);
+  for (int64_t number = 0;; ++number) {
+    std::string symbol = ("moe_table." + name + "." + Twine(number)).str();
+    auto global = module.lookupSymbol<memref::GlobalOp>(symbol);
+    if (global && global.getInitialValueAttr() != content)
+      continue;
+    if (!global)
+      global = makeTable(e, e.getLoc(), module, symbol, content);
+    return memref::GetGlobalOp::create(e, global.getType(), symbol);
+  }
+}
+
+Val Lowering::callRuntime(StringRef name, Type result, ValueRange operands) {
+  ModuleOp module = moduleOf(e);
   if (!module.lookupSymbol(name)) {
     OpBuilder::InsertionGuard guard(e);
     e.setInsertionPointToStart(module.getBody());
-    auto type = e.getFunctionType({}, {e.getI64Type()});
+    auto type = e.getFunctionType(TypeRange(operands), {result});
     func::FuncOp::create(e, name, type).setPrivate();
   }
-  return e.val(func::CallOp::create(e, name, e.getI64Type()).getResult(0));
+  return e.val(
+      func::CallOp::create(e, name, TypeRange{result}, operands).getResult(0));
 }

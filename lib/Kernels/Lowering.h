@@ -10,10 +10,12 @@
 
 #include "Emitter.h"
 
+#include "moe/Dialect/Coll/Coll.h"
 #include "moe/Dialect/MoE/MoE.h"
 #include "moe/Kernels/Extent.h"
 #include "moe/Schedule/Machine.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/StringMap.h"
 
@@ -72,19 +74,36 @@ public:
   /// `body` at every index of `shape`, in order.
   void forEach(llvm::ArrayRef<Extent> shape,
                llvm::function_ref<void(llvm::ArrayRef<Val>)> body);
+  /// Element by element, to the type of the copy.
+  void copy(mlir::Value from, mlir::Value to, llvm::ArrayRef<Extent> shape);
   /// Room in the workspace.
   mlir::Value scratch(mlir::Type element, llvm::ArrayRef<Extent> shape);
   /// Constants in memory, the same wherever the name is.
   mlir::Value table(llvm::StringRef name, llvm::ArrayRef<float> values);
-  /// What a function of the runtime returns, an i64.
-  Val callRuntime(llvm::StringRef name);
+  /// The same with a number after the name, one for each content.
+  mlir::Value table(llvm::StringRef name, llvm::ArrayRef<int32_t> values);
+  /// What a function of the runtime returns.
+  Val callRuntime(llvm::StringRef name, mlir::Type result,
+                  mlir::ValueRange operands = {});
   /// How many threads loops may be run on.
-  Val threads() { return e.asIndex(callRuntime("moe_thread_count")); }
+  Val threads() {
+    return e.asIndex(callRuntime("moe_thread_count", e.getI64Type()));
+  }
   /// The caller's buffer for a result, and its extents.
   void expose(mlir::Value tensor, mlir::Value buffer,
               llvm::ArrayRef<Extent> shape);
   /// An extent that the type or the boundary of a result names.
   std::optional<Extent> knownExtent(mlir::Value tensor, unsigned dim) const;
+  /// The first extent of a result, which `text` says where its type does not.
+  Extent namedExtent(std::optional<llvm::StringRef> text,
+                     mlir::Value tensor) const;
+
+  /// The runtime's pointer that collectives are called with, those called so
+  /// far, and how many are yet to come. Until the last one has succeeded no
+  /// result is computed in the caller's buffer, so that none is half written.
+  mlir::Value exchange;
+  llvm::SmallVector<mlir::Attribute> collectives;
+  int64_t collectivesLeft = 0;
 
   /// The type in which a tensor of `element` is kept between operations.
   mlir::Type storage(mlir::Type element) const {
@@ -114,6 +133,9 @@ void lower(Lowering &l, AddScaledOp op);
 void lower(Lowering &l, SelectOp op);
 void lower(Lowering &l, CheckFiniteOp op);
 void lower(Lowering &l, GroupOp op);
+void lower(Lowering &l, PlaceOp op);
+void lower(Lowering &l, ArrivalsOp op);
+void lower(Lowering &l, KeepLocalOp op);
 void lower(Lowering &l, DispatchOp op);
 void lower(Lowering &l, GroupSizesOp op);
 void lower(Lowering &l, UnitWeightsOp op);
@@ -132,9 +154,22 @@ void lower(Lowering &l, QuantizeOp op);
 void lower(Lowering &l, DequantizeOp op);
 void lower(Lowering &l, AccumulateOp op);
 void lower(Lowering &l, AverageOp op);
+void lower(Lowering &l, coll::AllReduceOp op);
+void lower(Lowering &l, coll::ReduceScatterOp op);
+void lower(Lowering &l, coll::AllGatherOp op);
+void lower(Lowering &l, coll::BroadcastOp op);
+void lower(Lowering &l, coll::AllToAllOp op);
+void lower(Lowering &l, coll::AllToAllVOp op);
+void lower(Lowering &l, coll::SendOp op);
+void lower(Lowering &l, coll::RecvOp op);
+void lower(Lowering &l, coll::BarrierOp op);
+void lower(Lowering &l, coll::IndexOp op);
 
 /// Binds a slice to a view of its source; fails where there can be none.
 mlir::LogicalResult lowerSlice(Lowering &l, mlir::tensor::ExtractSliceOp op);
+
+/// Fills a buffer with one value; fails for any other constant.
+mlir::LogicalResult lowerConstant(Lowering &l, mlir::arith::ConstantOp op);
 
 /// The strategies of `select` that look at no logits.
 void lowerUnlearned(Lowering &l, SelectOp op);

@@ -84,7 +84,14 @@ Rows rowsOf(Operation *op) {
           [&](AccumulateOp op) { rows.tokens = {op.getSum(), op.getValues()}; })
       .Case<AverageOp>([&](AverageOp op) { rows.free = {op.getSets()}; })
       .Case<ClockOp>(
-          [&](ClockOp op) { llvm::append_range(rows.free, op.getAfter()); });
+          [&](ClockOp op) { llvm::append_range(rows.free, op.getAfter()); })
+      .Case<PlaceOp>([&](PlaceOp op) { rows.tokens = {op.getIndices()}; })
+      .Case<KeepLocalOp>([&](KeepLocalOp op) {
+        rows.tokens = {op.getIndices(), op.getWeights()};
+      })
+      .Case<coll::AllReduceOp, coll::ReduceScatterOp, coll::AllGatherOp,
+            coll::BroadcastOp, coll::AllToAllOp, coll::AllToAllVOp,
+            coll::SendOp>([&](auto op) { rows.free = {op.getX()}; });
   auto absent = [](Value value) {
     return !value || cast<RankedTensorType>(value.getType()).getRank() == 0;
   };
@@ -145,7 +152,8 @@ LogicalResult moe::checkShapes(Lowering &l, Operation *op) {
   }
   if (failed(checkStrides(l, op)))
     return failure();
-  bool mayVary = !rows.tokens.empty() || !rows.free.empty();
+  bool mayVary = !rows.tokens.empty() || !rows.free.empty() ||
+                 isa<ArrivalsOp, coll::RecvOp>(op);
   for (Value result : op->getResults())
     if (failed(checkStatic(op, result, mayVary ? 1 : 0)))
       return failure();

@@ -76,6 +76,23 @@ static Json sources(const std::string &name, const WeightsSpec &weights) {
   return Json::parse(printSources(alternatives));
 }
 
+static Json shard(const Shard &shard) {
+  Json splits = Json::array();
+  for (const Split &split : shard.split) {
+    Json &entry = splits.emplace_back();
+    entry["dim"] = split.dim;
+    entry["axis"] = split.axis;
+    if (!split.experts.empty())
+      entry["experts"] = split.experts;
+    if (split.parts != 1)
+      entry["parts"] = split.parts;
+  }
+  Json result = {{"whole", shard.whole}, {"split", splits}};
+  if (!shard.onlyFirst.empty())
+    result["only_first"] = shard.onlyFirst;
+  return result;
+}
+
 static Json weight(const Argument &argument, const Spec *spec) {
   Json entry = tensor(argument);
   if (spec) {
@@ -87,8 +104,12 @@ static Json weight(const Argument &argument, const Spec *spec) {
   }
   if (llvm::StringRef(argument.name).starts_with("experts."))
     entry["per_expert"] = true;
+  if (argument.shard)
+    entry["shard"] = shard(*argument.shard);
   if (argument.fanIn)
     entry["fan_in"] = argument.fanIn;
+  else if (argument.shard && !argument.shard->whole.empty())
+    entry["fan_in"] = argument.shard->whole.back();
   else
     entry["fan_in"] =
         argument.shape.empty() ? Json(1) : shape({argument.shape.back()})[0];
@@ -105,6 +126,32 @@ static Json checkpoint(const WeightsSpec &weights) {
   return result;
 }
 
+static Json collective(const Collective &collective) {
+  Json result = {{"kind", collective.kind}, {"axes", collective.axes}};
+  auto add = [&](const char *key, const std::string &value) {
+    if (!value.empty())
+      result[key] = value;
+  };
+  auto addNumber = [&](const char *key, std::optional<int64_t> value) {
+    if (value)
+      result[key] = *value;
+  };
+  add("dtype", collective.type);
+  addNumber("row", collective.row);
+  if (!collective.rows.empty())
+    result["rows"] = shape({collective.rows})[0];
+  add("reduce", collective.reduce);
+  addNumber("root", collective.root);
+  addNumber("peer", collective.peer);
+  add("pattern", collective.pattern);
+  add("mode", collective.mode);
+  addNumber("places", collective.places);
+  if (!collective.bound.empty())
+    result["bound"] = shape({collective.bound})[0];
+  add("name", collective.name);
+  return result;
+}
+
 static Json function(const Signature &signature) {
   Json arguments = Json::array();
   for (const Argument &argument : signature.arguments) {
@@ -115,12 +162,21 @@ static Json function(const Signature &signature) {
   Json per = Json::object();
   for (auto &[size, bytes] : signature.workspacePer)
     per[size] = bytes;
-  return {
+  Json result = {
       {"name", signature.name},
       {"symbol", signature.symbol},
       {"sizes", signature.sizes},
       {"arguments", arguments},
       {"workspace", {{"constant", signature.workspaceConstant}, {"per", per}}}};
+  for (const SizeSum &sum : signature.sums)
+    result["sums"][sum.size] = {{"of", sum.of}, {"axes", sum.axes}};
+  if (!signature.tokensOver.empty())
+    result["tokens_over"] = signature.tokensOver;
+  if (signature.hasExchange)
+    result["collectives"] = Json::array();
+  for (const Collective &one : signature.collectives)
+    result["collectives"].push_back(collective(one));
+  return result;
 }
 
 static Json target(const PackageInfo &info) {
@@ -192,6 +248,8 @@ std::string moe::makeManifest(const PackageInfo &info,
         llvm::utohexstr(fnv1a(spec.dump()), /*LowerCase=*/true, /*Width=*/16);
     manifest["grid"] = spec["parallel"]["grid"];
   }
+  for (auto &[axis, size] : info.grid)
+    manifest["grid"][axis] = size;
   manifest["target"] = target(info);
   if (info.spec)
     manifest["checkpoint"] = checkpoint(info.spec->weights);

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Calls.h"
+#include "Sharding.h"
 
 #include "moe/Package/Package.h"
 
@@ -35,8 +36,7 @@ static constexpr size_t kMaxFunctions = 64, kMaxSizes = 16,
                         kMaxArguments = 1024, kMaxRank = 8, kMaxIdentifier = 64,
                         kMaxName = 512;
 
-/// The manifest's name of an element type; empty if it has none.
-static std::string typeName(Type type) {
+std::string moe::typeName(Type type) {
   std::string text;
   llvm::raw_string_ostream(text) << type;
   for (StringRef known : {"f32", "f64", "bf16", "f16", "i8", "i32", "i64"})
@@ -209,7 +209,9 @@ LogicalResult Reader::readArgument(DictionaryAttr attrs, Argument &argument) {
     return func.emitError("argument ")
            << shown(argument.name)
            << ": expected one of f32 f64 bf16 f16 i8 i32 i64, found " << type;
-  return checkArgument(argument);
+  if (failed(checkArgument(argument)))
+    return failure();
+  return readShard(func, attrs.get(boundary::kShard), argument);
 }
 
 LogicalResult Reader::checkArgument(const Argument &argument) {
@@ -258,6 +260,12 @@ LogicalResult Reader::checkPlan(const Argument &argument) {
   return success();
 }
 
+/// Whether the runtime adds a size up instead of finding it.
+static bool isSum(const Signature &signature, StringRef size) {
+  return llvm::any_of(signature.sums,
+                      [&](const SizeSum &sum) { return sum.size == size; });
+}
+
 LogicalResult Reader::read(Signature &signature) {
   if (failed(readName(signature)) || failed(readSizes(signature)))
     return failure();
@@ -269,8 +277,11 @@ LogicalResult Reader::read(Signature &signature) {
   for (auto attrs : arguments.getAsRange<DictionaryAttr>())
     if (failed(readArgument(attrs, signature.arguments.emplace_back())))
       return failure();
+  if (failed(readExchanges(func, signature)))
+    return failure();
   for (StringRef size : signature.sizes)
-    if (llvm::none_of(signature.arguments, [&](const Argument &argument) {
+    if (!isSum(signature, size) &&
+        llvm::none_of(signature.arguments, [&](const Argument &argument) {
           return (argument.role == "input" || argument.role == "output") &&
                  givesSize(argument, size);
         }))
@@ -296,13 +307,18 @@ static LogicalResult checkShared(ModuleOp module,
           seen.try_emplace(argument.name, &argument).first->second;
       if (first->type != argument.type || first->shape != argument.shape ||
           first->role != argument.role || first->fanIn != argument.fanIn ||
-          first->startsAsWeight != argument.startsAsWeight)
+          first->startsAsWeight != argument.startsAsWeight ||
+          first->shard != argument.shard)
         return module.lookupSymbol(signature.symbol)->emitError("argument ")
                << shown(argument.name)
                << ": it is not the same in another function";
     }
   return success();
 }
+
+/// Functions of the runtime that loops call.
+static constexpr StringLiteral kRuntime[] = {"moe_clock", "moe_collective",
+                                             "moe_member", "moe_thread_count"};
 
 FailureOr<std::vector<Signature>> moe::readSignatures(ModuleOp module) {
   if (auto name = module->getAttrOfType<StringAttr>(kPackageName)) {
@@ -317,7 +333,7 @@ FailureOr<std::vector<Signature>> moe::readSignatures(ModuleOp module) {
     auto func = dyn_cast<func::FuncOp>(op);
     // The lowering declares what it calls of the runtime.
     if (func && func.isExternal() &&
-        (func.getName() == "moe_clock" || func.getName() == "moe_thread_count"))
+        llvm::is_contained(kRuntime, func.getName()))
       continue;
     // It also leaves tables.
     if (isa<memref::GlobalOp>(op))

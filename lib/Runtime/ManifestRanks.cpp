@@ -106,11 +106,8 @@ static void readBound(const JsonNode &node, const Function &function,
 }
 
 static void readReduction(const JsonNode &node, Collective &collective) {
-  bool scatters = collective.kind == CollectiveKind::reduceScatter;
   collective.reduce = static_cast<moe_reduction>(
       MOE_REDUCE_SUM + readOneOf(node["reduce"], {"sum", "max", "min"}));
-  if (scatters && collective.reduce != MOE_REDUCE_SUM)
-    node["reduce"].failExpected("\"sum\"");
   if (collective.dtype == MOE_BYTE)
     node["dtype"].failExpected("one of f32 f64 bf16 f16 i32 i64");
 }

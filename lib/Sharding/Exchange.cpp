@@ -112,6 +112,7 @@ LogicalResult RankProgram::exchangeRows(GroupOp group) {
   auto mode = coll::ModeKindAttr::get(
       b.getContext(), *coll::symbolizeModeKind(parallel.rows));
   StringAttr arriving = times(slots, "R"), leaving = times(slots, rowsName());
+  StringAttr pair = parallel.rows == "padded" ? arriving : StringAttr();
 
   Value sizes = GroupSizesOp::create(b, tensorOf({total}, i32),
                                      placed.getOffsets());
@@ -136,7 +137,7 @@ LogicalResult RankProgram::exchangeRows(GroupOp group) {
     dispatch.getRowsMutable().assign(placed.getRows());
     Value xs = coll::AllToAllVOp::create(
         b, dispatch.getXs().getType(), dispatch.getXs(), sizes, arrived, pattern,
-        mode, arriving, ep, b.getStringAttr("rows to experts"));
+        mode, arriving, pair, ep, b.getStringAttr("rows to experts"));
     Value rows =
         DispatchOp::create(b, xs.getType(), xs, local.getRows(), Value(),
                            b.getI64IntegerAttr(1));
@@ -156,7 +157,7 @@ LogicalResult RankProgram::exchangeRows(GroupOp group) {
         b.getI64IntegerAttr(here), UnitAttr(), UnitAttr(), UnitAttr());
     Value back = coll::AllToAllVOp::create(
         b, inOrder.getType(), inOrder, arrived, sizes, pattern, mode, leaving,
-        ep, b.getStringAttr("results to tokens"));
+        pair, ep, b.getStringAttr("results to tokens"));
     combine.getYsMutable().assign(back);
     combine.getPositionsMutable().assign(placed.getPositions());
   }

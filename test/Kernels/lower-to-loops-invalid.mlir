@@ -3,7 +3,7 @@
 // RUN: moe-opt %s --moe-lower-to-loops --split-input-file --verify-diagnostics
 
 func.func @foreign(%x: tensor<4xf32>) -> tensor<4xf32> {
-  // expected-error @below {{'math.exp' op cannot be lowered to loops; expected an operation of the moe dialect}}
+  // expected-error @below {{'math.exp' op cannot be lowered to loops; expected an operation of the moe or coll dialect}}
   %y = math.exp %x : tensor<4xf32>
   return %y : tensor<4xf32>
 }
@@ -235,4 +235,49 @@ func.func @slice_of_columns(%x: tensor<?x4xf32> {moe.sizes = ["T"]}, %w: tensor<
   // expected-error @below {{'moe.grouped_matmul' op expected rows without gaps to lower it to loops, found a slice of stride 2 along the last dimension}}
   %z = moe.grouped_matmul %x, %odd : (tensor<?x4xf32>, tensor<3x4xf32>) -> tensor<?x3xf32>
   return %y, %z : tensor<?x3xf32>, tensor<?x3xf32>
+}
+
+// -----
+
+// All members have as many rows, so "T" of each cannot be halves.
+module attributes {coll.grid = {ep = 2}} {
+func.func @blocks_of_rows(%x: tensor<?x4xf32> {moe.sizes = ["T"]})
+    -> (tensor<?x4xf32> {moe.sizes = ["T"]}) {
+  // expected-error @below {{expected rows in 2 equal blocks, found T}}
+  %y = coll.all_to_all %x over [ep] : (tensor<?x4xf32>) -> tensor<?x4xf32>
+  return %y : tensor<?x4xf32>
+}
+}
+
+// -----
+
+func.func @gathered_elsewhere(%x: tensor<?x4xf32> {moe.sizes = ["T"]})
+    -> (tensor<?x4xf32> {moe.sizes = ["S"]}) {
+  // expected-error @below {{a result of R rows leaves the function as one of S}}
+  %y = coll.all_gather %x over [ep] {rows = "R"} : (tensor<?x4xf32>) -> tensor<?x4xf32>
+  return %y : tensor<?x4xf32>
+}
+
+// -----
+
+func.func @received_width() -> (tensor<?x?xf32> {moe.sizes = ["R", "D"]}) {
+  // expected-error @below {{expected static sizes after the first to lower it to loops, found 'tensor<?x?xf32>'}}
+  %y = coll.recv over [ep] {from = 0 : i64, rows = "R"} : () -> tensor<?x?xf32>
+  return %y : tensor<?x?xf32>
+}
+
+// -----
+
+func.func @constants() -> tensor<2xi32> {
+  // expected-error @below {{cannot be lowered to loops; expected a tensor of one value}}
+  %c = arith.constant dense<[1, 2]> : tensor<2xi32>
+  return %c : tensor<2xi32>
+}
+
+// -----
+
+func.func @no_tensor() {
+  // expected-error @below {{cannot be lowered to loops; expected a tensor of one value}}
+  %c = arith.constant 1 : i32
+  return
 }

@@ -30,7 +30,15 @@ inline constexpr llvm::StringLiteral kUnsigned = "moe.unsigned";
 inline constexpr llvm::StringLiteral kFanIn = "moe.fan_in";
 /// On a state argument that starts as a copy of the weight of the same name.
 inline constexpr llvm::StringLiteral kInitial = "moe.initial";
+/// On a weight of which a rank has a part: `{whole = [8, 64], split = [{dim =
+/// 0, axis = "ep"}]}`, as the manifest's `shard`.
+inline constexpr llvm::StringLiteral kShard = "moe.shard";
 } // namespace boundary
+
+/// On functions: sizes that are sums over a group, `{R = {of = "T", axes =
+/// ["ep"]}}`, and the axes whose ranks have tokens of their own.
+inline constexpr llvm::StringLiteral kSums = "moe.sums";
+inline constexpr llvm::StringLiteral kTokensOver = "moe.tokens_over";
 
 /// On the module: the prefix of every symbol of its package.
 inline constexpr llvm::StringLiteral kPackageName = "moe.name";

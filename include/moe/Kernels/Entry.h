@@ -23,6 +23,23 @@ inline constexpr llvm::StringLiteral kSizes = "moe.sizes";
 /// Bytes of workspace: `constant`, and `per` with so many per unit of each
 /// size.
 inline constexpr llvm::StringLiteral kWorkspace = "moe.workspace";
+/// Where there is a pointer after the workspace: one dictionary per collective,
+/// in the order of their numbers, with those of the keys below that it has;
+/// `rows` are the result's.
+inline constexpr llvm::StringLiteral kCollectives = "moe.collectives";
+inline constexpr llvm::StringLiteral kKind = "kind";
+inline constexpr llvm::StringLiteral kAxes = "axes";
+inline constexpr llvm::StringLiteral kName = "name";
+inline constexpr llvm::StringLiteral kDtype = "dtype";
+inline constexpr llvm::StringLiteral kRow = "row";
+inline constexpr llvm::StringLiteral kRows = "rows";
+inline constexpr llvm::StringLiteral kReduce = "reduce";
+inline constexpr llvm::StringLiteral kRoot = "root";
+inline constexpr llvm::StringLiteral kPeer = "peer";
+inline constexpr llvm::StringLiteral kPattern = "pattern";
+inline constexpr llvm::StringLiteral kMode = "mode";
+inline constexpr llvm::StringLiteral kPlaces = "places";
+inline constexpr llvm::StringLiteral kBound = "bound";
 } // namespace moe::entryAttr
 
 #endif // MOE_KERNELS_ENTRY_H

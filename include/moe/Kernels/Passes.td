@@ -48,6 +48,10 @@ def LowerToLoopsPass : Pass<"moe-lower-to-loops", "::mlir::ModuleOp"> {
     Each function on tensors becomes one on memrefs that writes its results to
     buffers given by the caller; everything in between lives in one workspace.
     A `tensor.extract_slice` of a constant place is a view, and nothing is copied.
+    Operations of `coll` become calls of the runtime, whose pointer for them is
+    after the workspace; `moe.collectives` has what each call is, and all that
+    follows one is under its success. Until the last one has succeeded no result
+    is in the caller's buffers.
     `reference` makes plain sequential f64 loops; otherwise loops over tokens,
     rows and experts are `scf.parallel`, products use `vector`, and arithmetic
     is f32.

@@ -11,7 +11,9 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/Support/Error.h"
 
+#include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 namespace llvm {
@@ -22,12 +24,56 @@ namespace moe {
 
 struct Spec;
 
+/// How members along an axis share a dimension of a weight.
+struct Split {
+  int64_t dim = 0;
+  std::string axis;
+  int64_t parts = 1;                         // blocks that are each split
+  std::vector<std::vector<int64_t>> experts; // of each member, if not in order
+};
+
+/// Which part of a weight a rank has.
+struct Shard {
+  std::vector<int64_t> whole;
+  std::vector<Split> split;
+  std::string onlyFirst; // the axis whose other members have zeros
+};
+
+inline bool operator==(const Split &a, const Split &b) {
+  return std::tie(a.dim, a.axis, a.parts, a.experts) ==
+         std::tie(b.dim, b.axis, b.parts, b.experts);
+}
+inline bool operator==(const Shard &a, const Shard &b) {
+  return std::tie(a.whole, a.split, a.onlyFirst) ==
+         std::tie(b.whole, b.split, b.onlyFirst);
+}
+inline bool operator!=(const Shard &a, const Shard &b) { return !(a == b); }
+
 /// One buffer of a function, as docs/Manifest.md has it.
 struct Argument {
   std::string name, role, type;
   std::vector<std::string> shape;
   bool startsAsWeight = false;
   int64_t fanIn = 0; // of a weight; 0: its last size
+  std::optional<Shard> shard;
+};
+
+/// A size that is the sum of one over a group.
+struct SizeSum {
+  std::string size, of;
+  std::vector<std::string> axes;
+};
+
+/// What of an exchange is the same in each call; what it does not have is
+/// empty.
+struct Collective {
+  std::string kind;
+  std::vector<std::string> axes;
+  std::string type;
+  std::optional<int64_t> row;
+  std::string rows, reduce;
+  std::optional<int64_t> root, peer, places;
+  std::string pattern, mode, bound, name;
 };
 
 /// One function of a package.
@@ -37,6 +83,10 @@ struct Signature {
   std::vector<Argument> arguments;
   int64_t workspaceConstant = 0;
   std::vector<std::pair<std::string, int64_t>> workspacePer;
+  std::vector<SizeSum> sums;
+  std::vector<std::string> tokensOver; // axes
+  bool hasExchange = false;            // takes the pointer for collectives
+  std::vector<Collective> collectives;
 
   std::vector<Argument> withRole(llvm::StringRef role) const;
 };
@@ -63,6 +113,8 @@ struct PackageInfo {
   const Spec *spec = nullptr; // null: made from .mlir
   std::string targetKind, triple;
   std::vector<PackageVariant> variants;
+  /// Sizes of axes; empty: those of the spec.
+  std::vector<std::pair<std::string, int64_t>> grid;
 };
 
 std::string makeManifest(const PackageInfo &info,

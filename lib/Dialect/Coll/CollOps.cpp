@@ -211,7 +211,16 @@ LogicalResult AllToAllVOp::verify() {
       failed(verifyShares(*this, "send", getSend())) ||
       failed(verifyShares(*this, "receive", getReceive())))
     return failure();
-  return verifyExtent(*this, "bound", getBound(), getY());
+  if (failed(verifyExtent(*this, "bound", getBound(), getY())))
+    return failure();
+  bool isPadded = getMode() == ModeKind::padded;
+  if (isPadded == getPair().has_value() &&
+      (!isPadded || Extent::parse(*getPair())))
+    return success();
+  if (!isPadded)
+    return emitOpError("expected no 'pair' with the mode exact");
+  return emitOpError("expected a size such as \"R\" or \"8*R\" in 'pair' with "
+                     "the mode padded");
 }
 
 LogicalResult SendOp::verify() {

@@ -308,3 +308,19 @@ func.func @bound_missing(%x: tensor<4xf32>, %c: tensor<4xi32>) {
       : (tensor<4xf32>, tensor<4xi32>, tensor<4xi32>) -> tensor<?xf32>
   return
 }
+
+// -----
+
+func.func @padded(%x: tensor<?x8xf32>, %c: tensor<4xi32>) {
+  // expected-error @below {{'coll.all_to_all_v' op expected a size such as "R" or "8*R" in 'pair' with the mode padded}}
+  %0 = coll.all_to_all_v %x, %c, %c over [ep] mode padded {bound = "R"} : (tensor<?x8xf32>, tensor<4xi32>, tensor<4xi32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+func.func @exact(%x: tensor<?x8xf32>, %c: tensor<4xi32>) {
+  // expected-error @below {{'coll.all_to_all_v' op expected no 'pair' with the mode exact}}
+  %0 = coll.all_to_all_v %x, %c, %c over [ep] {bound = "R", pair = "R"} : (tensor<?x8xf32>, tensor<4xi32>, tensor<4xi32>) -> tensor<?x8xf32>
+  return
+}

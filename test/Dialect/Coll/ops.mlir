@@ -54,9 +54,9 @@ func.func @exchange(%counts: tensor<8xi32>, %sent: tensor<?x8xbf16>) {
   // CHECK: coll.all_to_all %{{.*}} over [ep] {name = "counts"} : (tensor<8xi32>) -> tensor<8xi32>
   %arrived = coll.all_to_all %counts over [ep] {name = "counts"}
       : (tensor<8xi32>) -> tensor<8xi32>
-  // CHECK: coll.all_to_all_v %{{.*}}, %{{.*}}, %{{.*}} over [ep] pattern ring mode padded {bound = "8*R", name = "rows to experts"} :
+  // CHECK: coll.all_to_all_v %{{.*}}, %{{.*}}, %{{.*}} over [ep] pattern ring mode padded {bound = "8*R", name = "rows to experts", pair = "8*R"} :
   %xs = coll.all_to_all_v %sent, %counts, %arrived over [ep] pattern ring mode padded
-      {bound = "8*R", name = "rows to experts"}
+      {bound = "8*R", name = "rows to experts", pair = "8*R"}
       : (tensor<?x8xbf16>, tensor<8xi32>, tensor<8xi32>) -> tensor<?x8xbf16>
   // What is usual is not printed.
   // CHECK: coll.all_to_all_v %{{.*}}, %{{.*}}, %{{.*}} over [ep] : {{.*}} -> tensor<16x8xbf16>

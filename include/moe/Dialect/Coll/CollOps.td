@@ -166,8 +166,8 @@ def Coll_AllToAllVOp : Coll_ExchangeOp<"all_to_all_v"> {
 
     `pattern` is the way that rows take: all at once, in a round for each pair,
     first within a node and then between nodes, or from neighbour to neighbour.
-    With `mode padded` all pairs exchange equally many rows, so that nobody has
-    to know the counts in advance.
+    With `mode padded` all pairs exchange equally many rows, `pair`, so that
+    nobody has to know the counts in advance.
 
     ```
       member    x               send     y               receive      p = 1, bound = 4
@@ -177,14 +177,14 @@ def Coll_AllToAllVOp : Coll_ExchangeOp<"all_to_all_v"> {
 
     ```mlir
     %xs = coll.all_to_all_v %sent, %counts, %arrived over [ep] pattern ring mode padded
-        {bound = "8*R", name = "rows to experts"}
+        {bound = "8*R", name = "rows to experts", pair = "8*R"}
         : (tensor<?x8xbf16>, tensor<8xi32>, tensor<8xi32>) -> tensor<?x8xbf16>
     ```
   }];
   let arguments = !con((ins Coll_Data:$x, Coll_I32:$send, Coll_I32:$receive,
       DefaultValuedAttr<Coll_PatternAttr, "::moe::coll::PatternKind::all_to_all">:$pattern,
       DefaultValuedAttr<Coll_ModeAttr, "::moe::coll::ModeKind::exact">:$mode,
-      OptionalAttr<StrAttr>:$bound), common);
+      OptionalAttr<StrAttr>:$bound, OptionalAttr<StrAttr>:$pair), common);
   let results = (outs Coll_Data:$y);
   let assemblyFormat = [{
     $x `,` $send `,` $receive `over` custom<Axes>($axes) (`pattern` $pattern^)?

@@ -1,0 +1,220 @@
+//===- LowerCollectives.cpp - Exchanges to calls of the runtime -----------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// What does not change from call to call becomes an entry of the manifest; the
+// call has its number. Everything after a call is in an `scf.if`, so that no
+// failure is computed with.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Lowering.h"
+
+#include "moe/Kernels/Entry.h"
+
+#include "mlir/Conversion/LLVMCommon/MemRefBuilder.h"
+#include "mlir/Conversion/LLVMCommon/TypeConverter.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+using namespace moe;
+
+namespace {
+
+/// One exchange. Buffers that it does not have are null.
+struct Exchange {
+  /// As the operation's attributes, and what its tensors say.
+  NamedAttrList about;
+  Value send, receive;
+  Val rows;
+  Value sendCounts, receiveCounts;
+};
+
+} // namespace
+
+static Value pointerTo(Emitter &e, Value buffer) {
+  auto pointer = LLVM::LLVMPointerType::get(e.getContext());
+  if (!buffer)
+    return LLVM::ZeroOp::create(e, pointer);
+  LLVMTypeConverter converter(e.getContext());
+  auto type = cast<MemRefType>(buffer.getType());
+  Value cast =
+      UnrealizedConversionCastOp::create(e, converter.convertType(type), buffer)
+          .getResult(0);
+  return MemRefDescriptor(cast).bufferPtr(e, e.getLoc(), converter, type);
+}
+
+/// Calls the runtime, and puts what is lowered from now on under its success.
+static void call(Lowering &l, Exchange exchange) {
+  Emitter &e = l.e;
+  Value buffer = exchange.send ? exchange.send : exchange.receive;
+  if (buffer) {
+    auto type = cast<MemRefType>(buffer.getType());
+    int64_t row = 1;
+    for (int64_t size : type.getShape().drop_front(type.getRank() != 0))
+      row *= size;
+    exchange.about.set(entryAttr::kDtype, TypeAttr::get(type.getElementType()));
+    exchange.about.set(entryAttr::kRow, e.getI64IntegerAttr(row));
+  }
+  int64_t number = l.collectives.size();
+  l.collectives.push_back(exchange.about.getDictionary(e.getContext()));
+  Value rows = exchange.rows.value ? e.cast(exchange.rows, e.getI64Type()).value
+                                   : e.bits(e.getI64Type(), 0).value;
+  Val status = l.callRuntime(
+      "moe_collective", e.getI32Type(),
+      {l.exchange, e.bits(e.getI32Type(), number), pointerTo(e, exchange.send),
+       pointerTo(e, exchange.receive), rows, pointerTo(e, exchange.sendCounts),
+       pointerTo(e, exchange.receiveCounts)});
+  auto branch = scf::IfOp::create(e, status == 0, /*withElseRegion=*/false);
+  e.setInsertionPoint(branch.thenBlock()->getTerminator());
+}
+
+template <typename Op> static Exchange describe(Op op) {
+  Exchange exchange;
+  Builder b(op.getContext());
+  exchange.about.set(entryAttr::kKind,
+                     b.getStringAttr(op->getName().stripDialect()));
+  exchange.about.set(entryAttr::kAxes, op.getAxes());
+  if (!op.getName().empty())
+    exchange.about.set(entryAttr::kName, op.getNameAttr());
+  return exchange;
+}
+
+/// What `x` holds, in rows without gaps of what tensors of its type are kept
+/// in: an argument need not be either.
+static Value toSend(Lowering &l, Value x) {
+  Value buffer = l[x];
+  auto type = cast<MemRefType>(buffer.getType());
+  Type element =
+      l.storage(cast<RankedTensorType>(x.getType()).getElementType());
+  if (type.getElementType() == element && type.getLayout().isIdentity())
+    return buffer;
+  Value copy = l.scratch(element, l.shape(x));
+  l.copy(buffer, copy, l.shape(x));
+  return copy;
+}
+
+static Val rowsOf(Lowering &l, Value tensor) {
+  return l.shape(tensor).empty() ? l.e.index(1) : l.size(tensor, 0);
+}
+
+/// Room for a result that has the rows of an operand.
+static Value resultLike(Lowering &l, Value y, Value x) {
+  return l.result(y, l.shape(x).take_front());
+}
+
+/// Room for a result that `text` or its type says the rows of.
+static Value resultOf(Lowering &l, Value y, std::optional<StringRef> text,
+                      Exchange &exchange) {
+  if (cast<RankedTensorType>(y.getType()).getRank() == 0)
+    return l.result(y);
+  Extent rows = l.namedExtent(text, y);
+  exchange.about.set(entryAttr::kRows, l.e.getStringAttr(rows.str()));
+  return l.result(y, rows);
+}
+
+template <typename Op>
+static void setReduce(Exchange &exchange, Op op, Builder &b) {
+  exchange.about.set(
+      entryAttr::kReduce,
+      b.getStringAttr(coll::stringifyReduceKind(op.getReduce())));
+}
+
+void moe::lower(Lowering &l, coll::AllReduceOp op) {
+  Exchange exchange = describe(op);
+  setReduce(exchange, op, l.e);
+  exchange.send = toSend(l, op.getX());
+  exchange.receive = resultLike(l, op.getY(), op.getX());
+  exchange.rows = rowsOf(l, op.getX());
+  call(l, exchange);
+}
+
+void moe::lower(Lowering &l, coll::ReduceScatterOp op) {
+  Exchange exchange = describe(op);
+  setReduce(exchange, op, l.e);
+  exchange.send = toSend(l, op.getX());
+  exchange.receive = resultOf(l, op.getY(), op.getRows(), exchange);
+  exchange.rows = rowsOf(l, op.getY());
+  call(l, exchange);
+}
+
+void moe::lower(Lowering &l, coll::AllGatherOp op) {
+  Exchange exchange = describe(op);
+  exchange.send = toSend(l, op.getX());
+  exchange.receive = resultOf(l, op.getY(), op.getRows(), exchange);
+  exchange.rows = rowsOf(l, op.getX());
+  call(l, exchange);
+}
+
+void moe::lower(Lowering &l, coll::BroadcastOp op) {
+  Exchange exchange = describe(op);
+  exchange.about.set(entryAttr::kRoot, op.getRootAttr());
+  exchange.send = toSend(l, op.getX());
+  exchange.receive = resultLike(l, op.getY(), op.getX());
+  exchange.rows = rowsOf(l, op.getX());
+  call(l, exchange);
+}
+
+void moe::lower(Lowering &l, coll::AllToAllOp op) {
+  const Extent &rows = l.extent(op.getX(), 0);
+  int64_t members = coll::getGroupSize(op, op.getAxes()).value_or(1);
+  if (rows.divisor != 1 || rows.factor % members != 0)
+    return l.fail("expected rows in " + Twine(members) +
+                  " equal blocks, found " + rows.str());
+  Exchange exchange = describe(op);
+  exchange.send = toSend(l, op.getX());
+  exchange.receive = resultLike(l, op.getY(), op.getX());
+  exchange.rows = rowsOf(l, op.getX());
+  call(l, exchange);
+}
+
+void moe::lower(Lowering &l, coll::AllToAllVOp op) {
+  Exchange exchange = describe(op);
+  Builder &b = l.e;
+  exchange.about.set(
+      entryAttr::kPattern,
+      b.getStringAttr(coll::stringifyPatternKind(op.getPattern())));
+  exchange.about.set(entryAttr::kMode,
+                     b.getStringAttr(coll::stringifyModeKind(op.getMode())));
+  if (std::optional<int64_t> members = coll::getGroupSize(op, op.getAxes()))
+    exchange.about.set(
+        entryAttr::kPlaces,
+        b.getI64IntegerAttr(op.getSend().getType().getDimSize(0) / *members));
+  if (op.getMode() == coll::ModeKind::padded)
+    exchange.about.set(entryAttr::kBound, op.getPairAttr());
+  exchange.send = toSend(l, op.getX());
+  exchange.receive = resultOf(l, op.getY(), op.getBound(), exchange);
+  exchange.rows = rowsOf(l, op.getX());
+  exchange.sendCounts = toSend(l, op.getSend());
+  exchange.receiveCounts = toSend(l, op.getReceive());
+  call(l, exchange);
+}
+
+void moe::lower(Lowering &l, coll::SendOp op) {
+  Exchange exchange = describe(op);
+  exchange.about.set(entryAttr::kPeer, op.getToAttr());
+  exchange.send = toSend(l, op.getX());
+  exchange.rows = rowsOf(l, op.getX());
+  call(l, exchange);
+}
+
+void moe::lower(Lowering &l, coll::RecvOp op) {
+  Exchange exchange = describe(op);
+  exchange.about.set(entryAttr::kPeer, op.getFromAttr());
+  exchange.receive = resultOf(l, op.getY(), op.getRows(), exchange);
+  exchange.rows = rowsOf(l, op.getY());
+  call(l, exchange);
+}
+
+void moe::lower(Lowering &l, coll::BarrierOp op) { call(l, describe(op)); }
+
+void moe::lower(Lowering &l, coll::IndexOp op) {
+  Emitter &e = l.e;
+  Val axes = e.bits(e.getI32Type(), coll::getMask(op.getAxes()));
+  Val member = l.callRuntime("moe_member", e.getI32Type(), {l.exchange, axes});
+  e.store(member, l.result(op.getIndex()), {});
+}

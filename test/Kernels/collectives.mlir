@@ -1,0 +1,224 @@
+// Exchanges become calls of the runtime. What they are is said once, on the
+// entry; what follows one runs only if it succeeded.
+
+// RUN: moe-opt %s --pass-pipeline='builtin.module(moe-lower-to-loops{vector-width=8},canonicalize,cse)' --split-input-file | FileCheck %s --check-prefixes=CHECK,CPU
+// RUN: moe-opt %s --pass-pipeline='builtin.module(moe-lower-to-loops{reference=true},canonicalize,cse)' --split-input-file | FileCheck %s --check-prefixes=CHECK,REF
+
+// The number of rows that come from others is a size of the function, after T:
+// the sum of their tokens. The pointer that calls need is after the workspace.
+
+// CHECK-DAG: func.func private @moe_collective(!llvm.ptr, i32, !llvm.ptr, !llvm.ptr, i64, !llvm.ptr, !llvm.ptr) -> i32
+// CHECK-LABEL: func.func @layer_exchange_entry(
+// CHECK-SAME: moe.collectives = [
+// CHECK-SAME: {axes = ["ep"], dtype = i32, kind = "all_to_all", name = "counts", row = 1 : i64},
+// CHECK-SAME: {axes = ["ep"], dtype = bf16, kind = "all_to_all_v", mode = "exact", name = "rows", pattern = "ring", row = 8 : i64, rows = "2*R"},
+// CPU-SAME: {axes = ["tp"], dtype = f32, kind = "all_reduce", reduce = "sum", row = 8 : i64}],
+// REF-SAME: {axes = ["tp"], dtype = f64, kind = "all_reduce", reduce = "sum", row = 8 : i64}],
+// CHECK-SAME: moe.sizes = ["T", "R"], moe.sums = {R = {axes = ["ep"], of = "T"}}, moe.tokens_over = ["dp", "ep"],
+// CHECK-SAME: per = {R = {{[0-9]+}} : i64, T =
+
+// CHECK-DAG: %[[NULL:.*]] = llvm.mlir.zero : !llvm.ptr
+// CHECK-DAG: %[[OK:.*]] = arith.constant 0 : i32
+// CHECK-DAG: %[[PAIRS:.*]] = arith.constant 4 : i64
+// CHECK: %[[SLOT:.*]] = llvm.getelementptr %{{.*}}[6]
+// CHECK: %[[EXCHANGE:.*]] = llvm.load %[[SLOT]] : !llvm.ptr -> !llvm.ptr
+
+// CHECK: %[[S0:.*]] = call @moe_collective(%[[EXCHANGE]], %{{.*}}, %[[C:.*]], %[[A:.*]], %[[PAIRS]], %[[NULL]], %[[NULL]])
+// CHECK: %[[OK0:.*]] = arith.cmpi eq, %[[S0]], %[[OK]] : i32
+// CHECK: scf.if %[[OK0]] {
+
+// Counts of both sides are given; the rows are those that are sent.
+// CHECK: %[[ROWS:.*]] = arith.index_cast %{{.*}} : index to i64
+// CHECK: %[[S1:.*]] = func.call @moe_collective(%[[EXCHANGE]], %{{.*}}, %{{.*}}, %{{.*}}, %[[ROWS]], %[[C]], %[[A]])
+// CHECK: %[[OK1:.*]] = arith.cmpi eq, %[[S1]], %[[OK]] : i32
+// CHECK: scf.if %[[OK1]] {
+
+// The reference sums in f64, and so what it is given is made that.
+// REF: arith.extf {{.*}} : f32 to f64
+// CHECK: %[[S2:.*]] = func.call @moe_collective(%[[EXCHANGE]], %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %[[NULL]], %[[NULL]])
+// CHECK: %[[OK2:.*]] = arith.cmpi eq, %[[S2]], %[[OK]] : i32
+
+// What the caller has is written when all of them have succeeded.
+// CHECK: scf.if %[[OK2]] {
+// CPU: scf.parallel
+// CHECK: memref.store {{.*}} : memref<?x8xbf16>
+// CPU: scf.parallel
+// REF: arith.truncf {{.*}} : f64 to f32
+// CHECK: memref.store {{.*}} : memref<?x8xf32>
+// CHECK-NOT: else
+// CHECK: return
+module attributes {moe.name = "layer", coll.grid = {dp = 1, ep = 2, tp = 2}} {
+func.func @exchange(
+    %x: tensor<?x8xbf16> {moe.name = "x", moe.role = "input", moe.sizes = ["2*T"]},
+    %part: tensor<?x8xf32> {moe.name = "part", moe.role = "input", moe.sizes = ["T"]},
+    %counts: tensor<4xi32> {moe.name = "counts", moe.role = "input"})
+    -> (tensor<?x8xbf16> {moe.name = "xs", moe.role = "plan", moe.sizes = ["2*R"]},
+        tensor<?x8xf32> {moe.name = "y", moe.role = "output", moe.sizes = ["T"]})
+    attributes {moe.sums = {R = {of = "T", axes = ["ep"]}}, moe.tokens_over = ["dp", "ep"]} {
+  %arrived = coll.all_to_all %counts over [ep] {name = "counts"} : (tensor<4xi32>) -> tensor<4xi32>
+  %xs = coll.all_to_all_v %x, %counts, %arrived over [ep] pattern ring
+      {bound = "2*R", name = "rows"}
+      : (tensor<?x8xbf16>, tensor<4xi32>, tensor<4xi32>) -> tensor<?x8xbf16>
+  %y = coll.all_reduce sum %part over [tp] : (tensor<?x8xf32>) -> tensor<?x8xf32>
+  return %xs, %y : tensor<?x8xbf16>, tensor<?x8xf32>
+}
+}
+
+// -----
+
+// Every other one. `rows` are those of what is sent, but of what is received
+// where the other side may have more; a scalar is one.
+
+// CHECK-LABEL: func.func @layer_others_entry(
+// CHECK-SAME: {axes = ["dp", "tp"], dtype = i32, kind = "reduce_scatter", reduce = "max", row = 1 : i64, rows = "T"},
+// CHECK-SAME: {axes = ["tp"], dtype = i32, kind = "all_gather", row = 1 : i64, rows = "S"},
+// CHECK-SAME: {axes = ["tp"], dtype = i32, kind = "all_gather", row = 1 : i64, rows = "4"},
+// CHECK-SAME: {axes = ["tp"], dtype = i64, kind = "broadcast", root = 1 : i64, row = 12 : i64},
+// CHECK-SAME: {axes = ["ep"], dtype = i8, kind = "send", peer = 1 : i64, row = 1 : i64},
+// CHECK-SAME: {axes = ["ep"], dtype = i8, kind = "recv", name = "byte", peer = 0 : i64, row = 1 : i64},
+// CHECK-SAME: {axes = ["dp", "ep", "tp"], kind = "barrier"}]
+// CHECK-SAME: moe.sizes = ["S", "T"]
+// CHECK-DAG: %[[NULL:.*]] = llvm.mlir.zero : !llvm.ptr
+// CHECK-DAG: %[[ZERO:.*]] = arith.constant 0 : i64
+// CHECK-DAG: %[[ONE:.*]] = arith.constant 1 : i64
+// CHECK-DAG: %[[TWO:.*]] = arith.constant 2 : i64
+// CHECK: %[[S:.*]] = llvm.load %{{.*}} : !llvm.ptr -> i64
+// CHECK: %[[T:.*]] = llvm.load %{{.*}} : !llvm.ptr -> i64
+// CHECK: call @moe_collective(%{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %[[T]], %[[NULL]], %[[NULL]])
+// CHECK: scf.if
+// CHECK: call @moe_collective(%{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %[[T]], %[[NULL]], %[[NULL]])
+// CHECK: scf.if
+
+// A slice is sent as rows without gaps.
+// CHECK: memref.load {{.*}} : memref<2xi32, strided<[1], offset: 1>>
+// CHECK: memref.store
+// CHECK: call @moe_collective(%{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %[[TWO]], %[[NULL]], %[[NULL]])
+// CHECK: scf.if
+// CHECK: call @moe_collective(%{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %[[TWO]], %[[NULL]], %[[NULL]])
+// CHECK: scf.if
+// CHECK: call @moe_collective(%{{.*}}, %{{.*}}, %{{.*}}, %[[NULL]], %[[ONE]], %[[NULL]], %[[NULL]])
+// CHECK: scf.if
+// CHECK: call @moe_collective(%{{.*}}, %{{.*}}, %[[NULL]], %{{.*}}, %[[ONE]], %[[NULL]], %[[NULL]])
+// CHECK: scf.if
+// CHECK: call @moe_collective(%{{.*}}, %{{.*}}, %[[NULL]], %[[NULL]], %[[ZERO]], %[[NULL]], %[[NULL]])
+// CHECK: scf.if
+// CHECK: return
+module attributes {coll.grid = {dp = 2, ep = 2, tp = 2}} {
+func.func @others(%x: tensor<?xi32> {moe.name = "x", moe.sizes = ["S"]},
+                  %three: tensor<3xi32> {moe.name = "three"},
+                  %cube: tensor<2x3x4xi64> {moe.name = "cube"}, %byte: tensor<i8> {moe.name = "byte"})
+    -> (tensor<?xi32> {moe.name = "y", moe.sizes = ["S"]}, tensor<4xi32> {moe.name = "four"},
+        tensor<2x3x4xi64> {moe.name = "same"}, tensor<i8> {moe.name = "other"}) {
+  %share = coll.reduce_scatter max %x over [dp, tp] {rows = "T"} : (tensor<?xi32>) -> tensor<?xi32>
+  %y = coll.all_gather %share over [tp] {rows = "S"} : (tensor<?xi32>) -> tensor<?xi32>
+  %two = tensor.extract_slice %three[1] [2] [1] : tensor<3xi32> to tensor<2xi32>
+  %four = coll.all_gather %two over [tp] : (tensor<2xi32>) -> tensor<4xi32>
+  %same = coll.broadcast %cube over [tp] {root = 1 : i64} : (tensor<2x3x4xi64>) -> tensor<2x3x4xi64>
+  coll.send %byte over [ep] {to = 1 : i64} : (tensor<i8>) -> ()
+  %other = coll.recv over [ep] {from = 0 : i64, name = "byte"} : () -> tensor<i8>
+  coll.barrier over [dp, ep, tp]
+  return %y, %four, %same, %other : tensor<?xi32>, tensor<4xi32>, tensor<2x3x4xi64>, tensor<i8>
+}
+}
+
+// -----
+
+// Which rank this is costs no exchange, and outputs are computed where the
+// caller has them.
+
+// CHECK-LABEL: func.func @layer_own_entry(
+// CHECK-SAME: moe.collectives = [],
+// CHECK: %[[AXES:.*]] = arith.constant 5 : i32
+// CHECK: %[[I:.*]] = call @moe_member(%{{.*}}, %[[AXES]]) : (!llvm.ptr, i32) -> i32
+// CHECK: memref.store %[[I]], %[[MEMBER:.*]][] : memref<i32>
+// CHECK: %[[M:.*]] = memref.load %[[MEMBER]][] : memref<i32>
+// CHECK: %[[FIRST:.*]] = arith.muli %[[M]], %{{.*}} : i32
+// CPU: scf.parallel
+// CHECK: %[[LOCAL:.*]] = arith.subi %{{.*}}, %[[FIRST]] : i32
+// CHECK-DAG: %[[LOW:.*]] = arith.cmpi sge, %[[LOCAL]], %{{.*}} : i32
+// CHECK-DAG: %[[HIGH:.*]] = arith.cmpi slt, %[[LOCAL]], %{{.*}} : i32
+// CHECK: %[[OURS:.*]] = arith.andi %[[LOW]], %[[HIGH]] : i1
+// CHECK: arith.select %[[OURS]], %[[LOCAL]], %{{.*}} : i32
+// CHECK: arith.select %[[OURS]]
+func.func @own(%indices: tensor<?x2xi32> {moe.name = "indices", moe.sizes = ["T"]},
+               %weights: tensor<?x2xf32> {moe.name = "weights", moe.sizes = ["T"]})
+    -> (tensor<?x2xi32> {moe.name = "local", moe.sizes = ["T"]},
+        tensor<?x2xf32> {moe.name = "kept", moe.sizes = ["T"]}) {
+  %member = coll.index over [dp, tp] : () -> tensor<i32>
+  %local, %kept = moe.keep_local %indices, %weights, %member {experts = 12 : i64, members = 4 : i64}
+      : (tensor<?x2xi32>, tensor<?x2xf32>, tensor<i32>) -> (tensor<?x2xi32>, tensor<?x2xf32>)
+  return %local, %kept : tensor<?x2xi32>, tensor<?x2xf32>
+}
+
+// -----
+
+// A rank that is alone is number 0.
+
+// CHECK-LABEL: func.func @layer_alone_entry(
+// CHECK: %[[ZERO:.*]] = arith.constant 0 : i32
+// CHECK: memref.store %[[ZERO]], %{{.*}}[] : memref<i32>
+func.func @alone() -> (tensor<i32> {moe.name = "i"}) {
+  %zero = arith.constant dense<0> : tensor<i32>
+  return %zero : tensor<i32>
+}
+
+// -----
+
+// Places are in a table, one for each content: how many an expert has, and
+// which.
+
+// CHECK-DAG: memref.global "private" constant @moe_table.places.0 : memref<6xi32> = dense<[2, 0, 3, 1, 1, -1]>
+// CHECK-DAG: memref.global "private" constant @moe_table.places.1 : memref<4xi32> = dense<[1, 1, 1, 0]>
+// CHECK-LABEL: func.func @layer_places_entry(
+// CHECK: %[[TABLE:.*]] = memref.get_global @moe_table.places.0
+// CPU: scf.parallel (%[[T:.*]]) =
+// REF: scf.for %[[T:.*]] =
+// CHECK: %[[PLACE:.*]] = scf.if %{{.*}} -> (i32) {
+// CHECK: %[[LOADED:.*]] = memref.load %[[TABLE]]
+// CHECK: %[[COUNT:.*]] = arith.index_cast %[[LOADED]] : i32 to index
+// CHECK: arith.remui %[[T]], %[[COUNT]] : index
+// CHECK: memref.load %[[TABLE]]
+// CHECK: } else {
+// CHECK: arith.select
+// CHECK: memref.store %[[PLACE]]
+// CHECK: memref.get_global @moe_table.places.1
+// CHECK-NOT: arith.remui
+// CHECK: memref.store
+// CHECK: memref.load %[[TABLE]]
+// CHECK: arith.remui
+func.func @places(%indices: tensor<?x2xi32> {moe.name = "indices", moe.sizes = ["T"]})
+    -> (tensor<?x2xi32> {moe.name = "a", moe.sizes = ["T"]},
+        tensor<?x2xi32> {moe.name = "b", moe.sizes = ["T"]},
+        tensor<?x2xi32> {moe.name = "c", moe.sizes = ["T"]}) {
+  %a = moe.place %indices {places = dense<[[0, 3], [1, -1]]> : tensor<2x2xi32>, total = 4 : i64}
+      : (tensor<?x2xi32>) -> tensor<?x2xi32>
+  %b = moe.place %indices {places = dense<[[1], [0]]> : tensor<2x1xi32>, total = 2 : i64}
+      : (tensor<?x2xi32>) -> tensor<?x2xi32>
+  %c = moe.place %a {places = dense<[[0, 3], [1, -1]]> : tensor<2x2xi32>, total = 4 : i64}
+      : (tensor<?x2xi32>) -> tensor<?x2xi32>
+  return %a, %b, %c : tensor<?x2xi32>, tensor<?x2xi32>, tensor<?x2xi32>
+}
+
+// -----
+
+// Rows that arrived, by member and by place; no count leads past those there
+// are.
+
+// CHECK-LABEL: func.func @layer_arrivals_entry(
+// CHECK-SAME: moe.sizes = ["R"]
+// CHECK-DAG: %[[NONE:.*]] = arith.constant -1 : i32
+// CHECK-DAG: %[[TWO:.*]] = arith.constant 2 : index
+// CHECK-DAG: %[[EIGHT:.*]] = arith.constant 8 : index
+// CHECK: %[[ROOM:.*]] = arith.muli %{{.*}}, %[[EIGHT]] : index
+// CHECK: %[[END:.*]] = scf.for %[[I:.*]] = {{.*}} iter_args(%[[AT:.*]] = %{{.*}}) -> (index) {
+// CHECK: arith.maxsi
+// CHECK: %[[NEXT:.*]] = arith.minsi %{{.*}}, %[[ROOM]] : index
+// CHECK: arith.remui %[[I]], %[[TWO]] : index
+// CHECK: scf.for %{{.*}} = %[[AT]] to %[[NEXT]]
+// CHECK: scf.for %[[R:.*]] = %[[END]] to %[[ROOM]]
+// CHECK-NEXT: memref.store %[[NONE]], %{{.*}}[%[[R]], %{{.*}}] : memref<?x1xi32>
+func.func @arrivals(%counts: tensor<6xi32> {moe.name = "counts"})
+    -> (tensor<?x1xi32> {moe.name = "local", moe.sizes = ["8*R"]}) {
+  %local = moe.arrivals %counts {members = 3 : i64, rows = "8*R"} : (tensor<6xi32>) -> tensor<?x1xi32>
+  return %local : tensor<?x1xi32>
+}
