@@ -70,7 +70,7 @@ func.func @exchange(
 // where the other side may have more; a scalar is one.
 
 // CHECK-LABEL: func.func @layer_others_entry(
-// CHECK-SAME: {axes = ["dp", "tp"], dtype = i32, kind = "reduce_scatter", reduce = "max", row = 1 : i64, rows = "T"},
+// CHECK-SAME: {axes = ["dp", "tp"], dtype = i32, kind = "reduce_scatter", reduce = "sum", row = 1 : i64, rows = "T"},
 // CHECK-SAME: {axes = ["tp"], dtype = i32, kind = "all_gather", row = 1 : i64, rows = "S"},
 // CHECK-SAME: {axes = ["tp"], dtype = i32, kind = "all_gather", row = 1 : i64, rows = "4"},
 // CHECK-SAME: {axes = ["tp"], dtype = i64, kind = "broadcast", root = 1 : i64, row = 12 : i64},
@@ -109,7 +109,7 @@ func.func @others(%x: tensor<?xi32> {moe.name = "x", moe.sizes = ["S"]},
                   %cube: tensor<2x3x4xi64> {moe.name = "cube"}, %byte: tensor<i8> {moe.name = "byte"})
     -> (tensor<?xi32> {moe.name = "y", moe.sizes = ["S"]}, tensor<4xi32> {moe.name = "four"},
         tensor<2x3x4xi64> {moe.name = "same"}, tensor<i8> {moe.name = "other"}) {
-  %share = coll.reduce_scatter max %x over [dp, tp] {rows = "T"} : (tensor<?xi32>) -> tensor<?xi32>
+  %share = coll.reduce_scatter sum %x over [dp, tp] {rows = "T"} : (tensor<?xi32>) -> tensor<?xi32>
   %y = coll.all_gather %share over [tp] {rows = "S"} : (tensor<?xi32>) -> tensor<?xi32>
   %two = tensor.extract_slice %three[1] [2] [1] : tensor<3xi32> to tensor<2xi32>
   %four = coll.all_gather %two over [tp] : (tensor<2xi32>) -> tensor<4xi32>

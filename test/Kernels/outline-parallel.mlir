@@ -237,3 +237,30 @@ func.func @own_memory(%m: memref<?xf32>, %n: index) {
   }
   return
 }
+
+// -----
+
+// A loop under a condition is called there; its context is on the stack of the
+// function.
+
+// CHECK-LABEL: func.func private @condition_loop0(
+// CHECK-LABEL: func.func @condition(
+// CHECK: %[[STACK:.*]] = llvm.alloca
+// CHECK: scf.if
+// CHECK-NOT: llvm.alloca
+// CHECK: scf.if
+// CHECK: call @moe_parallel_for(%{{.*}}, %[[STACK]], %{{.*}})
+// CHECK-NOT: scf.parallel
+func.func @condition(%m: memref<?xf32>, %n: index, %first: i1, %second: i1) {
+  %zero = arith.constant 0 : index
+  %one = arith.constant 1 : index
+  %nothing = arith.constant 0.0 : f32
+  scf.if %first {
+    scf.if %second {
+      scf.parallel (%i) = (%zero) to (%n) step (%one) {
+        memref.store %nothing, %m[%i] : memref<?xf32>
+      }
+    }
+  }
+  return
+}

@@ -178,6 +178,9 @@ LogicalResult AllReduceOp::verify() {
 LogicalResult ReduceScatterOp::verify() {
   if (failed(verifyAxes(*this, getAxes())))
     return failure();
+  if (getReduce() != ReduceKind::sum)
+    return emitOpError() << "expected sum, found "
+                         << stringifyReduceKind(getReduce());
   return verifyGathered(*this, /*isGathered=*/false);
 }
 

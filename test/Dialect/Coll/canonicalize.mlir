@@ -82,10 +82,10 @@ func.func @index() -> (tensor<i32>, tensor<i32>) {
 // Shares of a sum that are put together are the sum.
 // CHECK-LABEL: func @sum
 // CHECK-SAME: (%[[X:.*]]: tensor<?x8xf32>)
-// CHECK-NEXT: %[[Y:.*]] = coll.all_reduce max %[[X]] over [ep, tp] {name = "parts"}
+// CHECK-NEXT: %[[Y:.*]] = coll.all_reduce sum %[[X]] over [ep, tp] {name = "parts"}
 // CHECK-NEXT: return %[[Y]]
 func.func @sum(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {
-  %0 = coll.reduce_scatter max %x over [ep, tp] {name = "parts", rows = "T"}
+  %0 = coll.reduce_scatter sum %x over [ep, tp] {name = "parts", rows = "T"}
       : (tensor<?x8xf32>) -> tensor<?x8xf32>
   %1 = coll.all_gather %0 over [ep, tp] {rows = "S"}
       : (tensor<?x8xf32>) -> tensor<?x8xf32>

@@ -26,8 +26,8 @@ func.func @scattered(%x: tensor<?x8xf32>, %fixed: tensor<4x8xf32>) {
   // CHECK: coll.reduce_scatter sum %{{.*}} over [tp] {rows = "T"} : (tensor<?x8xf32>) -> tensor<?x8xf32>
   %y = coll.reduce_scatter sum %x over [tp] {rows = "T"}
       : (tensor<?x8xf32>) -> tensor<?x8xf32>
-  // CHECK: coll.reduce_scatter max %{{.*}} over [tp] : (tensor<4x8xf32>) -> tensor<2x8xf32>
-  %0 = coll.reduce_scatter max %fixed over [tp] : (tensor<4x8xf32>) -> tensor<2x8xf32>
+  // CHECK: coll.reduce_scatter sum %{{.*}} over [tp] : (tensor<4x8xf32>) -> tensor<2x8xf32>
+  %0 = coll.reduce_scatter sum %fixed over [tp] : (tensor<4x8xf32>) -> tensor<2x8xf32>
   return
 }
 
