@@ -10,7 +10,6 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "../Status.h"
 #include "Collectives.h"
 
 #include <algorithm>
@@ -132,9 +131,10 @@ void Route::learnSizes() {
   moveStep();
   for (int32_t i = 0; i < n; ++i)
     if (size(i, self) != traffic.received[i])
-      fail(MOE_OP_MISMATCH, world.where(context.operation), ": rank ",
-           context.group.ranks[i], " sends ", size(i, self), " bytes to rank ",
-           context.group.ranks[self], ", which expects ", traffic.received[i]);
+      context.mismatch("rank ", context.group.ranks[i], " sends ",
+                       size(i, self), " bytes to rank ",
+                       context.group.ranks[self], ", which expects ",
+                       traffic.received[i]);
 }
 
 /// In step s to the s-th after this member, from the s-th before it.
@@ -311,9 +311,9 @@ void allToAllPadded(const Context &context, Pattern pattern,
   const Group &group = context.group;
   auto check = [&](int64_t size, const char *verb, int32_t member) {
     if (size > bound)
-      fail(MOE_OP_MISMATCH, context.world.where(context.operation), ": rank ",
-           group.ranks[group.self], verb, group.ranks[member], ' ', size,
-           " bytes, expected at most ", bound);
+      context.mismatch("rank ", group.ranks[group.self], verb,
+                       group.ranks[member], ' ', size,
+                       " bytes, expected at most ", bound);
   };
   int32_t n = group.size();
   for (int32_t i = 0; i < n; ++i) {
