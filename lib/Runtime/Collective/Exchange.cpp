@@ -111,10 +111,10 @@ void Exchange::describe(Entry &entry) {
   entry.operation.axes = collective.axes;
   entry.operation.what = entry.what.c_str();
   entry.operation.tag = tagOf(collective, entry.what);
-  int32_t other = entry.group->ranks[collective.peer];
-  if (isBetweenTwo(collective.kind) && other != world.rank())
-    entry.pair = &world.groupOf(
-        {std::min(other, world.rank()), std::max(other, world.rank())});
+  if (!isBetweenTwo(collective.kind) || collective.peer == entry.group->self)
+    return;
+  int32_t self = world.rank(), other = entry.group->ranks[collective.peer];
+  entry.pair = &world.groupOf({std::min(self, other), std::max(self, other)});
 }
 
 void Exchange::begin(const int64_t *sizes) {
@@ -228,6 +228,9 @@ moe_status Exchange::run(int32_t number, const void *send, void *receive,
       dispatch(entry, send, receive, rows, sendCounts, receiveCounts);
     });
   });
+  // Others must not wait for a call that did not come to be.
+  if (status && !world.failure())
+    world.end(status, moe_last_error());
   return status;
 }
 

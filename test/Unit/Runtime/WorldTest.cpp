@@ -122,6 +122,8 @@ TEST(WorldTest, BadOptions) {
                 "'node_ranks': found -2, expected none below 0");
   EXPECT_STATUS(MOE_INVALID_ARGUMENT, openAndClose(makeOptions("mpi", 4, 4)),
                 "found rank 4 of 4");
+  EXPECT_STATUS(MOE_INVALID_ARGUMENT, openAndClose(makeOptions("threads", 2)),
+                "found rank 2 of 1");
   EXPECT_STATUS(MOE_INVALID_ARGUMENT,
                 moe_world_get_statistics(nullptr, nullptr), "'world' is null");
 }
@@ -322,7 +324,6 @@ TEST(WorldTest, TablesThatMakeNoSense) {
 }
 
 TEST(WorldTest, CallsThatMakeNoSense) {
-  Ranks ranks(1);
   Collective rows = makeCollective(CollectiveKind::allToAllV);
   Collective blocks = makeCollective(CollectiveKind::allToAll);
   Collective self = makeCollective(CollectiveKind::send);
@@ -338,11 +339,13 @@ TEST(WorldTest, CallsThatMakeNoSense) {
       {1, -1, MOE_OP_MISMATCH,
        "rank 0: all_to_all 'test' over ep: found -1 rows"}};
   for (const Case &wrong : cases) {
+    Ranks ranks(1);
     Exchange exchange(ranks[0], {}, {rows, blocks, self});
     EXPECT_STATUS(wrong.status,
                   exchange.run(wrong.number, nullptr, nullptr, wrong.rows,
                                nullptr, nullptr),
                   wrong.message);
+    EXPECT_STATUS(wrong.status, guard([&] { exchange.end(); }), wrong.message);
   }
   Ranks second(1);
   Exchange counts(second[0], {}, {rows});

@@ -175,11 +175,13 @@ static void waitForChange(const Rank &rank, const Sight &sight,
                           int64_t deadline) {
   Hub &hub = *rank.hub;
   const moe_engine_request &request = sight.request;
-  int turns = hub.coreForEach ? 2000 : 20;
-  for (int i = 0; i < turns; ++i) {
+  // At first at once, then after whoever else wants this core, which may be the
+  // rank that is waited for.
+  int pauses = hub.coreForEach ? 300 : 0;
+  for (int i = 0; i < pauses + 30; ++i) {
     if (sight.hasChanged())
       return;
-    if (hub.coreForEach)
+    if (i < pauses)
       relax();
     else
       std::this_thread::yield();
