@@ -139,7 +139,8 @@ int main(int argc, char **argv) {
   }
 #endif
   moe_world_options options = {};
-  options.size = argc == 2 ? std::atoi(argv[1]) : 0;
+  options.size =
+      argc == 2 ? static_cast<int32_t>(std::strtol(argv[1], nullptr, 10)) : 0;
   std::vector<moe_world *> worlds(
       static_cast<size_t>(std::max(options.size, 1)));
   if (moe_world_open_threads(&options, worlds.data()) != MOE_OK) {

@@ -120,7 +120,8 @@ void Route::learnSizes() {
   auto rowOf = [&](int32_t i) {
     return reinterpret_cast<char *>(sizes.data()) + i * row;
   };
-  std::copy(traffic.sent.begin(), traffic.sent.end(), sizes.begin() + self * n);
+  std::copy(traffic.sent.begin(), traffic.sent.end(),
+            sizes.begin() + int64_t(self) * n);
   clear();
   for (int32_t i = 0; i < n; ++i) {
     if (i == self)

@@ -312,7 +312,10 @@ TEST(FaultTest, AllWaitingForEachOther) {
 }
 
 TEST(FaultTest, AbortFromAnotherThread) {
-  Ranks ranks(3);
+  TemporaryFolder folder;
+  RanksOptions options;
+  options.flight = folder / "%r";
+  Ranks ranks(3, options);
   ranks.run([&](moe_world &world) {
     Exchange exchange =
         makeExchange(world, makeCollective(CollectiveKind::barrier));
@@ -329,6 +332,11 @@ TEST(FaultTest, AbortFromAnotherThread) {
     EXPECT_THROW(exchange.end(), Error);
     EXPECT_THROW(exchange.begin(nullptr), Error);
   });
+  // Also of a rank that has done nothing since.
+  ranks.close(2);
+  for (const char *rank : {"0", "1", "2"})
+    EXPECT_NE(std::string::npos, readFile(folder / rank).find("disk is full"))
+        << rank;
 }
 
 /// Whoever returns, well or not, may free its memory at once.

@@ -249,7 +249,8 @@ TEST(WorldTest, SizesOfAllRanks) {
   ranks.run([&](moe_world &world) {
     std::vector<int64_t> tokens;
     // Ranks that differ in tp have the same tokens.
-    gather(world, grid, {5, 1, world.rank() / 2 * 10}, dpAxis | epAxis, tokens);
+    gather(world, grid, {5, 1, int64_t(world.rank() / 2) * 10}, dpAxis | epAxis,
+           tokens);
     EXPECT_EQ((std::vector<int64_t>{0, 0, 10, 10, 20, 20, 30, 30}), tokens);
     bool second = world.rank() >= 4;
     EXPECT_EQ(second ? 50 : 10, sumTokens(world, grid, epAxis, tokens));

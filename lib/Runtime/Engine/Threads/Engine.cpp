@@ -24,6 +24,9 @@
 using namespace moe::runtime;
 using namespace moe::runtime::threads;
 
+/// Nanoseconds after which it does no harm to look again.
+static constexpr int64_t longTime = 3600000000000;
+
 /// One exchange that this rank has started.
 struct moe_engine_request {
   Room *room = nullptr;
@@ -236,7 +239,7 @@ static moe_status waitUntil(const Rank &rank, moe_engine_request &request,
         rank.hub->end(MOE_TIMEOUT, first, "waited for " + missing);
       continue;
     }
-    waitForChange(rank, sight, waiting ? deadline : INT64_MAX);
+    waitForChange(rank, sight, waiting ? deadline : moe_clock() + longTime);
   }
 }
 
