@@ -217,7 +217,7 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
         llvm::TypeSwitch<Operation *, LogicalResult>(&op)
             .Case<RouterOp, AddScaledOp, SelectOp, CheckFiniteOp, GroupOp,
                   PlaceOp, ArrivalsOp, KeepLocalOp, GroupSizesOp,
-                  UnitWeightsOp, DispatchOp, DecodeOp,
+                  DispatchOp, DecodeOp,
                   GroupedMatmulOp, FeedForwardOp, RMSNormOp, ActivateOp,
                   CombineOp, MixOp, LossOp, ImbalanceOp, RebalanceOp, ClockOp,
                   QuantizeOp, DequantizeOp, AccumulateOp, AverageOp,

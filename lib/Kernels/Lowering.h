@@ -138,7 +138,6 @@ void lower(Lowering &l, ArrivalsOp op);
 void lower(Lowering &l, KeepLocalOp op);
 void lower(Lowering &l, DispatchOp op);
 void lower(Lowering &l, GroupSizesOp op);
-void lower(Lowering &l, UnitWeightsOp op);
 void lower(Lowering &l, DecodeOp op);
 void lower(Lowering &l, GroupedMatmulOp op);
 void lower(Lowering &l, FeedForwardOp op);

@@ -105,7 +105,7 @@ LogicalResult RankProgram::exchangeRows(GroupOp group) {
   GroupOp placed = placeExperts(group);
   int64_t total = placed.getExperts(), here = total / parallel.ep;
   int64_t slots = group.getIndices().getType().getDimSize(1);
-  Type i32 = b.getI32Type(), f32 = b.getF32Type();
+  Type i32 = b.getI32Type();
   ArrayAttr ep = axes(Axis::ep);
   auto pattern = coll::PatternKindAttr::get(
       b.getContext(), *coll::symbolizePatternKind(parallel.exchange));
@@ -120,12 +120,11 @@ LogicalResult RankProgram::exchangeRows(GroupOp group) {
                                            "counts of rows");
   Value places = ArrivalsOp::create(b, tensorOf({dynamic, 1}, i32), arrived,
                                     b.getI64IntegerAttr(parallel.ep), arriving);
-  Value ones = UnitWeightsOp::create(b, tensorOf({dynamic, 1}, f32), places);
   auto local = GroupOp::create(
       b,
       TypeRange{tensorOf({dynamic}, i32), tensorOf({here + 1}, i32),
                 tensorOf({dynamic, 1}, i32), tensorOf({here}, i32)},
-      places, ones,
+      places, Value(),
       b.getI64IntegerAttr(here), b.getI64IntegerAttr(0), CapacityAttr());
 
   for (Operation *user : llvm::make_early_inc_range(group->getUsers())) {
@@ -153,8 +152,8 @@ LogicalResult RankProgram::exchangeRows(GroupOp group) {
     b.setLoc(combine.getLoc());
     Value inOrder = CombineOp::create(
         b, combine.getYs().getType(), combine.getYs(), local.getPositions(),
-        places, ones, Value(),
-        b.getI64IntegerAttr(here), UnitAttr(), UnitAttr(), UnitAttr());
+        places, Value(), Value(),
+        b.getI64IntegerAttr(here), b.getUnitAttr(), UnitAttr(), UnitAttr());
     Value back = coll::AllToAllVOp::create(
         b, inOrder.getType(), inOrder, arrived, sizes, pattern, mode, leaving,
         pair, ep, b.getStringAttr("results to tokens"));

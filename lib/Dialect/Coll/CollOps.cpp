@@ -9,6 +9,7 @@
 
 #include "../MoE/Verify.h"
 
+#include "moe/Kernels/Extent.h"
 #include "moe/Support/Suggest.h"
 
 #include "mlir/IR/TypeUtilities.h"

@@ -97,12 +97,6 @@ LogicalResult GroupSizesOp::verify() {
                        << *offsets << " and " << *sizes;
 }
 
-LogicalResult UnitWeightsOp::verify() {
-  Dims dims(*this);
-  return success(succeeded(dims.check("indices", getIndices(), {"T", "K"})) &&
-                 succeeded(dims.check("weights", getWeights(), {"T", "K"})));
-}
-
 LogicalResult KeepLocalOp::verify() {
   auto error = [&] { return emitOpError(); };
   int64_t experts = getExperts(), members = getMembers();

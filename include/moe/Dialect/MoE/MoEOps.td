@@ -255,20 +255,6 @@ def MoE_GroupSizesOp : MoE_Op<"group_sizes"> {
   let assemblyFormat = "$offsets attr-dict `:` functional-type(operands, results)";
 }
 
-def MoE_UnitWeightsOp : MoE_Op<"unit_weights"> {
-  let summary = "weight 1 for each slot";
-  let description = [{
-    What `select` gives besides `indices` where nothing is weighted.
-
-    ```mlir
-    %weights = moe.unit_weights %local : (tensor<?x1xi32>) -> tensor<?x1xf32>
-    ```
-  }];
-  let arguments = (ins MoE_I32:$indices);
-  let results = (outs MoE_F32:$weights);
-  let assemblyFormat = "$indices attr-dict `:` functional-type(operands, results)";
-}
-
 def MoE_KeepLocalOp : MoE_Op<"keep_local"> {
   let summary = "slots of the experts that one member has";
   let description = [{
