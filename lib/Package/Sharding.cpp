@@ -37,17 +37,10 @@ static std::optional<std::vector<std::string>> readAxes(Attribute attr) {
 }
 
 static std::optional<std::vector<int64_t>> readNumbers(Attribute attr) {
-  auto array = dyn_cast_or_null<ArrayAttr>(attr);
+  auto array = dyn_cast_or_null<DenseI64ArrayAttr>(attr);
   if (!array)
     return std::nullopt;
-  std::vector<int64_t> numbers;
-  for (Attribute element : array) {
-    auto number = dyn_cast<IntegerAttr>(element);
-    if (!number || number.getValue().getSignificantBits() > 64)
-      return std::nullopt;
-    numbers.push_back(number.getValue().getSExtValue());
-  }
-  return numbers;
+  return array.asArrayRef().vec();
 }
 
 //===----------------------------------------------------------------------===//
@@ -233,7 +226,7 @@ LogicalResult moe::readShard(func::FuncOp func, Attribute attr,
   argument.shard = parseShard(attr);
   if (!argument.shard)
     return fail() << "'" << boundary::kShard
-                  << "' as {whole = [8, 64], split = [{dim = 0, axis = "
+                  << "' as {whole = array<i64: 8, 64>, split = [{dim = 0, axis = "
                      "\"ep\"}]}, found "
                   << attr;
   auto module = func->getParentOfType<ModuleOp>();
