@@ -10,7 +10,6 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "../Status.h"
 #include "Collectives.h"
 
 #include <algorithm>
@@ -121,7 +120,8 @@ void Route::learnSizes() {
   auto rowOf = [&](int32_t i) {
     return reinterpret_cast<char *>(sizes.data()) + i * row;
   };
-  std::copy(traffic.sent.begin(), traffic.sent.end(), sizes.begin() + self * n);
+  std::copy(traffic.sent.begin(), traffic.sent.end(),
+            sizes.begin() + int64_t(self) * n);
   clear();
   for (int32_t i = 0; i < n; ++i) {
     if (i == self)
@@ -132,9 +132,10 @@ void Route::learnSizes() {
   moveStep();
   for (int32_t i = 0; i < n; ++i)
     if (size(i, self) != traffic.received[i])
-      fail(MOE_OP_MISMATCH, world.where(context.operation), ": rank ",
-           context.group.ranks[i], " sends ", size(i, self), " bytes to rank ",
-           context.group.ranks[self], ", which expects ", traffic.received[i]);
+      context.mismatch("rank ", context.group.ranks[i], " sends ",
+                       size(i, self), " bytes to rank ",
+                       context.group.ranks[self], ", which expects ",
+                       traffic.received[i]);
 }
 
 /// In step s to the s-th after this member, from the s-th before it.
@@ -311,9 +312,9 @@ void allToAllPadded(const Context &context, Pattern pattern,
   const Group &group = context.group;
   auto check = [&](int64_t size, const char *verb, int32_t member) {
     if (size > bound)
-      fail(MOE_OP_MISMATCH, context.world.where(context.operation), ": rank ",
-           group.ranks[group.self], verb, group.ranks[member], ' ', size,
-           " bytes, expected at most ", bound);
+      context.mismatch("rank ", group.ranks[group.self], verb,
+                       group.ranks[member], ' ', size,
+                       " bytes, expected at most ", bound);
   };
   int32_t n = group.size();
   for (int32_t i = 0; i < n; ++i) {

@@ -14,6 +14,7 @@
 #ifndef MOE_LIB_RUNTIME_COLLECTIVE_COLLECTIVES_H
 #define MOE_LIB_RUNTIME_COLLECTIVE_COLLECTIVES_H
 
+#include "../Status.h"
 #include "World.h"
 
 namespace moe::runtime {
@@ -27,6 +28,12 @@ struct Context {
   void move(const std::vector<moe_piece> &send,
             const std::vector<moe_piece> &receive) const {
     world.move(operation, group, send.data(), receive.data());
+  }
+
+  /// Fails: what this rank has does not fit.
+  template <typename... Parts>
+  [[noreturn]] void mismatch(const Parts &...parts) const {
+    fail(MOE_OP_MISMATCH, world.where(operation), ": ", parts...);
   }
 };
 

@@ -111,10 +111,10 @@ void Exchange::describe(Entry &entry) {
   entry.operation.axes = collective.axes;
   entry.operation.what = entry.what.c_str();
   entry.operation.tag = tagOf(collective, entry.what);
-  int32_t other = entry.group->ranks[collective.peer];
-  if (isBetweenTwo(collective.kind) && other != world.rank())
-    entry.pair = &world.groupOf(
-        {std::min(other, world.rank()), std::max(other, world.rank())});
+  if (!isBetweenTwo(collective.kind) || collective.peer == entry.group->self)
+    return;
+  int32_t self = world.rank(), other = entry.group->ranks[collective.peer];
+  entry.pair = &world.groupOf({std::min(self, other), std::max(self, other)});
 }
 
 void Exchange::begin(const int64_t *sizes) {
@@ -136,14 +136,15 @@ void Exchange::end() const {
 }
 
 /// The bytes for each member out of `places` counts of rows for each.
-static void addCounts(std::vector<int64_t> &sizes, const int32_t *counts,
-                      int32_t members, int64_t places, int64_t rowBytes) {
+static void addCounts(const Context &context, std::vector<int64_t> &sizes,
+                      const int32_t *counts, int64_t places, int64_t rowBytes) {
+  int32_t members = context.group.size();
   sizes.assign(static_cast<size_t>(members), 0);
   for (int32_t i = 0; i < members; ++i) {
     for (int64_t place = 0; place < places; ++place) {
       int32_t count = counts[i * places + place];
       if (count < 0)
-        fail(MOE_OP_MISMATCH, "found a count of ", count, " rows");
+        context.mismatch("found a count of ", count, " rows");
       sizes[static_cast<size_t>(i)] += count * rowBytes;
     }
   }
@@ -155,15 +156,14 @@ static void allToAllRows(const Context &context, const Collective &collective,
                          const int32_t *receiveCounts) {
   moe_world &world = context.world;
   int64_t rowBytes = collective.row * bytes(collective.dtype);
-  int32_t members = context.group.size();
   std::vector<int64_t> &sent = world.numbers[0], &received = world.numbers[1];
-  addCounts(sent, sendCounts, members, collective.places, rowBytes);
-  addCounts(received, receiveCounts, members, collective.places, rowBytes);
+  addCounts(context, sent, sendCounts, collective.places, rowBytes);
+  addCounts(context, received, receiveCounts, collective.places, rowBytes);
   int64_t total = 0;
   for (int64_t size : sent)
     total += size / rowBytes;
   if (total > rows)
-    fail(MOE_OP_MISMATCH, "counts say ", total, " rows, there are ", rows);
+    context.mismatch("counts say ", total, " rows, there are ", rows);
   Traffic traffic{send, receive, sent, received};
   if (collective.mode == Mode::padded)
     allToAllPadded(context, collective.pattern, traffic, bound * rowBytes);
@@ -178,7 +178,7 @@ void Exchange::dispatch(Entry &entry, const void *send, void *receive,
   Context context{world, entry.operation, *entry.group};
   int64_t rowBytes = collective.row * bytes(collective.dtype);
   if (rows < 0)
-    fail(MOE_OP_MISMATCH, "found ", rows, " rows");
+    context.mismatch("found ", rows, " rows");
   switch (collective.kind) {
   case CollectiveKind::allReduce:
     return allReduce(context, collective.reduce, collective.dtype, send,
@@ -192,8 +192,8 @@ void Exchange::dispatch(Entry &entry, const void *send, void *receive,
     return broadcast(context, collective.root, send, receive, rows * rowBytes);
   case CollectiveKind::allToAll:
     if (rows % entry.group->size())
-      fail(MOE_OP_MISMATCH, "found ", rows, " rows, expected a multiple of ",
-           entry.group->size());
+      context.mismatch("found ", rows, " rows, expected a multiple of ",
+                       entry.group->size());
     return allToAll(context, collective.pattern, send, receive,
                     rows / entry.group->size() * rowBytes);
   case CollectiveKind::allToAllV:
@@ -204,7 +204,7 @@ void Exchange::dispatch(Entry &entry, const void *send, void *receive,
   case CollectiveKind::send:
   case CollectiveKind::recv: {
     if (!entry.pair)
-      fail(MOE_OP_MISMATCH, "the peer is the rank itself");
+      context.mismatch("the peer is the rank itself");
     Context pair{world, entry.operation, *entry.pair};
     return collective.kind == CollectiveKind::send
                ? runtime::send(pair, send, rows * rowBytes)
@@ -228,6 +228,9 @@ moe_status Exchange::run(int32_t number, const void *send, void *receive,
       dispatch(entry, send, receive, rows, sendCounts, receiveCounts);
     });
   });
+  // Others must not wait for a call that did not come to be.
+  if (status && !world.failure())
+    world.end(status, moe_last_error());
   return status;
 }
 

@@ -62,17 +62,18 @@ static std::unique_ptr<moe_world> open(const moe_world_options *given) {
       options.engine = launched ? launched->engine : "threads";
   }
   std::string engine = options.engine;
-  if (engine == "threads") {
-    if (options.size > 1)
-      fail(MOE_INVALID_ARGUMENT,
-           "engine 'threads' has all ranks in one "
-           "process: found size ",
-           options.size, ", expected 1, or moe_world_open_threads");
-    return makeWorld(openThreads(1)[0], options);
-  }
+  bool threads = engine == "threads";
+  if (threads && options.size < 0)
+    options.size = 1;
   if (options.size >= 0 && options.rank >= options.size)
     fail(MOE_INVALID_ARGUMENT, "found rank ", options.rank, " of ",
          options.size);
+  if (threads && options.size != 1)
+    fail(MOE_INVALID_ARGUMENT,
+         "engine 'threads' has all ranks in one process: found size ",
+         options.size, ", expected 1, or moe_world_open_threads");
+  if (threads)
+    return makeWorld(openThreads(1)[0], options);
   int64_t milliseconds = options.open_ms ? options.open_ms : 60000;
   moe_engine_options joining = {options.rank, options.size,
                                 moe_clock() + milliseconds * 1000000,

@@ -52,7 +52,11 @@ moe_world::moe_world(const moe_engine &engine, const moe_world_options &options)
   groupOf(ranks);
 }
 
-moe_world::~moe_world() { engine.close(engine.self); }
+moe_world::~moe_world() {
+  if (failure())
+    writeFlight();
+  engine.close(engine.self);
+}
 
 Group &moe_world::everyone() { return *groups.front(); }
 
@@ -100,17 +104,17 @@ void moe_world::record(moe_status status, const std::string &message) {
 }
 
 /// Writes what has happened until now, once.
-void moe_world::writeFlight() {
+void moe_world::writeFlight() noexcept {
   if (flightPath.empty() || flightWritten)
     return;
   flightWritten = true;
-  std::string message;
-  moe_status status = failure(&message);
   try {
+    std::string message;
+    moe_status status = failure(&message);
     flight.write(flightPath, rank(), size(), status, message);
-  } catch (const Error &error) {
+  } catch (const std::exception &error) {
     std::lock_guard<std::mutex> lock(mutex);
-    failedMessage += "; " + error.message;
+    failedMessage.append("; ").append(error.what());
   }
 }
 

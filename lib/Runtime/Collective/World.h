@@ -129,7 +129,7 @@ private:
   /// In a handler: ends the world with the exception in flight.
   [[noreturn]] void failOperation(moe::runtime::Operation &operation);
   void record(moe_status status, const std::string &message);
-  void writeFlight();
+  void writeFlight() noexcept;
   [[noreturn]] void failExchange(const moe::runtime::Operation &operation,
                                  moe_status status,
                                  const moe_engine_failure &failure) const;

@@ -342,7 +342,7 @@ TEST(CollectiveTest, ManyExchangesAtOnce) {
     moe_engine engine = ranks.engine(world.rank()).table();
     int32_t members[] = {0, 1, 2}, self = world.rank();
     constexpr int depth = 8;
-    std::vector<int32_t> out, in(depth * 3, -1);
+    std::vector<int32_t> out, in(size_t(depth) * 3, -1);
     for (int32_t i = 0; i < depth; ++i)
       out.push_back(self * 100 + i);
     std::vector<std::vector<moe_piece>> send(depth), receive(depth);

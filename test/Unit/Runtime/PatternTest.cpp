@@ -46,7 +46,7 @@ struct Plan {
           sendCounts[from].push_back(count(from, to, place));
           for (int64_t i = 0; i < count(from, to, place) * row; ++i)
             send[from].push_back(static_cast<int32_t>(
-                ((from * 8 + to) * 8 + place) * 10000 + i));
+                (int64_t(from * 8 + to) * 8 + place) * 10000 + i));
         }
     for (int32_t to = 0; to < size; ++to)
       for (int32_t from = 0; from < size; ++from)
@@ -54,7 +54,7 @@ struct Plan {
           receiveCounts[to].push_back(count(from, to, place));
           for (int64_t i = 0; i < count(from, to, place) * row; ++i)
             expected[to].push_back(static_cast<int32_t>(
-                ((from * 8 + to) * 8 + place) * 10000 + i));
+                (int64_t(from * 8 + to) * 8 + place) * 10000 + i));
         }
   }
 };
@@ -65,7 +65,7 @@ static Plan randomPlan(int32_t size, int64_t row, Numbers &numbers) {
   plan.size = size;
   plan.row = row;
   plan.places = 1 + numbers.below(3);
-  plan.counts.resize(static_cast<size_t>(size * size * plan.places));
+  plan.counts.resize(static_cast<size_t>(plan.places) * size * size);
   int64_t kind = numbers.below(4);
   int32_t only = static_cast<int32_t>(numbers.below(size));
   for (int32_t from = 0; from < size; ++from)
@@ -158,8 +158,8 @@ TEST(PatternTest, EqualBlocks) {
             expected.push_back((other * 10 + world.rank()) * 10 + i);
           }
         std::vector<int32_t> receive(send.size());
-        EXPECT_MOE_OK(exchange.run(0, send.data(), receive.data(), 3 * size,
-                                   nullptr, nullptr));
+        EXPECT_MOE_OK(exchange.run(0, send.data(), receive.data(),
+                                   int64_t(size) * 3, nullptr, nullptr));
         EXPECT_EQ(expected, receive) << name(pattern) << " of " << size;
       });
     }
@@ -175,7 +175,7 @@ TEST(PatternTest, BytesAreCounted) {
     Exchange exchange(world, {1, 4, 1}, {collective, sum});
     std::vector<int32_t> counts = {1, 2, 3, 4};
     std::vector<int32_t> received(4, world.rank() + 1);
-    std::vector<float> send(80), receive(8 * 4 * 4);
+    std::vector<float> send(80), receive(128);
     EXPECT_MOE_OK(exchange.run(0, send.data(), receive.data(), 10,
                                counts.data(), received.data()));
     moe_world_statistics statistics;

@@ -24,6 +24,9 @@
 using namespace moe::runtime;
 using namespace moe::runtime::threads;
 
+/// Nanoseconds after which it does no harm to look again.
+static constexpr int64_t longTime = 3600000000000;
+
 /// One exchange that this rank has started.
 struct moe_engine_request {
   Room *room = nullptr;
@@ -152,27 +155,42 @@ static void relax() {
 #endif
 }
 
-/// Until the stage or the hub changes, or the deadline is over.
-static void waitForChange(const Rank &rank, const moe_engine_request &request,
+namespace {
+/// What a rank has seen before its last look for work.
+struct Sight {
+  Sight(const Hub &hub, const moe_engine_request &request)
+      : hub(hub), request(request), state(request.stage->state(request.round)),
+        left(hub.left()) {}
+  bool hasChanged() const {
+    return request.stage->state(request.round) != state || hub.hasEnded() ||
+           hub.left() != left;
+  }
+
+  const Hub &hub;
+  const moe_engine_request &request;
+  const Stage::State state;
+  const uint32_t left;
+};
+} // namespace
+
+/// Until there is something new, or the deadline is over.
+static void waitForChange(const Rank &rank, const Sight &sight,
                           int64_t deadline) {
   Hub &hub = *rank.hub;
-  Stage::State before = request.stage->state(request.round);
-  uint32_t left = hub.left();
-  auto changed = [&] {
-    return request.stage->state(request.round) != before || hub.hasEnded() ||
-           hub.left() != left;
-  };
-  int turns = hub.coreForEach ? 2000 : 20;
-  for (int i = 0; i < turns; ++i) {
-    if (changed())
+  const moe_engine_request &request = sight.request;
+  // At first at once, then after whoever else wants this core, which may be the
+  // rank that is waited for.
+  int pauses = hub.coreForEach ? 300 : 0;
+  for (int i = 0; i < pauses + 30; ++i) {
+    if (sight.hasChanged())
       return;
-    if (hub.coreForEach)
+    if (i < pauses)
       relax();
     else
       std::this_thread::yield();
   }
   hub.fallAsleep(rank.rank, *request.stage, request.round, request.self);
-  request.room->bell.sleep(changed, deadline);
+  request.room->bell.sleep([&] { return sight.hasChanged(); }, deadline);
   hub.wakeUp(rank.rank);
 }
 
@@ -208,11 +226,12 @@ static moe_status poll(void *self, moe_engine_request *request,
 static moe_status waitUntil(const Rank &rank, moe_engine_request &request,
                             int64_t deadline, moe_engine_failure *failure) {
   for (;;) {
+    Sight sight(*rank.hub, request);
     moe_status status = advance(*rank.hub, request, failure);
     if (status != MOE_IN_PROGRESS)
       return status;
     // Once all have come, what is left is work, which ends by itself.
-    bool waiting = request.stage->state(request.round) == Stage::State::waiting;
+    bool waiting = sight.state == Stage::State::waiting;
     if (waiting && moe_clock() >= deadline) {
       int32_t first;
       std::string missing = describeMissing(request, &first);
@@ -220,7 +239,7 @@ static moe_status waitUntil(const Rank &rank, moe_engine_request &request,
         rank.hub->end(MOE_TIMEOUT, first, "waited for " + missing);
       continue;
     }
-    waitForChange(rank, request, waiting ? deadline : INT64_MAX);
+    waitForChange(rank, sight, waiting ? deadline : moe_clock() + longTime);
   }
 }
 
