@@ -27,12 +27,17 @@ void check(moe_status status) {
     throw StatusError(status);
 }
 
-/// This process's number among those that a launcher has started, or -1.
+/// This process's number among several that a launcher has started, or -1.
 static int launchedRank() {
-  for (const char *name : {"OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK",
-                           "RANK", "SLURM_PROCID"})
-    if (const char *value = std::getenv(name); value && *value)
-      return std::atoi(value);
+  for (auto [rank, size] :
+       {std::pair{"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},
+        {"PMI_RANK", "PMI_SIZE"},
+        {"RANK", "WORLD_SIZE"},
+        {"SLURM_PROCID", "SLURM_NTASKS"}}) {
+    const char *number = std::getenv(rank), *all = std::getenv(size);
+    if (number && all)
+      return std::atoi(all) > 1 ? std::atoi(number) : -1;
+  }
   return -1;
 }
 

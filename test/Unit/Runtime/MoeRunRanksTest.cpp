@@ -128,6 +128,7 @@ TEST_F(MoeRunRanksTest, Errors) {
   expectError({"s"}, "'fake' is for 4 ranks, dp 1, ep 2, tp 2; expected "
                      "--ranks 4");
   expectError({"s", "--engine", "threads"}, "expected --ranks 4");
+  expectError({"s", "--engine", "carrier pigeons"}, "carrier pigeons");
   expectError({"s", "--ranks", "2"},
               "'fake' is for 4 ranks, dp 1, ep 2, tp 2; found --ranks 2");
   expectError({"w", "--ranks", "2"}, "'fake' is for 1 rank; found --ranks 2");
