@@ -36,7 +36,9 @@ static int launchedRank() {
         {"SLURM_PROCID", "SLURM_NTASKS"}}) {
     const char *number = std::getenv(rank), *all = std::getenv(size);
     if (number && all)
-      return std::atoi(all) > 1 ? std::atoi(number) : -1;
+      return std::strtol(all, nullptr, 10) > 1
+                 ? int(std::strtol(number, nullptr, 10))
+                 : -1;
   }
   return -1;
 }

@@ -46,7 +46,7 @@ struct RanksTest : testing::Test {
     ranks.run([&](int rank) {
       Tensor<float> x({tokens[size_t(rank)], width}, f32);
       Tensor<float> out({tokens[size_t(rank)], 4}, f32);
-      std::iota(x.data.begin(), x.data.end(), float(rank / 2));
+      std::iota(x.data.begin(), x.data.end(), float(rank < 2 ? 0 : 1));
       results[size_t(rank)] = runOn(ranks[rank], function, x, out);
       y[size_t(rank)] = out.data;
     });
@@ -141,8 +141,8 @@ TEST_F(RanksTest, Gather) {
     int32_t mine[2] = {rank, -rank}, all[8] = {};
     EXPECT_MOE_OK(moe_world_gather(ranks.world(rank), mine, 8, all));
     for (int r = 0; r < 4; ++r) {
-      EXPECT_EQ(r, all[2 * r]);
-      EXPECT_EQ(-r, all[2 * r + 1]);
+      EXPECT_EQ(r, all[size_t(2) * size_t(r)]);
+      EXPECT_EQ(-r, all[size_t(2) * size_t(r) + 1]);
     }
     EXPECT_MOE_OK(moe_world_gather(ranks.world(rank), nullptr, 0, nullptr));
     EXPECT_STATUS(MOE_INVALID_ARGUMENT,
