@@ -27,6 +27,11 @@ void check(moe_status status) {
     throw StatusError(status);
 }
 
+/// Whether a rank fails so because another one did.
+static bool isOfOthers(moe_status status) {
+  return status == MOE_RANK_FAILED || status == MOE_ABORTED;
+}
+
 /// This process's number among several that a launcher has started, or -1.
 static int launchedRank() {
   for (auto [rank, size] :
@@ -51,6 +56,13 @@ bool isLaunched(const Options &options) {
 
 bool isSilent(const Options &options) {
   return isLaunched(options) && launchedRank() > 0;
+}
+
+bool isLocated(const std::exception &error) {
+  auto *failed = dynamic_cast<const StatusError *>(&error);
+  return !(failed && isOfOthers(failed->status)) &&
+         std::string_view(error.what()).find(": error: ") !=
+             std::string_view::npos;
 }
 
 static void useThreads(const Options &options, int ranks) {
@@ -143,7 +155,7 @@ std::exception_ptr Team::firstFailure() const {
     try {
       std::rethrow_exception(members[i].failure);
     } catch (const StatusError &error) {
-      if (error.status != MOE_RANK_FAILED && error.status != MOE_ABORTED)
+      if (!isOfOthers(error.status))
         return members[i].failure;
     } catch (...) {
       return members[i].failure;

@@ -150,6 +150,23 @@ TEST_F(MoeRunRanksTest, Errors) {
   EXPECT_EQ(0, run({"w", "--ranks", "1"})) << err;
 }
 
+TEST_F(MoeRunRanksTest, TheFirstProcessSpeaks) {
+  for (const char *rank : {"0", "1"}) {
+    setenv("PMI_RANK", rank, 1);
+    setenv("PMI_SIZE", "2", 1);
+    for (const std::vector<std::string> &arguments :
+         {std::vector<std::string>{"s", "--engine", "carrier pigeons"},
+          {"--bogus"}}) {
+      EXPECT_EQ(1, run(arguments));
+      EXPECT_EQ(*rank == '1', err.empty()) << err;
+    }
+    // Ranks that are all here are not those of the launcher.
+    EXPECT_EQ(0, run({"s", "--ranks", "4"})) << err;
+    unsetenv("PMI_RANK");
+    unsetenv("PMI_SIZE");
+  }
+}
+
 TEST_F(MoeRunRanksTest, OneMessageOfAFailedRun) {
   expectError({"s", "--ranks", "4", "--function", "stray", "--timeout", "500",
                "--flight", folder / "flight.%r.json"},
