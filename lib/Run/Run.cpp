@@ -99,7 +99,7 @@ static int runOptions(const Options &options, std::ostream &out) {
 
 int runMain(int argc, const char *const *argv, std::ostream &out,
             std::ostream &err) {
-  bool silent = false;
+  bool silent = isSilent({});
   try {
     Options options = parseOptions(argc, argv);
     silent = isSilent(options);
@@ -113,10 +113,7 @@ int runMain(int argc, const char *const *argv, std::ostream &out,
   } catch (const std::exception &error) {
     if (silent)
       return 1;
-    // What is wrong with a file names the file itself.
-    std::string_view message = error.what();
-    bool located = message.find(": error: ") != message.npos;
-    err << (located ? "" : "moe-run: error: ") << message << "\n";
+    err << (isLocated(error) ? "" : "moe-run: error: ") << error.what() << "\n";
   }
   return 1;
 }

@@ -27,12 +27,24 @@ void check(moe_status status) {
     throw StatusError(status);
 }
 
-/// This process's number among those that a launcher has started, or -1.
+/// Whether a rank fails so because another one did.
+static bool isOfOthers(moe_status status) {
+  return status == MOE_RANK_FAILED || status == MOE_ABORTED;
+}
+
+/// This process's number among several that a launcher has started, or -1.
 static int launchedRank() {
-  for (const char *name : {"OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK",
-                           "RANK", "SLURM_PROCID"})
-    if (const char *value = std::getenv(name); value && *value)
-      return std::atoi(value);
+  for (auto [rank, size] :
+       {std::pair{"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},
+        {"PMI_RANK", "PMI_SIZE"},
+        {"RANK", "WORLD_SIZE"},
+        {"SLURM_PROCID", "SLURM_NTASKS"}}) {
+    const char *number = std::getenv(rank), *all = std::getenv(size);
+    if (number && all)
+      return std::strtol(all, nullptr, 10) > 1
+                 ? int(std::strtol(number, nullptr, 10))
+                 : -1;
+  }
   return -1;
 }
 
@@ -44,6 +56,13 @@ bool isLaunched(const Options &options) {
 
 bool isSilent(const Options &options) {
   return isLaunched(options) && launchedRank() > 0;
+}
+
+bool isLocated(const std::exception &error) {
+  auto *failed = dynamic_cast<const StatusError *>(&error);
+  return !(failed && isOfOthers(failed->status)) &&
+         std::string_view(error.what()).find(": error: ") !=
+             std::string_view::npos;
 }
 
 static void useThreads(const Options &options, int ranks) {
@@ -136,7 +155,7 @@ std::exception_ptr Team::firstFailure() const {
     try {
       std::rethrow_exception(members[i].failure);
     } catch (const StatusError &error) {
-      if (error.status != MOE_RANK_FAILED && error.status != MOE_ABORTED)
+      if (!isOfOthers(error.status))
         return members[i].failure;
     } catch (...) {
       return members[i].failure;

@@ -40,6 +40,10 @@ bool isLaunched(const Options &options);
 /// Whether another process, the first rank, says what went wrong.
 bool isSilent(const Options &options);
 
+/// What is wrong with a file names the file itself; a rank that others have
+/// told so does not.
+bool isLocated(const std::exception &error);
+
 class Team {
 public:
   /// One rank without a world.

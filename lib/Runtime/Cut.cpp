@@ -44,7 +44,7 @@ public:
       part.units = box.units.count;
       part.outputs = box.outputs.count;
       place(box, part);
-      parts.push_back(std::move(part));
+      parts.push_back(part);
     });
   }
 

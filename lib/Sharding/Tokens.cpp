@@ -162,6 +162,8 @@ void RankProgram::nameSizes() {
   SmallVector<Attribute> over;
   for (Axis axis : split)
     over.push_back(b.getStringAttr(name(axis)));
-  func->setAttr(shardAttr::kSums, b.getDictionaryAttr(sums));
-  func->setAttr(shardAttr::kTokensOver, b.getArrayAttr(over));
+  if (!sums.empty())
+    func->setAttr(shardAttr::kSums, b.getDictionaryAttr(sums));
+  if (!over.empty())
+    func->setAttr(shardAttr::kTokensOver, b.getArrayAttr(over));
 }

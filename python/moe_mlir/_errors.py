@@ -21,6 +21,13 @@ class Status(enum.IntEnum):
     WEIGHT_MISSING = 10
     NOT_FINITE = 11
     CANCELLED = 12
+    TIMEOUT = 13
+    RANK_FAILED = 14
+    OP_MISMATCH = 15
+    PROGRAM_MISMATCH = 16
+    ABORTED = 17
+    UNAVAILABLE = 18
+    IN_PROGRESS = 19
 
 
 class Error(RuntimeError):

@@ -25,14 +25,14 @@ static void match(const Weight &weight, const Source &source) {
     for (bool half : {false, true}) {
       SafetensorsEntry entry;
       entry.dtype = dtype;
-      entry.shape = weight.shape;
+      entry.shape = weight.wholeShape();
       if (half && !entry.shape.empty())
         entry.shape.back() /= 2;
       Stored tensor = {nullptr, &file, &name, &entry};
       try {
         Piece piece = matchTensor(tensor, source, target, source.eachExpert());
-        if (piece.part >= piece.parts || piece.fileBytes < 1 ||
-            piece.elementBytes < 1)
+        if (piece.firstOutput < 0 || piece.outputStep < 1 ||
+            piece.fileBytes < 1 || piece.elementBytes < 1)
           std::abort();
         countIn(tensor, source, target);
       } catch (const Error &error) {
@@ -60,14 +60,47 @@ static void useSource(const Weight &weight, const Source &source) {
 }
 
 /// References point into their tables, and shapes can be evaluated.
+static void useShard(const Weight &weight, const Grid &grid) {
+  if (!weight.shard)
+    return;
+  std::vector<int64_t> sizes = weight.shard->whole;
+  for (const Split &split : weight.shard->splits) {
+    int64_t &size = sizes.at(split.dim);
+    size = split.experts.empty() ? size / sizeAlong(grid, split.axis)
+                                 : int64_t(split.experts[0].size());
+  }
+  if (sizes != weight.shape)
+    std::abort();
+}
+
+static void useRanks(const Grid &grid, const Function &function) {
+  for (size_t i = 0; i < function.sums.size(); ++i) {
+    const Sum &sum = function.sums[i];
+    if (size_t(sum.size) >= function.sizes.size() ||
+        size_t(sum.of) >= function.sizes.size() || !sum.axes)
+      std::abort();
+    // Never of one that follows.
+    for (size_t later = i; later < function.sums.size(); ++later)
+      if (function.sums[later].size == sum.of)
+        std::abort();
+  }
+  for (const Collective &collective : function.collectives)
+    if (!collective.axes || collective.row < 1 || collective.bound < 0 ||
+        collective.root >= membersOver(grid, collective.axes) ||
+        collective.boundSize >= int(function.sizes.size()))
+      std::abort();
+}
+
 static void use(const Manifest &manifest) {
-  for (const Weight &weight : manifest.weights)
+  for (const Weight &weight : manifest.weights) {
+    useShard(weight, manifest.grid);
     for (const SourceList &sources : weight.alternatives) {
       if (sources.empty())
         std::abort();
       for (const Source &source : sources)
         useSource(weight, source);
     }
+  }
   for (const State &state : manifest.state)
     if (state.initialWeight >= int(manifest.weights.size()))
       std::abort();
@@ -75,6 +108,7 @@ static void use(const Manifest &manifest) {
     std::vector<int64_t> sizes(function.sizes.size(), 1000);
     if (function.workspacePer.size() != sizes.size())
       std::abort();
+    useRanks(manifest.grid, function);
     for (const Argument &argument : function.arguments) {
       size_t table = argument.role == Role::weight  ? manifest.weights.size()
                      : argument.role == Role::state ? manifest.state.size()

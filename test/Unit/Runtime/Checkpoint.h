@@ -57,6 +57,9 @@ struct CheckpointTest : testing::Test {
                   void *user = nullptr);
   moe_status load() { return load(write()); }
   moe_layer *layer();
+  /// What has been loaded is loaded by ranks too, split by chance.
+  void TearDown() override;
+  void checkSlices(uint64_t seed);
   void expectRefused(moe_status status, const std::string &message);
 
   /// The values of a weight.
@@ -81,6 +84,7 @@ private:
   std::vector<FileTensor> tensors;
   std::optional<EditedPackage> package;
   Layer made;
+  std::string loaded; ///< the path of the last load that went well
 };
 
 /// 0, 1, 2, ... as elements of 16 or other bits: no two of a few are equal.

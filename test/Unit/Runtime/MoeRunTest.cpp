@@ -8,11 +8,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "MoeRun.h"
 #include "Run/Npy.h"
-#include "Run/Run.h"
-#include "Support.h"
-
-#include <sstream>
 
 namespace fs = std::filesystem;
 using namespace moe::test;
@@ -23,41 +20,8 @@ using moe::run::writeNpy;
 using nlohmann::json;
 
 namespace {
-struct MoeRunTest : testing::Test {
+struct MoeRunTest : MoeRun {
   MoeRunTest() { makePackage(folder.path / "p"); }
-  void TearDown() override { moe_set_threads(0); }
-
-  /// "p", "q" and "n" stand for what has that name in the folder.
-  int run(std::vector<std::string> arguments) {
-    std::vector<const char *> argv = {"moe-run"};
-    for (std::string &argument : arguments) {
-      if (argument == "p" || argument == "q" || argument == "n")
-        argument = folder / argument;
-      argv.push_back(argument.c_str());
-    }
-    std::ostringstream outText, errText;
-    int status =
-        moe::run::runMain(int(argv.size()), argv.data(), outText, errText);
-    out = outText.str();
-    err = errText.str();
-    return status;
-  }
-  json runJson(std::vector<std::string> arguments, int status = 0) {
-    arguments.push_back("--json");
-    EXPECT_EQ(status, run(arguments)) << err;
-    return json::parse(out, nullptr, false);
-  }
-  void expectError(std::vector<std::string> arguments,
-                   const std::string &message) {
-    EXPECT_EQ(1, run(arguments));
-    // One message, from moe-run itself or from a file that it names.
-    EXPECT_NE(std::string::npos, err.find("error: ")) << err;
-    EXPECT_EQ(err.find("error: "), err.rfind("error: ")) << err;
-    EXPECT_NE(err.find(message), std::string::npos) << err;
-    EXPECT_EQ("", out);
-  }
-  TemporaryFolder folder;
-  std::string out, err;
 };
 } // namespace
 
