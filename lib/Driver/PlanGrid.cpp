@@ -1,0 +1,306 @@
+//===- PlanGrid.cpp - A plan for many devices, as text --------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "PlanGrid.h"
+#include "Table.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace llvm;
+using namespace moe;
+
+static std::string memory(int64_t bytes) { return binaryBytes(double(bytes)); }
+
+static std::string mebibytes(int64_t bytes) {
+  return formatv("{0:F3}", double(bytes) / (1 << 20));
+}
+
+static std::string link(const Link &link) {
+  return bytes(link.bandwidth) + "/s after " + time(link.latency);
+}
+
+//===----------------------------------------------------------------------===//
+// What excludes candidates
+//===----------------------------------------------------------------------===//
+
+static std::string listed(ArrayRef<int64_t> sizes) {
+  constexpr size_t most = 8;
+  std::string text;
+  for (int64_t size : sizes.take_front(most))
+    text += (text.empty() ? "" : ", ") + std::to_string(size);
+  if (sizes.size() > most)
+    text += ", ... " + std::to_string(sizes.back());
+  return text;
+}
+
+static std::string parts(int64_t size, int64_t unit) {
+  std::string text = std::to_string(size);
+  return unit == 1 ? text
+                   : text + ", of which " + std::to_string(unit) +
+                         " share a scale or a byte";
+}
+
+static std::string describe(const RankGrid &grid) {
+  std::string text =
+      formatv("dp {0}, ep {1}, tp {2}", grid.dp, grid.ep, grid.tp);
+  if (grid.expertsOn == ExpertsOn::tp)
+    text += ", experts on tp";
+  if (grid.sequenceParallel)
+    text += ", sequence parallel";
+  if (grid.fsdp)
+    text += ", fsdp";
+  return text;
+}
+
+static std::string explainMemory(const DevicePlan &plan,
+                                 const Exclusion &exclusion) {
+  const GridMemory &least = exclusion.leastMemory;
+  std::string text = formatv(
+      "memory: {0} to {1} needed, {2} available; least with {3}: {4} of "
+      "weights, {5} of workspace, of which uniform routing uses {6}",
+      memory(least.needed()), memory(exclusion.most),
+      memory(plan.devices.cluster.memory), describe(exclusion.least),
+      memory(least.weights), memory(least.worst), memory(least.expected));
+  if (exclusion.fitIfUniform)
+    text += "; " + std::to_string(exclusion.fitIfUniform) +
+            " would fit if routing were uniform";
+  return text;
+}
+
+std::string moe::explain(const DevicePlan &plan, const Exclusion &exclusion) {
+  const GridLayer &layer = plan.layer;
+  const Cluster &cluster = plan.devices.cluster;
+  std::string sizes = listed(exclusion.sizes);
+  switch (exclusion.reason) {
+  case Reason::world:
+    return formatv("ep {0}: no divisor of the {1} devices", sizes,
+                   cluster.devices);
+  case Reason::node:
+    return formatv("tp {0}: no divisor of the {1} devices of a node, and what "
+                   "tp sends is too much for links between nodes",
+                   sizes, cluster.nodeDevices());
+  case Reason::experts:
+    return formatv("ep {0}: no divisor of the {1} experts", sizes,
+                   layer.experts);
+  case Reason::expertsOnTp:
+    return formatv("tp {0} with experts on tp: no divisor of the {1} experts",
+                   sizes, layer.experts);
+  case Reason::intermediate:
+    return formatv("tp {0}: no whole parts of the intermediate size {1}", sizes,
+                   parts(layer.intermediate, layer.unit));
+  case Reason::shared:
+    return formatv("tp {0}: no whole parts of the shared expert's "
+                   "intermediate size {1}",
+                   sizes, parts(layer.sharedIntermediate, layer.sharedUnit));
+  case Reason::together:
+    return formatv("dp x ep {0}: experts are chosen for all tokens together, "
+                   "so that all need the same tokens",
+                   sizes);
+  case Reason::capacity:
+    return formatv("dp x ep {0}: the capacity is that of all ranks; one of "
+                   "scope 'local' has no such limit",
+                   sizes);
+  case Reason::localOnly:
+    return formatv("tp {0} with experts on tp: neither capacities nor tokens "
+                   "without experts are possible there",
+                   sizes);
+  case Reason::fsdp:
+    return formatv("dp {0} with fsdp: no divisor of any weight's first "
+                   "dimension",
+                   sizes);
+  case Reason::memory:
+    return explainMemory(plan, exclusion);
+  }
+  llvm_unreachable("every reason is one of the above");
+}
+
+static std::string printExclusions(const DevicePlan &plan) {
+  Table table;
+  for (const Exclusion &exclusion : plan.plan.exclusions)
+    table.push_back(
+        {"", std::to_string(exclusion.count), explain(plan, exclusion)});
+  return print(table);
+}
+
+//===----------------------------------------------------------------------===//
+// Candidates
+//===----------------------------------------------------------------------===//
+
+std::string_view moe::name(GridStep step) {
+  constexpr std::string_view names[] = {"sizes",  "weights",  "tokens",
+                                        "router", "dispatch", "experts",
+                                        "return", "sum"};
+  return names[int(step)];
+}
+
+/// What a candidate has besides its sizes.
+static std::string extras(const RankGrid &grid) {
+  SmallVector<StringRef> words;
+  if (grid.expertsOn == ExpertsOn::tp)
+    words.push_back("experts_on_tp");
+  if (grid.sequenceParallel)
+    words.push_back("sequence");
+  if (grid.fsdp)
+    words.push_back("fsdp");
+  return words.empty() ? "-" : join(words, "+");
+}
+
+static std::vector<std::string> sizesOf(size_t number, const RankGrid &grid) {
+  return {std::to_string(number), std::to_string(grid.dp),
+          std::to_string(grid.ep), std::to_string(grid.tp)};
+}
+
+static std::string exchangeOf(const Candidate &candidate) {
+  bool exchanges = any_of(candidate.traffic, [](const Traffic &traffic) {
+    return traffic.kind == CollectiveKind::all_to_all_v;
+  });
+  return exchanges ? std::string(name(candidate.grid.exchange)) : "-";
+}
+
+static Table candidateTable(const DevicePlan &plan) {
+  Table table = {{"", "dp", "ep", "tp", "with", "exchange", "step", "weights",
+                  "workspace", "if uniform", "work", "sent MiB"}};
+  for (auto [index, candidate] : enumerate(plan.best())) {
+    const GridMemory &needed = candidate.memory;
+    std::vector<std::string> row = sizesOf(index + 1, candidate.grid);
+    for (const std::string &cell :
+         {extras(candidate.grid), exchangeOf(candidate), time(candidate.total),
+          memory(needed.weights), memory(needed.worst), memory(needed.expected),
+          operations(candidate.operations), mebibytes(candidate.sent())})
+      row.push_back(cell);
+    table.push_back(std::move(row));
+  }
+  return table;
+}
+
+/// Steps that take no time for any candidate are left out.
+static Table stepTable(const DevicePlan &plan) {
+  Table table = {{"", "dp", "ep", "tp"}};
+  for (auto [index, candidate] : enumerate(plan.best()))
+    table.push_back(sizesOf(index + 1, candidate.grid));
+  for (int step = 0; step < kGridSteps; ++step) {
+    auto takesTime = [&](const Candidate &candidate) {
+      return candidate.seconds[step] > 0;
+    };
+    if (none_of(plan.best(), takesTime))
+      continue;
+    table[0].emplace_back(name(GridStep(step)));
+    for (auto [row, candidate] : zip(drop_begin(table), plan.best()))
+      row.push_back(takesTime(candidate) ? time(candidate.seconds[step]) : "-");
+  }
+  return table;
+}
+
+static Table trafficTable(const Candidate &candidate) {
+  Table table = {{"sent by a rank of 1", "as", "over", "ranks", "bytes", "MiB",
+                  "on its node"}};
+  for (const Traffic &traffic : candidate.traffic)
+    table.push_back({traffic.name, std::string(name(traffic.kind)),
+                     name(traffic.axes), std::to_string(traffic.members),
+                     std::to_string(traffic.sent), mebibytes(traffic.sent),
+                     mebibytes(traffic.sentOnNode)});
+  return table;
+}
+
+static std::string printExchanges(const Candidate &candidate) {
+  if (candidate.exchanges.size() < 2)
+    return "";
+  SmallVector<std::string> times;
+  for (auto [exchange, seconds] : candidate.exchanges)
+    times.push_back(std::string(name(exchange)) + " " + time(seconds));
+  return "exchanges of 1: " + join(times, ", ") + "\n";
+}
+
+static std::string printHead(const DevicePlan &plan) {
+  const Spec &spec = plan.spec;
+  const Cluster &cluster = plan.devices.cluster;
+  std::string text = formatv(
+      "{0}: {1} experts, {2} for a token, hidden {3}, intermediate {4}, {5} of "
+      "weights{6}\n",
+      spec.name, spec.router.experts, spec.router.topK, spec.hidden,
+      spec.experts.intermediate, memory(plan.layer.weightBytes()),
+      cluster.layers == 1
+          ? ""
+          : " in each of " + std::to_string(cluster.layers) + " layers");
+  text += formatv("{0} devices, {1} on each of {2} nodes: {3}, {4}/s and "
+                  "{5}/s of memory\n",
+                  cluster.devices, cluster.nodeDevices(), cluster.nodes,
+                  memory(cluster.memory), operations(cluster.flops),
+                  bytes(cluster.bandwidth));
+  text += formatv("links: {0} within a node, {1} between nodes\n",
+                  link(cluster.intra), link(cluster.inter));
+  if (!plan.devices.assumed.empty())
+    text += "assumed, as of H100 devices: " + join(plan.devices.assumed, ", ") +
+            "\n";
+  return text + formatv("{0} tokens a step; devices and links at their peak, "
+                        "one after the other\n",
+                        plan.tokens)
+                    .str();
+}
+
+std::string moe::printText(const DevicePlan &plan) {
+  const Candidate &first = plan.plan.candidates.front();
+  size_t shown = plan.best().size(), all = plan.plan.candidates.size();
+  std::string text = printHead(plan);
+  if (plan.plan.tpAcrossNodes)
+    text += "tp reaches across nodes, since nothing else is possible\n";
+  text += "\n" + print(candidateTable(plan));
+  if (shown < all)
+    text += formatv("... and {0} more that are slower\n", all - shown).str();
+  text += "\n" + print(stepTable(plan)) + "\n" + print(trafficTable(first)) +
+          printExchanges(first);
+  if (!plan.plan.exclusions.empty())
+    text += "\nimpossible:\n" + printExclusions(plan);
+  return text;
+}
+
+//===----------------------------------------------------------------------===//
+// All of it
+//===----------------------------------------------------------------------===//
+
+static Error impossible(const DevicePlan &plan) {
+  const GridPlan &found = plan.plan;
+  const Cluster &cluster = plan.devices.cluster;
+  std::string enough =
+      found.enoughDevices
+          ? std::to_string(found.enoughDevices) + " devices would do"
+          : "no number of devices up to " + std::to_string(kMostDevices) +
+                " would do";
+  for (const Exclusion &exclusion : found.exclusions) {
+    if (exclusion.reason != Reason::memory)
+      continue;
+    const GridMemory &least = exclusion.leastMemory;
+    return createStringError(formatv(
+        "insufficient memory: a rank needs at least {0} ({1} of weights and "
+        "{2} of workspace, with {3}), but a device has {4}; {5}",
+        memory(least.needed()), memory(least.weights), memory(least.worst),
+        describe(exclusion.least), memory(cluster.memory), enough));
+  }
+  return createStringError(
+      formatv("no grid of {0} devices is possible; {1}\n{2}", cluster.devices,
+              enough, StringRef(printExclusions(plan)).rtrim()));
+}
+
+Expected<std::string> moe::printGridPlan(const CompileOptions &options,
+                                         const Spec &spec) {
+  int64_t tokens = options.tokens.front();
+  DevicePlan plan = {
+      spec, gridLayerOf(spec), clusterOf(options.grid, spec), tokens, {}};
+  if (!is_contained(spec.functions, Function::forward))
+    return createStringError("--plan needs a package with a forward");
+  if (!isCountable(plan.layer, tokens))
+    return createStringError("found " + Twine(tokens) + " tokens of '" +
+                             spec.name +
+                             "', expected fewer: their bytes are too many to "
+                             "be counted");
+  plan.plan = planGrid(plan.layer, plan.devices.cluster, tokens);
+  if (plan.plan.candidates.empty())
+    return impossible(plan);
+  return options.json ? printJson(plan) : printText(plan);
+}
