@@ -28,29 +28,29 @@ struct Unit {
 struct Quantity {
   ArrayRef<Unit> units;
   StringLiteral example;
+  double most;
+  StringLiteral mostText;
 };
 
 } // namespace
 
-static constexpr Unit byteUnits[] = {{"B", 1},
-                                     {"kB", 1e3},
-                                     {"MB", 1e6},
-                                     {"GB", 1e9},
-                                     {"TB", 1e12},
-                                     {"KiB", 1024.0},
-                                     {"MiB", 1024.0 * 1024},
-                                     {"GiB", 1024.0 * 1024 * 1024},
-                                     {"TiB", 1024.0 * 1024 * 1024 * 1024}};
+static constexpr Unit byteUnits[] = {
+    {"B", 1},        {"KiB", 0x1p10}, {"MiB", 0x1p20},
+    {"GiB", 0x1p30}, {"TiB", 0x1p40}, {"kB", 1e3},
+    {"MB", 1e6},     {"GB", 1e9},     {"TB", 1e12}};
 static constexpr Unit rateUnits[] = {
     {"MB/s", 1e6}, {"GB/s", 1e9}, {"TB/s", 1e12}};
 static constexpr Unit flopsUnits[] = {
     {"GFLOP/s", 1e9}, {"TFLOP/s", 1e12}, {"PFLOP/s", 1e15}};
 static constexpr Unit timeUnits[] = {{"ns", 1e-9}, {"us", 1e-6}, {"ms", 1e-3}};
 
-static constexpr Quantity memoryQuantity = {byteUnits, "80GiB"};
-static constexpr Quantity rateQuantity = {rateUnits, "50GB/s"};
-static constexpr Quantity flopsQuantity = {flopsUnits, "989TFLOP/s"};
-static constexpr Quantity timeQuantity = {timeUnits, "3us"};
+static constexpr Quantity memoryQuantity = {byteUnits, "80GiB", 1e18,
+                                            "1000000TB"};
+static constexpr Quantity rateQuantity = {rateUnits, "50GB/s", 1e18,
+                                          "1000000TB/s"};
+static constexpr Quantity flopsQuantity = {flopsUnits, "989TFLOP/s", 1e18,
+                                           "1000PFLOP/s"};
+static constexpr Quantity timeQuantity = {timeUnits, "3us", 1, "1000ms"};
 
 static Expected<double> parseQuantity(StringRef option, StringRef text,
                                       const Quantity &quantity) {
@@ -65,12 +65,12 @@ static Expected<double> parseQuantity(StringRef option, StringRef text,
                              quantity.example);
   std::vector<std::string_view> names;
   for (const Unit &known : quantity.units) {
-    if (known.name == unit && value * known.factor <= 1e18)
+    if (known.name == unit && value * known.factor <= quantity.most)
       return value * known.factor;
     if (known.name == unit)
       return createStringError("found '" + text.str() + "' for " +
-                               option.str() + ", expected at most 1e18" +
-                               quantity.units.front().name);
+                               option.str() + ", expected at most " +
+                               quantity.mostText);
     names.push_back(known.name);
   }
   return createStringError("unknown unit '" + unit.str() + "' in '" +

@@ -17,6 +17,10 @@ using namespace moe;
 
 static std::string memory(int64_t bytes) { return binaryBytes(double(bytes)); }
 
+static std::string devices(int64_t count) {
+  return std::to_string(count) + (count == 1 ? " device" : " devices");
+}
+
 static std::string mebibytes(int64_t bytes) {
   return formatv("{0:F3}", double(bytes) / (1 << 20));
 }
@@ -228,11 +232,14 @@ static std::string printHead(const DevicePlan &plan) {
       cluster.layers == 1
           ? ""
           : " in each of " + std::to_string(cluster.layers) + " layers");
-  text += formatv("{0} devices, {1} on each of {2} nodes: {3}, {4}/s and "
-                  "{5}/s of memory\n",
-                  cluster.devices, cluster.nodeDevices(), cluster.nodes,
-                  memory(cluster.memory), operations(cluster.flops),
-                  bytes(cluster.bandwidth));
+  std::string where = cluster.nodes == 1
+                          ? " on one node"
+                          : formatv(", {0} on each of {1} nodes",
+                                    cluster.nodeDevices(), cluster.nodes)
+                                .str();
+  text += formatv("{0}{1}: {2}, {3}/s and {4}/s of memory\n",
+                  devices(cluster.devices), where, memory(cluster.memory),
+                  operations(cluster.flops), bytes(cluster.bandwidth));
   text += formatv("links: {0} within a node, {1} between nodes\n",
                   link(cluster.intra), link(cluster.inter));
   if (!plan.devices.assumed.empty())
@@ -267,11 +274,10 @@ std::string moe::printText(const DevicePlan &plan) {
 static Error impossible(const DevicePlan &plan) {
   const GridPlan &found = plan.plan;
   const Cluster &cluster = plan.devices.cluster;
-  std::string enough =
-      found.enoughDevices
-          ? std::to_string(found.enoughDevices) + " devices would do"
-          : "no number of devices up to " + std::to_string(kMostDevices) +
-                " would do";
+  std::string enough = found.enoughDevices
+                           ? devices(found.enoughDevices) + " would do"
+                           : "no number of devices up to " +
+                                 std::to_string(kMostDevices) + " would do";
   for (const Exclusion &exclusion : found.exclusions) {
     if (exclusion.reason != Reason::memory)
       continue;
@@ -282,9 +288,9 @@ static Error impossible(const DevicePlan &plan) {
         memory(least.needed()), memory(least.weights), memory(least.worst),
         describe(exclusion.least), memory(cluster.memory), enough));
   }
-  return createStringError(
-      formatv("no grid of {0} devices is possible; {1}\n{2}", cluster.devices,
-              enough, StringRef(printExclusions(plan)).rtrim()));
+  return createStringError(formatv("no grid of {0} is possible; {1}\n{2}",
+                                   devices(cluster.devices), enough,
+                                   StringRef(printExclusions(plan)).rtrim()));
 }
 
 Expected<std::string> moe::printGridPlan(const CompileOptions &options,

@@ -231,16 +231,24 @@ bool Planner::fits(RankGrid grid) const {
 int64_t Planner::enoughDevices() const {
   int64_t best = kMostDevices + 1, node = cluster.nodeDevices();
   for (int64_t ep : divisorsOf(layer.experts))
-    for (int64_t tp : divisorsOf(node))
+    for (int64_t tp : divisorsOf(node)) {
+      // Whatever dp is, a rank computes with these.
+      RankGrid alone;
+      alone.ep = ep;
+      alone.tp = tp;
+      int64_t whole = 0;
+      for (const GridWeight &weight : layer.weights)
+        whole += rankBytes(alone, weight, /*gathered=*/true);
+      if (whole > cluster.memory)
+        continue;
       for (int64_t dp = 1; dp * ep * tp < best; ++dp) {
-        RankGrid grid;
+        RankGrid grid = alone;
         grid.dp = dp;
-        grid.ep = ep;
-        grid.tp = tp;
         int64_t devices = grid.ranks();
         if ((devices < node || devices % node == 0) && fits(grid))
           best = devices;
       }
+    }
   return best > kMostDevices ? 0 : best;
 }
 
