@@ -25,6 +25,8 @@ struct DevicePlan {
   }
 };
 
+/// `dp 1, ep 2, tp 3, fsdp`.
+std::string describe(const RankGrid &grid);
 /// Why so many candidates are none: a line.
 std::string explain(const DevicePlan &plan, const Exclusion &exclusion);
 std::string_view name(GridStep step);

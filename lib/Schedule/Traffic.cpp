@@ -5,118 +5,15 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "moe/Schedule/Traffic.h"
+#include "RowExchange.h"
 
 #include <algorithm>
-#include <cmath>
 
 using namespace moe;
 
 // What the runtime sends besides the payload.
 static constexpr int64_t bytesOfSizes = 24; // program, function, tokens
-static constexpr int64_t bytesOfRows = 8;   // how many a member has
 static constexpr int64_t bytesOfCount = 4;  // rows of one place
-
-//===----------------------------------------------------------------------===//
-// Ranks
-//===----------------------------------------------------------------------===//
-
-/// The axes are neighbours, so that the ranks are a stride apart.
-RankGroup::RankGroup(const RankGrid &grid, Axes axes, int64_t rank)
-    : stride(axes & kTp   ? 1
-             : axes & kEp ? grid.tp
-                          : grid.ep * grid.tp),
-      size((axes & kDp ? grid.dp : 1) * (axes & kEp ? grid.ep : 1) *
-           (axes & kTp ? grid.tp : 1)) {
-  self = rank / stride % size;
-  base = rank - self * stride;
-}
-
-std::pair<int64_t, int64_t> RankGroup::onNode(int64_t nodeRanks) const {
-  if (nodeRanks == 0)
-    return {0, size};
-  int64_t node = rank(self) / nodeRanks * nodeRanks;
-  auto atLeast = [&](int64_t rank) {
-    return rank <= base ? 0 : (rank - base + stride - 1) / stride;
-  };
-  return {atLeast(node), std::min(size, atLeast(node + nodeRanks))};
-}
-
-bool moe::hasLevels(const RankGrid &grid) {
-  int64_t node = grid.nodeRanks, group = grid.ep * grid.tp;
-  return node > grid.tp && node % grid.tp == 0 && group > node &&
-         group % node == 0;
-}
-
-/// The first have one more.
-static int64_t evenShare(int64_t total, int64_t parts, int64_t part) {
-  return total / parts + (part < total % parts ? 1 : 0);
-}
-
-int64_t UniformRouting::tokens(int64_t rank) const {
-  return evenShare(total, tokenRanks(),
-                   grid.sequenceParallel ? rank : rank / grid.tp);
-}
-
-int64_t UniformRouting::groupTokens() const {
-  int64_t ranks = tokenRanks(), first = ranks / grid.dp;
-  return total / ranks * first + std::min(first, total % ranks);
-}
-
-int64_t UniformRouting::rows(int64_t rank, int64_t member) const {
-  RankGroup group(grid, kEp, rank);
-  double rows = double(routedTokens(grid, *this, rank)) * rowsPerToken;
-  // Whom the odd rows go to differs from sender to sender.
-  int64_t part = (member - group.self + group.size) % group.size;
-  return evenShare(std::llround(rows), group.size, part);
-}
-
-int64_t moe::routedTokens(const RankGrid &grid, const Routing &routing,
-                          int64_t rank) {
-  if (!grid.sequenceParallel)
-    return routing.tokens(rank);
-  RankGroup group(grid, kTp, rank);
-  int64_t tokens = 0;
-  for (int64_t member = 0; member < group.size; ++member)
-    tokens += routing.tokens(group.rank(member));
-  return tokens;
-}
-
-//===----------------------------------------------------------------------===//
-// Weights
-//===----------------------------------------------------------------------===//
-
-int64_t moe::sharedParts(const RankGrid &grid, int64_t intermediate) {
-  return intermediate % grid.tp == 0 ? grid.tp : 1;
-}
-
-static int64_t partsOf(const RankGrid &grid, const GridWeight &weight) {
-  if (weight.split == GridWeight::Split::none)
-    return 1;
-  return weight.of == GridWeight::Of::experts ? grid.expertParts()
-                                              : sharedParts(grid, weight.inner);
-}
-
-bool moe::isShared(const RankGrid &grid, const GridWeight &weight) {
-  int64_t first = weight.first;
-  if (weight.of == GridWeight::Of::experts)
-    first /= grid.places();
-  else if (weight.split == GridWeight::Split::outputs)
-    first /= partsOf(grid, weight);
-  return grid.fsdp && grid.dp > 1 && !weight.isVector && first % grid.dp == 0;
-}
-
-int64_t moe::rankBytes(const RankGrid &grid, const GridWeight &weight,
-                       bool gathered) {
-  bool ofExperts = weight.of == GridWeight::Of::experts;
-  int64_t bytes =
-      weight.bytes / (ofExperts ? grid.places() : 1) / partsOf(grid, weight);
-  return isShared(grid, weight) && !gathered ? bytes / grid.dp : bytes;
-}
-
-//===----------------------------------------------------------------------===//
-// Collectives
-//===----------------------------------------------------------------------===//
 
 namespace {
 
@@ -151,14 +48,6 @@ private:
   template <typename Rows>
   void exchangeRows(GridStep step, std::string name, int64_t rowBytes,
                     Rows rows);
-  template <typename Bytes>
-  void sendDirectly(Traffic &traffic, const RankGroup &group,
-                    Bytes bytes) const;
-  template <typename Bytes>
-  void passAround(Traffic &traffic, const RankGroup &group, Bytes bytes) const;
-  template <typename Bytes>
-  void forward(Traffic &traffic, const RankGroup &group, Bytes bytes) const;
-  void learnSizes(Traffic &traffic, const RankGroup &group) const;
   void gatherWeights();
   void lookAtAll();
   void exchange();
@@ -260,114 +149,9 @@ void Program::exchangeRows(GridStep step, std::string name, int64_t rowBytes,
   RankGroup group(grid, kEp, rank);
   Traffic &one =
       add(CollectiveKind::all_to_all_v, step, group, kEp, std::move(name));
-  auto bytes = [&](int64_t from, int64_t to) {
+  countRows(one, grid, group, [&](int64_t from, int64_t to) {
     return rows(from, to) * rowBytes;
-  };
-  auto [first, last] = group.onNode(grid.nodeRanks);
-  if (grid.exchange == Exchange::ring)
-    passAround(one, group, bytes);
-  else if (grid.exchange == Exchange::hierarchical && last - first < group.size)
-    forward(one, group, bytes);
-  else
-    sendDirectly(one, group, bytes);
-}
-
-template <typename Bytes>
-void Program::sendDirectly(Traffic &traffic, const RankGroup &group,
-                           Bytes bytes) const {
-  auto [first, last] = group.onNode(grid.nodeRanks);
-  int64_t filled = 0;
-  for (int64_t member = 0; member < group.size; ++member) {
-    if (member == group.self)
-      continue;
-    int64_t sent = bytes(group.self, member);
-    filled += sent > 0 ? 1 : 0;
-    traffic.sent += sent;
-    traffic.sentOnNode += member >= first && member < last ? sent : 0;
-    traffic.received += bytes(member, group.self);
-  }
-  bool alone = grid.exchange == Exchange::point_to_point;
-  traffic.messages = alone ? filled : group.size - 1;
-  traffic.rounds = alone ? group.size - 1 : 1;
-}
-
-/// All members learn the sizes between all pairs.
-void Program::learnSizes(Traffic &traffic, const RankGroup &group) const {
-  auto [first, last] = group.onNode(grid.nodeRanks);
-  int64_t row = bytesOfRows * group.size;
-  traffic.sent += row * (group.size - 1);
-  traffic.received += row * (group.size - 1);
-  traffic.sentOnNode += row * (last - first - 1);
-  traffic.messages += group.size - 1;
-  ++traffic.rounds;
-}
-
-/// To the next member what is not yet where it goes, step by step.
-template <typename Bytes>
-void Program::passAround(Traffic &traffic, const RankGroup &group,
-                         Bytes bytes) const {
-  int64_t n = group.size, self = group.self, sent = 0;
-  // What is left in a step of what began at `origin`.
-  auto left = [&](int64_t origin, int64_t step) {
-    int64_t total = 0;
-    for (int64_t i = step; i < n; ++i)
-      total += bytes(origin, (origin + i) % n);
-    return total;
-  };
-  for (int64_t step = 1; step < n; ++step) {
-    sent += left((self + n - step + 1) % n, step);
-    traffic.received += left((self + n - step) % n, step);
-  }
-  auto [first, last] = group.onNode(grid.nodeRanks);
-  int64_t next = (self + 1) % n;
-  traffic.sent += sent;
-  traffic.sentOnNode += next >= first && next < last ? sent : 0;
-  traffic.messages += n - 1;
-  traffic.rounds = n - 1;
-  learnSizes(traffic, group);
-}
-
-/// First within a node to the member that forwards to the receiver: the one
-/// with its place, counted round and round where nodes are not alike.
-template <typename Bytes>
-void Program::forward(Traffic &traffic, const RankGroup &group,
-                      Bytes bytes) const {
-  int64_t n = group.size, self = group.self;
-  struct Node {
-    int64_t first, last;
-  };
-  auto nodeOf = [&](int64_t member) {
-    RankGroup at = group;
-    at.self = member;
-    auto [first, last] = at.onNode(grid.nodeRanks);
-    return Node{first, last};
-  };
-  auto forwarder = [&](const Node &node, int64_t to) {
-    return node.first + (to - nodeOf(to).first) % (node.last - node.first);
-  };
-  Node here = nodeOf(self);
-  auto isHere = [&](int64_t member) {
-    return member >= here.first && member < here.last;
-  };
-  int64_t within = 0, across = 0, others = 0;
-  for (int64_t to = 0; to < n; ++to) {
-    if (forwarder(here, to) != self) {
-      within += bytes(self, to);
-      continue;
-    }
-    for (int64_t from = here.first; from < here.last; ++from) {
-      across += isHere(to) ? 0 : bytes(from, to);
-      traffic.received += from == self ? 0 : bytes(from, to);
-    }
-  }
-  for (int64_t from = 0; from < n; from = nodeOf(from).last)
-    others += isHere(from) ? 0 : 1;
-  for (int64_t from = 0; from < n; ++from)
-    traffic.received += isHere(from) ? 0 : bytes(from, self);
-  traffic.sent += within + across;
-  traffic.sentOnNode += within;
-  traffic.messages += here.last - here.first - 1 + others;
-  learnSizes(traffic, group);
+  });
 }
 
 void Program::gatherWeights() {
@@ -451,30 +235,4 @@ std::vector<Traffic> moe::exactBytes(const GridLayer &layer,
   Program program(layer, grid, routing, rank);
   program.run();
   return std::move(program.traffic);
-}
-
-//===----------------------------------------------------------------------===//
-// Names
-//===----------------------------------------------------------------------===//
-
-std::string_view moe::name(CollectiveKind kind) {
-  constexpr std::string_view names[] = {"sizes",      "all_gather",
-                                        "all_to_all", "all_to_all_v",
-                                        "all_reduce", "reduce_scatter"};
-  return names[int(kind)];
-}
-
-std::string moe::name(Axes axes) {
-  std::string text;
-  for (auto [axis, name] :
-       {std::pair{kDp, "dp"}, std::pair{kEp, "ep"}, std::pair{kTp, "tp"}})
-    if (axes & axis)
-      text += (text.empty() ? "" : ",") + std::string(name);
-  return text;
-}
-
-std::string_view moe::name(Exchange exchange) {
-  constexpr std::string_view names[] = {"all_to_all", "point_to_point",
-                                        "hierarchical", "ring"};
-  return names[int(exchange)];
 }
