@@ -44,7 +44,8 @@ static int64_t mostRows(const GridLayer &layer, const RankGrid &grid,
   bool isLocal = layer.capacity.scope == Scope::local;
   double each = isLocal ? double(grid.ep) * capacityOf(layer, routed)
                         : capacityOf(layer, tokens);
-  double limit = each * double(layer.experts / grid.places());
+  int64_t places = layer.experts / grid.places();
+  double limit = each * double(places);
   return limit < double(rows) ? int64_t(limit) : rows;
 }
 

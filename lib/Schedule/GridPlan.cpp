@@ -8,6 +8,7 @@
 #include "moe/Schedule/GridPlan.h"
 
 #include <algorithm>
+#include <tuple>
 
 using namespace moe;
 
@@ -252,6 +253,13 @@ int64_t Planner::enoughDevices() const {
   return best > kMostDevices ? 0 : best;
 }
 
+/// The fastest first, then those that need less, then the simpler ones.
+static auto rankOf(const Candidate &candidate) {
+  const RankGrid &grid = candidate.grid;
+  return std::tuple(candidate.total, candidate.memory.needed(), grid.tp,
+                    grid.ep, grid.expertsOn, grid.sequenceParallel, grid.fsdp);
+}
+
 void Planner::run() {
   enumerate();
   if (plan.candidates.empty() && cluster.nodes > 1) {
@@ -264,11 +272,10 @@ void Planner::run() {
   }
   if (plan.candidates.empty())
     plan.enoughDevices = enoughDevices();
-  std::stable_sort(plan.candidates.begin(), plan.candidates.end(),
-                   [](const Candidate &a, const Candidate &b) {
-                     return std::pair(a.total, a.memory.needed()) <
-                            std::pair(b.total, b.memory.needed());
-                   });
+  std::sort(plan.candidates.begin(), plan.candidates.end(),
+            [](const Candidate &a, const Candidate &b) {
+              return rankOf(a) < rankOf(b);
+            });
   std::sort(plan.exclusions.begin(), plan.exclusions.end(),
             [](const Exclusion &a, const Exclusion &b) {
               return a.reason < b.reason;

@@ -14,6 +14,8 @@ using namespace moe;
 // What the runtime sends besides the payload.
 static constexpr int64_t bytesOfSizes = 24; // program, function, tokens
 static constexpr int64_t bytesOfCount = 4;  // rows of one place
+/// Slices of sums are whole ones.
+static constexpr int64_t cacheLine = 64;
 
 namespace {
 
@@ -104,12 +106,11 @@ void Program::allReduce(GridStep step, Axes axes, std::string name,
   RankGroup group(grid, axes, rank);
   if (group.size == 1)
     return;
-  constexpr int64_t elementBytes = 4;
-  int64_t slice = (elements + group.size - 1) / group.size;
+  int64_t bytes = elements * 4;
+  int64_t slice = (bytes + group.size - 1) / group.size;
+  slice = (slice + cacheLine - 1) / cacheLine * cacheLine;
   // Of the slices of members before this one.
-  auto before = [&](int64_t member) {
-    return std::min(elements, member * slice) * elementBytes;
-  };
+  auto before = [&](int64_t member) { return std::min(bytes, member * slice); };
   int64_t mine = before(group.self + 1) - before(group.self);
   auto [first, last] = group.onNode(grid.nodeRanks);
   Traffic &one =
@@ -155,10 +156,12 @@ void Program::exchangeRows(GridStep step, std::string name, int64_t rowBytes,
 }
 
 void Program::gatherWeights() {
-  for (const GridWeight &weight : layer.weights)
+  for (const GridWeight &weight : layer.weights) {
+    int64_t share = rankBytes(grid, weight, /*gathered=*/false);
     if (isShared(grid, weight))
-      toEach(CollectiveKind::all_gather, GridStep::weights, kDp, weight.name,
-             rankBytes(grid, weight, /*gathered=*/false));
+      gatherRows(GridStep::weights, kDp, weight.name, share,
+                 [](int64_t) { return 1; });
+  }
 }
 
 /// Losses see the tokens of all, and statistics their counts.

@@ -80,8 +80,9 @@ TEST(GridMemory, ByHand) {
   // Of 3 tokens 6 rows go and come back; 12 may arrive, and 6 do.
   memory = memoryOf(layer, gridOf(1, 2, 1), 1, 6);
   int64_t fixed = 3 * (32 + 16 + 24 + 16) + 6 * 32;
-  EXPECT_EQ(memory.worst, fixed + 12 * (16 + 32 + 32 + 12));
-  EXPECT_EQ(memory.expected, fixed + 6 * (16 + 32 + 32 + 12));
+  int64_t row = 16 + 32 + 32 + 12;
+  EXPECT_EQ(memory.worst, fixed + 12 * row);
+  EXPECT_EQ(memory.expected, fixed + 6 * row);
   // Shares of the weights, which the workspace has whole.
   RankGrid grid = gridOf(2, 1, 1);
   grid.fsdp = true;
@@ -93,7 +94,7 @@ TEST(GridMemory, ByHand) {
   GridLayer limited =
       smallLayer(", \"capacity\": {\"tokens\": 1, \"scope\": \"local\"}");
   memory = memoryOf(limited, gridOf(1, 2, 1), 1, 6);
-  EXPECT_EQ(memory.worst, fixed + 4 * (16 + 32 + 32 + 12));
+  EXPECT_EQ(memory.worst, fixed + 4 * row);
 }
 
 TEST(GridPlan, OneDevice) {

@@ -66,8 +66,8 @@ TEST(Traffic, OfExpertsAndParts) {
   CountedRouting routing;
   routing.tokensOf = {3, 3, 5, 5};
   routing.rowsOf = {{2, 4}, {2, 4}, {7, 3}, {7, 3}};
-  // 24 bytes to 3 ranks; a slice of 2 of 4 counts there and its sum back; 2
-  // counts; 4 rows of 16 bytes; 7 rows back; slices of 6 of 12 values.
+  // 24 bytes to 3 ranks; 4 counts, which the first adds up and sends; 2 counts;
+  // 4 rows of 16 bytes; 7 rows back; 12 values.
   EXPECT_EQ(sent(smallLayer(), gridOf(1, 2, 2), routing, 0),
             "sizes 72/72; counts of all tokens 16/16; counts of rows 8/8; "
             "rows to experts 64/112; results to tokens 112/64; "
@@ -107,16 +107,16 @@ TEST(Traffic, OfSlicesThatAreShort) {
   CountedRouting routing;
   routing.tokensOf = {1, 1, 1, 1};
   routing.rowsOf = {{2}, {2}, {2}, {2}};
-  GridLayer layer = layerOf("{\"hidden\": 4, \"router\": {\"experts\": 5, "
+  GridLayer layer = layerOf("{\"hidden\": 4, \"router\": {\"experts\": 40, "
                             "\"top_k\": 2}, \"experts\": {\"intermediate\": "
                             "8}}");
-  // Slices of 2, 2, 1 and no counts.
+  // Slices of 64, 64, 32 and no bytes.
   EXPECT_EQ(sent(layer, gridOf(4, 1, 1), routing, 0),
-            "sizes 72/72; counts of all tokens 36/36");
+            "sizes 72/72; counts of all tokens 288/288");
   EXPECT_EQ(sent(layer, gridOf(4, 1, 1), routing, 2),
-            "sizes 72/72; counts of all tokens 28/28");
+            "sizes 72/72; counts of all tokens 224/224");
   EXPECT_EQ(sent(layer, gridOf(4, 1, 1), routing, 3),
-            "sizes 72/72; counts of all tokens 20/20");
+            "sizes 72/72; counts of all tokens 160/160");
 }
 
 TEST(Traffic, OfWeightsInShares) {
@@ -125,15 +125,15 @@ TEST(Traffic, OfWeightsInShares) {
   routing.rowsOf = {{2}, {2}};
   RankGrid grid = gridOf(2, 1, 1);
   grid.fsdp = true;
-  // Half of 4 x 4, and of three times 4 x 8 x 4, and of the biases but the
-  // router's, which is a vector.
+  // That there is one row, and half of 4 x 4, of three times 4 x 8 x 4, and of
+  // the biases but the router's, which is a vector.
   EXPECT_EQ(sent(smallLayer("", ", \"projection\": {\"bias\": true}",
                             ", \"bias\": true"),
                  grid, routing, 0),
-            "sizes 24/24; router.weight 32/32; "
-            "experts.gate.weight 256/256; experts.gate.bias 64/64; "
-            "experts.up.weight 256/256; experts.up.bias 64/64; "
-            "experts.down.weight 256/256; experts.down.bias 32/32; "
+            "sizes 24/24; router.weight 40/40; "
+            "experts.gate.weight 264/264; experts.gate.bias 72/72; "
+            "experts.up.weight 264/264; experts.up.bias 72/72; "
+            "experts.down.weight 264/264; experts.down.bias 40/40; "
             "counts of all tokens 16/16");
   // Each rank has one expert: nothing to share but what all have.
   grid = gridOf(2, 4, 1);
