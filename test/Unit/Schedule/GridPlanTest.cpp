@@ -207,10 +207,15 @@ TEST(GridPlan, CoversAllGrids) {
 
     int64_t grids = 0, excluded = 0, impossible = 0;
     for (int64_t dp = 1; dp <= devices; ++dp)
-      for (int64_t ep = 1; dp * ep <= devices; ++ep)
-        for (int64_t tp = 1; dp * ep * tp <= devices; ++tp)
-          if (dp * ep * tp == devices)
-            grids += (dp > 1 ? 2 : 1) * (tp == 1 ? 1 : 2 * (ep == 1 ? 2 : 1));
+      for (int64_t ep = 1; dp * ep <= devices; ++ep) {
+        if (devices % (dp * ep))
+          continue;
+        bool hasTp = dp * ep < devices;
+        int64_t choices = dp > 1 ? 2 : 1;    // fsdp
+        choices *= hasTp ? 2 : 1;            // sequence parallelism
+        choices *= hasTp && ep == 1 ? 2 : 1; // experts on tp
+        grids += choices;
+      }
     for (const Exclusion &exclusion : plan.exclusions) {
       excluded += exclusion.count;
       impossible += exclusion.reason == Reason::world ? exclusion.count : 0;
