@@ -232,7 +232,9 @@ bool Planner::fits(RankGrid grid) const {
 int64_t Planner::enoughDevices() const {
   int64_t best = kMostDevices + 1, node = cluster.nodeDevices();
   for (int64_t ep : divisorsOf(layer.experts))
-    for (int64_t tp : divisorsOf(node)) {
+    for (int64_t tp = 1; tp <= node; ++tp) {
+      if (!splits(layer.intermediate, tp, layer.unit) && layer.experts % tp)
+        continue;
       // Whatever dp is, a rank computes with these.
       RankGrid alone;
       alone.ep = ep;

@@ -32,6 +32,15 @@ inline GridLayer smallLayer(const std::string &more = "",
                  "}" + more + "}");
 }
 
+/// 60 experts, 4 for a token, hidden 96, intermediate 48.
+inline GridLayer mediumLayer(const std::string &more = "",
+                             const std::string &router = "",
+                             const std::string &experts = "") {
+  return layerOf("{\"hidden\": 96, \"router\": {\"experts\": 60, \"top_k\": 4" +
+                 router + "}, \"experts\": {\"intermediate\": 48" + experts +
+                 "}, \"dtype\": {\"activation\": \"bf16\"}" + more + "}");
+}
+
 inline RankGrid gridOf(int64_t dp, int64_t ep, int64_t tp) {
   RankGrid grid;
   grid.dp = dp;
