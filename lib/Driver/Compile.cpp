@@ -75,6 +75,7 @@ private:
   mlir::ModuleOp result() const;
   Error emitCode();
   Error emitPlan();
+  Error emitGridPlan();
 };
 
 /// An error whose message has been printed already.
@@ -171,6 +172,11 @@ Error Compilation::emitPlan() {
     return createStringError("--plan needs a package with a forward");
   Expected<std::string> plan =
       printPlan(options, *spec, programs.front().target, *forward);
+  return plan ? writeText(options.output, *plan) : plan.takeError();
+}
+
+Error Compilation::emitGridPlan() {
+  Expected<std::string> plan = printGridPlan(options, *spec);
   return plan ? writeText(options.output, *plan) : plan.takeError();
 }
 
@@ -297,6 +303,8 @@ Error Compilation::run() {
     return error;
   if (options.emit == Emit::spec)
     return writeText(options.output, printSpec(*spec));
+  if (options.emit == Emit::plan && options.grid.devices)
+    return emitGridPlan();
   Expected<std::vector<Program>> created = createPrograms(options.cpus);
   if (!created)
     return created.takeError();

@@ -5,6 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "GridOptions.h"
+
 #include "moe/Driver/Driver.h"
 #include "moe/Support/Suggest.h"
 
@@ -66,6 +68,16 @@ usage: moe-opt SPEC.json [options]     from a spec to the moe dialect or beyond
                      that a forward is expected to take beside what the machine
                      could do at best; --json prints it for programs
   --tokens=T,…       the numbers of tokens of a plan (default: 1,16,256,4096)
+  --devices=N        a plan for N devices: how to place the layer on them, what
+                     that takes and sends, and what cannot be; of all devices
+                     together --tokens is one number (default: 8192)
+  --nodes=N          machines that the devices are in (default: of 8 each)
+  --device-memory=M  such as 80GiB (default)
+  --link=LINKS       intra:900GB/s,inter:50GB/s: what a device sends within a
+                     node and between nodes; intra:900GB/s:3us with a latency
+  --device-flops=F   such as 989TFLOP/s; --device-bandwidth=B, such as 3.35TB/s
+                     (defaults: those of an H100)
+  --layer-count=N    layers like this one that the devices hold (default: 1)
   --ceilings=FILE    what the machine does at best, for a plan, as measured:
                      {"threads": 2, "bandwidth": 3.5e10, "f32": 5.2e11,
                      "bf16": 1.0e12}, in bytes and operations a second
@@ -111,16 +123,18 @@ static bool isOption(StringRef argument, StringRef name) {
 
 bool moe::isCompilation(ArrayRef<const char *> arguments) {
   return any_of(arguments, [](StringRef argument) {
+    auto isThis = [&](StringRef name) { return isOption(argument, name); };
     return argument.ends_with(".json") || argument == "--help" ||
            argument == "-h" || is_contained(flagNames, argument) ||
-           any_of(optionNames,
-                  [&](StringRef name) { return isOption(argument, name); });
+           any_of(optionNames, isThis) || any_of(gridOptionNames(), isThis);
   });
 }
 
+/// One number of all devices, or several of one.
 static Error setTokens(CompileOptions &options, StringRef text) {
-  constexpr int64_t most = 1 << 20;
-  constexpr size_t mostNumbers = 16;
+  bool grid = options.grid.devices > 0;
+  const int64_t most = grid ? int64_t(1) << 36 : 1 << 20;
+  const size_t mostNumbers = grid ? 1 : 16;
   SmallVector<StringRef> numbers;
   text.split(numbers, ',');
   options.tokens.clear();
@@ -128,10 +142,11 @@ static Error setTokens(CompileOptions &options, StringRef text) {
     int64_t tokens = 0;
     if (number.getAsInteger(10, tokens) || tokens < 1 || tokens > most ||
         numbers.size() > mostNumbers)
-      return createStringError("found '" + text.str() +
-                               "' for --tokens, expected up to " +
-                               Twine(mostNumbers) + " numbers from 1 to " +
-                               Twine(most) + ", such as 1,16,256");
+      return createStringError(
+          "found '" + text.str() + "' for --tokens, expected " +
+          (grid ? "a number from 1 to " + Twine(most) + " with --devices"
+                : "up to " + Twine(mostNumbers) + " numbers from 1 to " +
+                      Twine(most) + ", such as 1,16,256"));
     options.tokens.push_back(tokens);
   }
   return Error::success();
@@ -187,7 +202,7 @@ static bool isForOneCpu(Emit emit) {
 }
 
 static Error setOption(CompileOptions &options, StringRef name, StringRef value,
-                       bool &phaseGiven) {
+                       bool &phaseGiven, std::string &tokens) {
   if (name == "--emit")
     return choose<Emit>(name, value, emits, options.emit);
   if (name == "--target")
@@ -217,9 +232,10 @@ static Error setOption(CompileOptions &options, StringRef name, StringRef value,
     return setCpus(options, value);
   if (name == "--grid")
     return setGrid(options, value);
-  if (name == "--tokens")
-    return setTokens(options, value);
+  if (is_contained(gridOptionNames(), name))
+    return setGridOption(options.grid, name, value);
   std::string &text = name == "--blocks"     ? options.blocks
+                      : name == "--tokens"   ? tokens
                       : name == "--ceilings" ? options.ceilings
                                              : options.dumpDirectory;
   text = value.str();
@@ -239,6 +255,7 @@ static bool setFlag(CompileOptions &options, StringRef name) {
 Expected<CompileOptions> moe::parseOptions(ArrayRef<const char *> arguments) {
   CompileOptions options;
   bool phaseGiven = false, planGiven = false;
+  std::string tokens;
   for (size_t i = 0; i < arguments.size(); ++i) {
     StringRef argument = arguments[i];
     bool isPath = argument == "-" || !argument.starts_with("-");
@@ -254,9 +271,11 @@ Expected<CompileOptions> moe::parseOptions(ArrayRef<const char *> arguments) {
     if (argument == "--plan" || setFlag(options, argument))
       continue;
     auto [name, value] = argument.split('=');
-    if (name != "-o" && !is_contained(optionNames, name)) {
+    if (name != "-o" && !is_contained(optionNames, name) &&
+        !is_contained(gridOptionNames(), name)) {
       SmallVector<StringRef> known(std::begin(optionNames),
                                    std::end(optionNames));
+      known.append(gridOptionNames().begin(), gridOptionNames().end());
       known.append(std::begin(flagNames), std::end(flagNames));
       known.append({"--families", "--help", "--version"});
       return createStringError("unknown option '" + name.str() + "'" +
@@ -272,7 +291,7 @@ Expected<CompileOptions> moe::parseOptions(ArrayRef<const char *> arguments) {
       return createStringError("expected a value after '" + name.str() + "'");
     if (name == "-o")
       options.output = value.str();
-    else if (Error error = setOption(options, name, value, phaseGiven))
+    else if (Error error = setOption(options, name, value, phaseGiven, tokens))
       return error;
   }
   if (options.input.empty())
@@ -286,14 +305,25 @@ Expected<CompileOptions> moe::parseOptions(ArrayRef<const char *> arguments) {
                                                   : "--emit"));
   if (planGiven && options.target != TargetKind::cpu)
     return createStringError("--plan goes with --target=cpu only");
-  if (!planGiven && (!options.tokens.empty() || !options.ceilings.empty()))
-    return createStringError(
-        Twine(!options.tokens.empty() ? "--tokens" : "--ceilings") +
-        " goes with --plan only");
+  for (auto [name, given] : {std::pair("--tokens", !tokens.empty()),
+                             std::pair("--ceilings", !options.ceilings.empty()),
+                             std::pair("--devices", options.grid.devices > 0)})
+    if (given && !planGiven)
+      return createStringError(Twine(name) + " goes with --plan only");
+  if (Error error = checkGridOptions(options.grid))
+    return error;
+  for (auto [name, given] :
+       {std::pair("--ceilings", !options.ceilings.empty()),
+        std::pair("--blocks", !options.blocks.empty()),
+        std::pair("--cpu", options.cpus.front() != "native")})
+    if (given && options.grid.devices)
+      return createStringError("expected either --devices or " + Twine(name));
+  if (tokens.empty())
+    tokens = options.grid.devices ? "8192" : "1,16,256,4096";
+  if (Error error = setTokens(options, tokens))
+    return error;
   if (planGiven)
     options.emit = Emit::plan;
-  if (options.tokens.empty())
-    options.tokens = {1, 16, 256, 4096};
   if (options.layers && options.import.layer)
     return createStringError("expected either --layers or --layer");
   if (options.layers && (options.emit != Emit::mlir || phaseGiven))

@@ -5,13 +5,15 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Table.h"
+
 #include "moe/Driver/Driver.h"
 
 #include "moe/Package/Package.h"
 #include "moe/Schedule/Cost.h"
 #include "moe/Target/CPU/CPU.h"
 
-#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Threading.h"
@@ -145,47 +147,6 @@ static Point makePoint(const Plan &plan, const Machine &core,
 //===----------------------------------------------------------------------===//
 // As text
 //===----------------------------------------------------------------------===//
-
-using Table = std::vector<std::vector<std::string>>;
-
-static std::string print(const Table &table) {
-  std::vector<size_t> widths;
-  for (const auto &row : table) {
-    widths.resize(std::max(widths.size(), row.size()));
-    for (auto [width, cell] : zip(widths, row))
-      width = std::max(width, cell.size());
-  }
-  std::string text;
-  for (const auto &row : table) {
-    std::string line;
-    for (auto [width, cell] : zip(widths, row))
-      line += cell + std::string(width - cell.size() + 2, ' ');
-    text += StringRef(line).rtrim().str() + "\n";
-  }
-  return text;
-}
-
-/// Three digits and a unit: `1.44 ms`. Each of `units` is 1000 of the one
-/// before.
-static std::string scaled(double value, ArrayRef<StringRef> units) {
-  while (units.size() > 1 && value >= 999.5) {
-    value /= 1000;
-    units = units.drop_front();
-  }
-  int digits = value < 9.995 ? 2 : value < 99.95 ? 1 : 0;
-  std::string format = "{0:F" + std::to_string(digits) + "} {1}";
-  return formatv(false, format.c_str(), value, units.front()).str();
-}
-
-static std::string time(double seconds) {
-  return scaled(seconds * 1e9, {"ns", "us", "ms", "s"});
-}
-static std::string bytes(double bytes) {
-  return scaled(bytes, {"B", "kB", "MB", "GB", "TB"});
-}
-static std::string operations(double operations) {
-  return scaled(operations * 1e-3, {"kFLOP", "MFLOP", "GFLOP", "TFLOP"});
-}
 
 static Table productTable(const Plan &plan) {
   Table table = {{"product", "experts", "outputs", "depth", "values", "tile",

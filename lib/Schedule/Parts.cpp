@@ -7,7 +7,7 @@
 
 #include "moe/Schedule/Cost.h"
 
-#include "moe/Import/Spec.h"
+#include "Formats.h"
 
 #include <algorithm>
 
@@ -19,37 +19,16 @@ static constexpr double activationOperations = 24, scoreOperations = 32;
 /// Operations for each choice of a token: to rank it and to put it in place.
 static constexpr double choiceOperations = 64;
 
-static int64_t bytesOf(DType type) { return type == DType::f32 ? 4 : 2; }
-
-static int64_t bitsOf(const QuantizationSpec &quantization, DType type) {
-  switch (quantization.kind) {
-  case WeightKind::none:
-    return 8 * bytesOf(type);
-  case WeightKind::fp8_e4m3:
-  case WeightKind::int8:
-    return 8;
-  case WeightKind::int4:
-  case WeightKind::mxfp4:
-  case WeightKind::nvfp4:
-    return 4;
-  }
-  return 32;
-}
-
 /// Bytes of the scales and zeros of a matrix.
 static double scaleBytes(const QuantizationSpec &quantization, int64_t outputs,
                          int64_t depth) {
   if (quantization.kind == WeightKind::none)
     return 0;
-  auto blocks = [](int64_t size, int64_t block) {
-    return block == 0 ? 1 : (size + block - 1) / block;
-  };
   auto [blockOutputs, blockInputs] = *quantization.block;
-  bool small = quantization.kind == WeightKind::mxfp4 ||
-               quantization.kind == WeightKind::nvfp4;
-  int64_t each = (small ? 1 : 4) + (quantization.zeroPoints ? 1 : 0);
-  return double(blocks(outputs, blockOutputs) * blocks(depth, blockInputs) *
-                each);
+  int64_t each =
+      scaleBytesOf(quantization.kind) + (quantization.zeroPoints ? 1 : 0);
+  return double(blockCount(outputs, blockOutputs) *
+                blockCount(depth, blockInputs) * each);
 }
 
 namespace {

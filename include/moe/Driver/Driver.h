@@ -10,6 +10,7 @@
 
 #include "moe/Import/Import.h"
 #include "moe/Pipelines/Pipelines.h"
+#include "moe/Schedule/GridPlan.h"
 
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/Support/Error.h"
@@ -34,6 +35,14 @@ enum class Emit {
 };
 enum class TargetKind { cpu, reference };
 
+/// Devices that a plan is for; 0: not said.
+struct GridPlanOptions {
+  int64_t devices = 0, nodes = 0, layers = 1;
+  double memory = 0, flops = 0, bandwidth = 0;
+  Link intra, inter;
+  std::vector<std::string> given; // options, in order
+};
+
 /// What the command line asks for.
 struct CompileOptions {
   std::string input;
@@ -49,6 +58,7 @@ struct CompileOptions {
   std::string blocks;  // of products, as parseBlocks reads them; empty: chosen
   std::vector<int64_t> tokens; // of a plan
   std::string ceilings;        // a file for a plan; empty: nominal ones
+  GridPlanOptions grid;        // of a plan for many devices
 };
 
 /// Whether these arguments ask to compile, rather than to run passes.
@@ -65,6 +75,10 @@ int compile(const CompileOptions &options);
 llvm::Expected<std::string> printPlan(const CompileOptions &options,
                                       const Spec &spec, const CPUTarget &target,
                                       const Signature &forward);
+
+/// How to place a layer on many devices: tables, or JSON.
+llvm::Expected<std::string> printGridPlan(const CompileOptions &options,
+                                          const Spec &spec);
 
 /// The table of the families of models that can be imported.
 std::string familyTable();
