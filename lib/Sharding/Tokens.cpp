@@ -137,33 +137,31 @@ void RankProgram::gatherWeights() {
 void RankProgram::nameSizes() {
   SmallVector<Axis> split = tokenAxes();
   SmallVector<NamedAttribute> sums;
-  auto sum = [&](StringRef name, StringRef of, ArrayAttr over) {
-    bool named = false;
+  bool gathered = rowsName() != "T";
+  auto sum = [&](StringRef name, SmallVector<Axis> over) {
+    bool named = gathered && name == "S";
     func.walk([&](Operation *op) {
       for (StringRef key : {"rows", "bound"})
         if (auto text = op->getAttrOfType<StringAttr>(key))
           named |= text.getValue() == name ||
                    text.getValue().ends_with(("*" + name).str());
     });
-    if (!named && name != rowsName())
+    if (!named)
       return;
+    if (gathered && name != "S")
+      over.push_back(Axis::tp);
     sums.push_back(b.getNamedAttr(
-        name, b.getDictionaryAttr({b.getNamedAttr("of", b.getStringAttr(of)),
-                                   b.getNamedAttr("axes", over)})));
+        name,
+        b.getDictionaryAttr({b.getNamedAttr("of", b.getStringAttr("T")),
+                             b.getNamedAttr("axes", axes(over))})));
   };
-  StringRef rows = rowsName();
-  if (rows != "T")
-    sum(rows, "T", axes(Axis::tp));
-  sum("R", rows, axes(Axis::ep));
-  if (!split.empty())
-    sum("N", rows, axes(split));
-  if (rows != "T")
+  sum("S", {Axis::tp});
+  sum("R", {Axis::ep});
+  sum("N", split);
+  if (gathered)
     split.push_back(Axis::tp);
-  SmallVector<Attribute> over;
-  for (Axis axis : split)
-    over.push_back(b.getStringAttr(name(axis)));
   if (!sums.empty())
     func->setAttr(shardAttr::kSums, b.getDictionaryAttr(sums));
-  if (!over.empty())
-    func->setAttr(shardAttr::kTokensOver, b.getArrayAttr(over));
+  if (!split.empty())
+    func->setAttr(shardAttr::kTokensOver, axes(split));
 }

@@ -179,9 +179,6 @@ LogicalResult AllReduceOp::verify() {
 LogicalResult ReduceScatterOp::verify() {
   if (failed(verifyAxes(*this, getAxes())))
     return failure();
-  if (getReduce() != ReduceKind::sum)
-    return emitOpError() << "expected sum, found "
-                         << stringifyReduceKind(getReduce());
   return verifyGathered(*this, /*isGathered=*/false);
 }
 

@@ -144,14 +144,6 @@ func.func @sum_of_bytes(%x: tensor<4xi8>) {
 
 // -----
 
-func.func @scattered_largest(%x: tensor<4xf32>) {
-  // expected-error @below {{expected sum, found max}}
-  %0 = coll.reduce_scatter max %x over [ep] : (tensor<4xf32>) -> tensor<2xf32>
-  return
-}
-
-// -----
-
 func.func @f64(%x: tensor<4xf64>) {
   // expected-error @below {{operand #0 must be ranked tensor of}}
   %0 = coll.all_gather %x over [ep] : (tensor<4xf64>) -> tensor<8xf64>

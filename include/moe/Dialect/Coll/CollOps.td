@@ -53,7 +53,7 @@ def Coll_AllReduceOp : Coll_ExchangeOp<"all_reduce"> {
 }
 
 def Coll_ReduceScatterOp : Coll_ExchangeOp<"reduce_scatter"> {
-  let summary = "each member's rows of the sum";
+  let summary = "each member's rows of the sum, largest or least";
   let description = [{
     What `all_reduce` gives, of which each member keeps its own rows: those after
     the rows of the members before it. `rows` says how many its own are; those of
