@@ -258,3 +258,26 @@ TEST(RanksCreation, OneRankCannot) {
         << results[size_t(rank)].message;
   }
 }
+
+TEST(Sums, OfOneRankAreItsOwn) {
+  EditedPackage package([](json &m) {
+    json &quantize = m["functions"][2];
+    quantize["sizes"] = {"n", "R"};
+    quantize["sums"]["R"] = {{"of", "n"}, {"axes", {"dp", "ep", "tp"}}};
+    quantize["arguments"][1]["shape"] = {"ceil(R/2)"};
+    quantize["arguments"][2]["shape"] = {"2*R"};
+  });
+  Layer layer = makeLayer(&package.package);
+  Tensor<float> values({5}, f32, 1);
+  Tensor<uint8_t> data({3}, u8), other({4}, u8);
+  const DLTensor *inputs[] = {&values.view};
+  const DLTensor *outputs[] = {&data.view}, *wrong[] = {&other.view};
+  ASSERT_MOE_OK(moe_layer_run(layer.get(), "quantize", inputs, outputs));
+  DLTensor twice = {};
+  ASSERT_MOE_OK(moe_layer_get(layer.get(), "twice", &twice));
+  EXPECT_EQ(10, twice.shape[0]);
+  EXPECT_STATUS(MOE_SHAPE_MISMATCH,
+                moe_layer_run(layer.get(), "quantize", inputs, wrong),
+                "tensor 'data': expected [ceil(R/2)] with n = 5, R = 5, found "
+                "[4]");
+}

@@ -9,6 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Checkpoint.h"
 #include "Together.h"
 
 using namespace moe::test;
@@ -127,6 +128,32 @@ TEST(Slice, ShapesThatFitNeither) {
                 moe_layer_set_weight(ranks[0], "up.weight", &other.view),
                 "tensor 'up.weight': expected [4, 4] or the whole, [8, 4], "
                 "found [8, 8]");
+}
+
+using SliceOfWordsTest = CheckpointTest;
+
+TEST_F(SliceOfWordsTest, MustBeWholeWords) {
+  for (int e : {0, 1})
+    tensor("w." + std::to_string(e), "I32", {8, 2}, numbered<int32_t>(16));
+  std::string path = write();
+  // 16 inputs in two parts, of which each of two ranks has half: 4.
+  EditedPackage sharded([](json &m) {
+    m["grid"] = {{"tp", 2}, {"dp", 1}, {"ep", 1}};
+    m["weights"].push_back(
+        {{"name", "experts.up.weight"},
+         {"dtype", "u8"},
+         {"shape", {2, 8, 4}},
+         {"shard",
+          {{"whole", {2, 8, 8}},
+           {"split", {{{"dim", 2}, {"axis", "tp"}, {"parts", 2}}}}}},
+         {"sources", {{{"name", "w.{e}"}, {"packing", "compressed"}}}}});
+  });
+  Together ranks(&sharded.package);
+  for (int rank : {0, 1})
+    EXPECT_STATUS(
+        MOE_SHAPE_MISMATCH,
+        moe_layer_load_weights(ranks[rank], path.c_str(), nullptr, nullptr),
+        "error: 'w.0': words of eight numbers cannot be split after 4 inputs");
 }
 
 TEST(Slice, CannotBeSaved) {
