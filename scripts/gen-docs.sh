@@ -22,7 +22,10 @@ generate() { # GENERATOR INPUT OUTPUT [OPTIONS...]
 
 generate -gen-dialect-doc Dialect/MoE/MoEOps.td docs/Dialects/MoE.md -dialect=moe
 generate -gen-dialect-doc Dialect/Coll/CollOps.td docs/Dialects/Coll.md -dialect=coll
+generate -gen-pass-doc Sharding/Passes.td docs/Passes.md
+mv "$new/docs/Passes.md" "$new/docs/Sharding.md"
 generate -gen-pass-doc Kernels/Passes.td docs/Passes.md
+cat "$new/docs/Sharding.md" >>"$new/docs/Passes.md"
 
 if [ "${1:-}" = --check ]; then
   cd "$root"

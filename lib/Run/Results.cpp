@@ -101,7 +101,7 @@ void Session::collect() {
     const std::string &name = outputs[i].name;
     outputs[i].array =
         shares.join(team->gather(std::move(mine)),
-                    Shares::rowsOfToken(argumentJson(name)), name);
+                    shares.rowsOf(argumentJson(name)), name);
   }
   std::vector<Array> messages;
   for (const Call &call : calls)
@@ -149,7 +149,7 @@ Array Session::weight(const std::string &name) {
 }
 
 bool Session::isWhole(const std::string &name) const {
-  return team->isAlone() || Shares::rowsOfToken(argumentJson(name));
+  return team->isAlone() || shares().rowsOf(argumentJson(name));
 }
 
 std::vector<Array> Session::ofRanks(const std::string &name) {
@@ -164,7 +164,7 @@ Array Session::get(const std::string &name) {
   if (!argument.is_null() && argument["role"] != "weight")
     return isWhole(name) && !team->isAlone()
                ? shares().join(team->gather(viewsOf(name)),
-                               Shares::rowsOfToken(argument), name)
+                               shares().rowsOf(argument), name)
                : view(0, name);
   for (const json &weight : manifest["weights"])
     if (weight["name"] == name && !team->isAlone())

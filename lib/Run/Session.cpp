@@ -291,7 +291,7 @@ void Session::makeCalls() {
     Call &call = calls[member];
     for (const NamedArray &input : inputs) {
       const json &argument = argumentJson(input.name);
-      int64_t rows = Shares::rowsOfToken(argument);
+      Shares::Rows rows = shares.rowsOf(argument);
       for (const json &entry : argument["shape"])
         if (!rows && shares.groups() > 1 && parseEntry(entry).size == "T")
           throw RunError("the tokens of '" + input.name +

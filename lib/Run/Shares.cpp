@@ -33,15 +33,24 @@ static int32_t axisOf(const std::string &name) {
                         : runtime::tpAxis;
 }
 
+static int32_t axesOf(const json &names) {
+  int32_t axes = 0;
+  for (const json &name : names)
+    axes |= axisOf(name.get<std::string>());
+  return axes;
+}
+
 Shares::Shares(const json &manifest, const json &function, int64_t tokens)
     : grid(gridOf(manifest)), tokens(tokens) {
   if (function.contains("tokens_over"))
-    for (const json &axis : function["tokens_over"])
-      axes |= axisOf(axis.get<std::string>());
+    axes = axesOf(function["tokens_over"]);
+  if (function.contains("sums"))
+    for (const auto &[size, sum] : function["sums"].items())
+      sums[size] = axesOf(sum["axes"]);
   groupCount = membersOver(grid, axes);
 }
 
-int64_t Shares::groupOf(int rank) const {
+int64_t Shares::groupOf(int rank, int32_t axes) const {
   int64_t group = 0;
   for (int32_t axis : {runtime::dpAxis, runtime::epAxis, runtime::tpAxis})
     if (axes & axis)
@@ -62,21 +71,18 @@ bool Shares::isFirst(int rank) const {
   return true;
 }
 
-int64_t Shares::rowsOfToken(const json &argument) {
+Shares::Rows Shares::rowsOf(const json &argument) const {
   const json &shape = argument["shape"];
-  int64_t rows = 0;
+  Rows rows;
   for (size_t i = 0; i < shape.size(); ++i) {
     if (!shape[i].is_string())
       continue;
-    std::string entry = shape[i];
-    size_t star = entry.find('*');
-    bool counts =
-        entry == "T" || (entry.find('(') == entry.npos && star != entry.npos &&
-                         entry.substr(star + 1) == "T");
-    if (i == 0 && counts)
-      rows = star == entry.npos ? 1 : std::stoll(entry);
-    else
-      return 0;
+    std::string entry = shape[i], size = entry.substr(entry.find('*') + 1);
+    auto sum = sums.find(size);
+    if (i != 0 || (size != "T" && sum == sums.end()))
+      return {};
+    rows.ofToken = size == entry ? 1 : std::stoll(entry);
+    rows.gathered = sum == sums.end() ? 0 : sum->second;
   }
   return rows;
 }
@@ -89,29 +95,30 @@ static size_t bytesOfRow(const Array &array) {
   return bytes;
 }
 
-Array Shares::split(const Array &whole, int64_t rowsOfToken, int rank) const {
-  if (!rowsOfToken)
+Array Shares::split(const Array &whole, Rows rows, int rank) const {
+  if (!rows)
     return whole;
   std::vector<int64_t> shape = whole.shape;
-  shape[0] = count(rank) * rowsOfToken;
+  shape[0] = count(rank) * rows.ofToken;
   Array part(whole.dtype, shape);
-  size_t first = size_t(begin(rank) * rowsOfToken) * bytesOfRow(whole);
+  size_t first = size_t(begin(rank) * rows.ofToken) * bytesOfRow(whole);
   if (!part.data.empty())
     std::memcpy(part.data.data(), whole.data.data() + first, part.data.size());
   return part;
 }
 
-Array Shares::join(const std::vector<Array> &parts, int64_t rowsOfToken,
+Array Shares::join(const std::vector<Array> &parts, Rows rows,
                    const std::string &name) const {
-  if (!rowsOfToken)
+  if (!rows)
     return parts[0];
   Array whole = parts[0];
-  whole.shape[0] = tokens * rowsOfToken;
+  whole.shape[0] = tokens * rows.ofToken;
   whole.data.clear();
-  std::vector<int> firsts(size_t(groupCount), -1);
+  int32_t apart = axes & ~rows.gathered;
+  std::vector<int> firsts(size_t(membersOver(grid, apart)), -1);
   for (int rank = 0; rank < int(parts.size()); ++rank) {
     const std::vector<char> &data = parts[size_t(rank)].data;
-    int &first = firsts[size_t(groupOf(rank))];
+    int &first = firsts[size_t(groupOf(rank, apart))];
     if (first < 0) {
       first = rank;
       whole.data.insert(whole.data.end(), data.begin(), data.end());

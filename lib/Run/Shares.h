@@ -17,6 +17,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <map>
+
 namespace moe::run {
 
 runtime::Grid gridOf(const nlohmann::json &manifest);
@@ -36,23 +38,30 @@ public:
   bool isFirst(int rank) const;
   int64_t groups() const { return groupCount; }
 
-  /// Rows for a token, where the first dimension of an argument counts tokens
-  /// and no other does; 0 elsewhere.
-  static int64_t rowsOfToken(const nlohmann::json &argument);
+  /// How the first dimension of an argument counts tokens, if no other does.
+  struct Rows {
+    int64_t ofToken = 0;    ///< 0: it does not
+    int32_t gathered = 0;   ///< axes whose ranks have each other's tokens, too
+    explicit operator bool() const { return ofToken != 0; }
+  };
+  Rows rowsOf(const nlohmann::json &argument) const;
 
-  Array split(const Array &whole, int64_t rowsOfToken, int rank) const;
+  Array split(const Array &whole, Rows rows, int rank) const;
   /// One array out of those of all ranks. Those of replicas must be equal, bit
   /// for bit. Without tokens, that of the first rank.
-  Array join(const std::vector<Array> &parts, int64_t rowsOfToken,
+  Array join(const std::vector<Array> &parts, Rows rows,
              const std::string &name) const;
 
 private:
-  int64_t groupOf(int rank) const;
+  /// Among those of ranks that differ in `axes`.
+  int64_t groupOf(int rank, int32_t axes) const;
+  int64_t groupOf(int rank) const { return groupOf(rank, axes); }
   int64_t firstOf(int64_t group) const;
 
   runtime::Grid grid;
   int32_t axes = 0;
   int64_t tokens = 0, groupCount = 1;
+  std::map<std::string, int32_t> sums; ///< size -> axes
 };
 
 /// What a rank has of a weight with the key 'shard'.

@@ -50,8 +50,15 @@ def sharded_spec(seed):
     if tp > 1 and not chained and dice.chance(0.3):
         parallel["sequence_parallel"] = True
         _one_token_at_a_time(spec, True, True)
+    if _has_table_of_few(spec["router"]):
+        return sharded_spec(seed + 1000003)
     _widths(spec, tp, on_tp)
     return {**spec, "parallel": parallel}, spec
+
+
+def _has_table_of_few(router):
+    """Random tables have experts up to 8."""
+    return router.get("strategy") == "table" and router["experts"] <= 8
 
 
 def _placement(dice, experts, ep):

@@ -71,7 +71,8 @@ def inputs(seed, spec, x, folder):
 def check_seed(tools, seed):
     """Failures by name of the case; everything that was compiled stays where one is."""
     folder = tools.work / str(seed)
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     sharded, whole = sharded_spec(seed)
     found = {}
     try:
