@@ -74,6 +74,23 @@ public:
                llvm::function_ref<void(llvm::ArrayRef<Val>)> body);
   /// Room in the workspace.
   mlir::Value scratch(mlir::Type element, llvm::ArrayRef<Extent> shape);
+  /// What is in the workspace since this was made is free again when it ends.
+  class TemporaryRoom {
+  public:
+    explicit TemporaryRoom(Lowering &l)
+        : l(l), end(l.workspaceEnd), inUse(l.inUse) {}
+    TemporaryRoom(const TemporaryRoom &) = delete;
+    TemporaryRoom &operator=(const TemporaryRoom &) = delete;
+    ~TemporaryRoom() {
+      l.workspaceEnd = end;
+      l.inUse = std::move(inUse);
+    }
+
+  private:
+    Lowering &l;
+    Val end;
+    WorkspaceSize inUse;
+  };
   /// Constants in memory, the same wherever the name is.
   mlir::Value table(llvm::StringRef name, llvm::ArrayRef<float> values);
   /// What a function of the runtime returns, an i64.
@@ -92,6 +109,7 @@ public:
   }
 
   void setWorkspace(mlir::Value bytes) { workspace = bytes; }
+  /// Enough for what was in use at any time.
   const WorkspaceSize &workspaceSize() const { return needed; }
 
 private:
@@ -101,7 +119,7 @@ private:
   llvm::StringMap<Val> sizes;
   mlir::Value workspace;
   Val workspaceEnd;
-  WorkspaceSize needed;
+  WorkspaceSize inUse, needed;
   bool failedOnce = false;
 };
 
