@@ -54,8 +54,8 @@ Emitter::Vals VectorProduct::span(const Tile &tile, Val begin, int64_t count,
   // Steps that read one line of memory, or some of them, are one turn: it is
   // asked for once.
   bool prefetches = tile.nextWeight != nullptr;
-  int64_t perLine = std::min(tile.weight.valuesPerLine() / step,
-                             tile.weight.stepsAtOnce());
+  int64_t perLine =
+      std::min(tile.weight.valuesPerLine() / step, tile.weight.stepsAtOnce());
   int64_t steps = count / step, whole = steps * step;
   int64_t turn =
       prefetches && perLine > 1 && steps % perLine == 0 ? perLine : 1;

@@ -51,8 +51,8 @@ public:
     int64_t perOutput, others;
   };
   Registers registers() const;
-  /// Vectors of a row that are decoded in one turn. With more of them, compilers
-  /// mix the turn until registers are short.
+  /// Vectors of a row that are decoded in one turn. With more of them,
+  /// compilers mix the turn until registers are short.
   int64_t stepsAtOnce() const;
   Val applyFactor(Val sum, llvm::ArrayRef<Val> at) const;
   /// Asks for the line of memory that holds a value. It goes where one tile
