@@ -5,7 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "moe/Dialect/MoE/MoE.h"
+#include "Weight.h"
+
 #include "moe/Kernels/Passes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -93,15 +94,25 @@ static GroupedMatmulOp productBefore(GroupedMatmulOp down) {
              : GroupedMatmulOp();
 }
 
+/// Whether vectors of `step` bf16 hold the weight's values without loss.
+static bool fitsPairs(Value weight, int64_t step) {
+  auto type = cast<RankedTensorType>(weight.getType());
+  if (auto decode = weight.getDefiningOp<DecodeOp>())
+    return moe::fitsPairs(decode.getFormat(), type.getShape().back(), step);
+  return type.getElementType().isBF16();
+}
+
 /// Makes one operation of both products of experts.
 class FoldProducts {
 protected:
-  explicit FoldProducts(bool bf16Hidden) : bf16Hidden(bf16Hidden) {}
+  explicit FoldProducts(int64_t bf16Step) : bf16Step(bf16Step) {}
 
   void fold(PatternRewriter &rewriter, Operation *last, GroupedMatmulOp up,
             GroupedMatmulOp down, Value weights) const {
     Type x = up.getXs().getType().getElementType();
-    Type hidden = bf16Hidden && x.isBF16() ? x : Type(rewriter.getF32Type());
+    bool isNarrow = bf16Step && x.isBF16() &&
+                    fitsPairs(down.getWeights().front(), bf16Step);
+    Type hidden = isNarrow ? x : Type(rewriter.getF32Type());
     Value bias = down.getBiases().empty() ? Value() : down.getBiases().front();
     auto both = FeedForwardOp::create(
         rewriter, last->getLoc(), last->getResult(0).getType(), up.getXs(),
@@ -114,13 +125,13 @@ protected:
   }
 
 private:
-  bool bf16Hidden;
+  int64_t bf16Step;
 };
 
 /// Adds up the results of experts as they are made.
 struct FoldCombine : OpRewritePattern<CombineOp>, FoldProducts {
-  FoldCombine(MLIRContext *context, bool bf16Hidden)
-      : OpRewritePattern(context), FoldProducts(bf16Hidden) {}
+  FoldCombine(MLIRContext *context, int64_t bf16Step)
+      : OpRewritePattern(context), FoldProducts(bf16Step) {}
 
   LogicalResult matchAndRewrite(CombineOp op,
                                 PatternRewriter &rewriter) const override {
@@ -142,8 +153,8 @@ struct FoldCombine : OpRewritePattern<CombineOp>, FoldProducts {
 
 /// The experts that all tokens go to.
 struct FoldDense : OpRewritePattern<GroupedMatmulOp>, FoldProducts {
-  FoldDense(MLIRContext *context, bool bf16Hidden)
-      : OpRewritePattern(context), FoldProducts(bf16Hidden) {}
+  FoldDense(MLIRContext *context, int64_t bf16Step)
+      : OpRewritePattern(context), FoldProducts(bf16Step) {}
 
   LogicalResult matchAndRewrite(GroupedMatmulOp op,
                                 PatternRewriter &rewriter) const override {
@@ -155,41 +166,51 @@ struct FoldDense : OpRewritePattern<GroupedMatmulOp>, FoldProducts {
   }
 };
 
-/// Rounds what a product hands to the next one to the type of its own rows.
+/// Rounds a result that is made of bf16 rows to bf16, if all that reads it may
+/// have it so.
+static LogicalResult narrow(PatternRewriter &rewriter, Operation *op,
+                            Value rows,
+                            llvm::function_ref<bool(OpOperand &)> mayBeNarrow) {
+  Value result = op->getResult(0);
+  auto type = cast<RankedTensorType>(result.getType());
+  Type narrow = getElementTypeOrSelf(rows);
+  if (!narrow.isBF16() || type.getElementType() == narrow)
+    return rewriter.notifyMatchFailure(op, "rows are not of bf16");
+  if (!llvm::all_of(result.getUses(), mayBeNarrow))
+    return rewriter.notifyMatchFailure(op, "something else reads it");
+  rewriter.modifyOpInPlace(op, [&] { result.setType(type.clone(narrow)); });
+  return success();
+}
+
+/// What a product hands to one of pairs of bf16.
 struct NarrowHidden : OpRewritePattern<GroupedMatmulOp> {
-  using OpRewritePattern::OpRewritePattern;
+  NarrowHidden(MLIRContext *context, int64_t bf16Step)
+      : OpRewritePattern(context), bf16Step(bf16Step) {}
 
   LogicalResult matchAndRewrite(GroupedMatmulOp op,
                                 PatternRewriter &rewriter) const override {
-    RankedTensorType type = op.getYs().getType();
-    Type narrow = op.getXs().getType().getElementType();
-    if (!narrow.isBF16() || type.getElementType() == narrow)
-      return rewriter.notifyMatchFailure(op, "rows are not of bf16");
-    for (OpOperand &use : op->getUses())
-      if (!isa<GroupedMatmulOp>(use.getOwner()) || use.getOperandNumber() != 0)
-        return rewriter.notifyMatchFailure(op, "something else reads it");
-    rewriter.modifyOpInPlace(op,
-                             [&] { op.getYs().setType(type.clone(narrow)); });
-    return success();
+    return narrow(rewriter, op, op.getXs(), [&](OpOperand &use) {
+      auto next = dyn_cast<GroupedMatmulOp>(use.getOwner());
+      return next && use.get() == next.getXs() &&
+             llvm::all_of(next.getWeights(), [&](Value weight) {
+               return fitsPairs(weight, bf16Step);
+             });
+    });
   }
+
+  int64_t bf16Step;
 };
 
-/// Rounds what the shared expert adds to the type of the rows; the sum over the
-/// routed ones is of more terms, and stays f32.
+/// What the shared expert adds; the sum over the routed ones is of more terms,
+/// and stays f32.
 struct NarrowMixed : OpRewritePattern<FeedForwardOp> {
   using OpRewritePattern::OpRewritePattern;
 
   LogicalResult matchAndRewrite(FeedForwardOp op,
                                 PatternRewriter &rewriter) const override {
-    RankedTensorType type = op.getY().getType();
-    Type narrow = op.getXs().getType().getElementType();
-    if (!narrow.isBF16() || type.getElementType() == narrow)
-      return rewriter.notifyMatchFailure(op, "rows are not of bf16");
-    if (op.getOffsets() || !llvm::all_of(op->getUsers(), llvm::IsaPred<MixOp>))
-      return rewriter.notifyMatchFailure(op, "something else reads it");
-    rewriter.modifyOpInPlace(op,
-                             [&] { op.getY().setType(type.clone(narrow)); });
-    return success();
+    return narrow(rewriter, op, op.getXs(), [&](OpOperand &use) {
+      return !op.getOffsets() && isa<MixOp>(use.getOwner());
+    });
   }
 };
 
@@ -198,9 +219,11 @@ struct Fuse : moe::impl::FusePassBase<Fuse> {
 
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<FoldCombine, FoldDense>(&getContext(), bf16Hidden);
-    if (bf16Hidden)
-      patterns.add<NarrowHidden, NarrowMixed>(&getContext());
+    patterns.add<FoldCombine, FoldDense>(&getContext(), bf16Step);
+    if (bf16Step) {
+      patterns.add<NarrowHidden>(&getContext(), bf16Step);
+      patterns.add<NarrowMixed>(&getContext());
+    }
     patterns.add<FoldDispatch, FoldActivation>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();

@@ -11,66 +11,25 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "VectorProduct.h"
+#include "FeedForward.h"
 
 #include "mlir/IR/BuiltinTypes.h"
 
 using namespace mlir;
 using namespace moe;
 
-namespace {
-
 /// Bytes of what a window keeps, and of the sums of a chunk.
-constexpr int64_t windowBytes = int64_t(8) << 20;
-constexpr int64_t chunkBytes = int64_t(16) << 20;
-constexpr int64_t mostRows = 4096;
+static constexpr int64_t windowBytes = int64_t(8) << 20;
+static constexpr int64_t chunkBytes = int64_t(16) << 20;
+static constexpr int64_t mostRows = 4096;
 
-class FeedForward {
-public:
-  FeedForward(Lowering &l, FeedForwardOp op)
-      : l(l), e(l.e), op(op), tokens(l.extent(op.getXs(), 0)),
-        experts(op.getOffsets() ? op.getOffsets().getType().getDimSize(0) - 1
-                                : 1),
-        inner(op.getDown().getType().getShape().back()),
-        outputs(op.getY().getType().getDimSize(1)), slots(op.getSlots()),
-        weights(op.getWeights() ? l[op.getWeights()] : Value()) {}
-
-  void lower();
-
-private:
-  Lowering &l;
-  Emitter &e;
-  FeedForwardOp op;
-  Extent tokens;
-  int64_t experts, inner, outputs, slots;
-  Value weights, y;
-
-  Value hidden; // [window, inner]
-  int64_t window;
-  Val windowBegin, windowEnd;
-  Value sums; // of tokens from `firstToken` on
-  Val firstToken, endToken;
-  Value slotOf, starts; // of each row of the chunk, and each expert's first
-
-  bool isGrouped() { return static_cast<bool>(op.getOffsets()); }
-  Weight weightOf(Value tensor);
-  Product up();
-  Product down();
-  Val withBias(Val value, Value bias, Val expert, Val out, int64_t valid);
-  void addToToken(Val row, Val out, int64_t valid, Val value);
-  std::pair<Val, Val> rowsInWindow(Val expert);
-  void listRows();
-  void runWindow();
-  void upTasks(VectorProduct &product);
-  void downTasks(VectorProduct &product);
-  void eachSum(
-      Val outBegin, Val outEnd,
-      llvm::function_ref<void(Val token, Val out, int64_t count, int64_t valid)>
-          body);
-  void reference();
-};
-
-} // namespace
+FeedForward::FeedForward(Lowering &l, FeedForwardOp op)
+    : l(l), e(l.e), op(op), tokens(l.extent(op.getXs(), 0)),
+      experts(op.getOffsets() ? op.getOffsets().getType().getDimSize(0) - 1
+                              : 1),
+      inner(op.getDown().getType().getShape().back()),
+      outputs(op.getY().getType().getDimSize(1)), slots(op.getSlots()),
+      weights(op.getWeights() ? l[op.getWeights()] : Value()) {}
 
 /// Decoded as it is read, unless something decodes it anyway.
 Weight FeedForward::weightOf(Value tensor) {
@@ -121,7 +80,7 @@ Product FeedForward::down() {
     if (isGrouped())
       addToToken(row, out, valid, value);
     else
-      e.storeLike(value, y, {row, out}, valid);
+      put(row, out, valid, value);
   };
   return product;
 }
@@ -167,28 +126,15 @@ std::pair<Val, Val> FeedForward::rowsInWindow(Val expert) {
   return {e.max(begin, windowBegin), e.min(end, windowEnd)};
 }
 
-/// Tasks of (rows, outputs), outputs fastest: a thread that does several in a
-/// row finds the rows in its cache.
-static void parallelTasks(Emitter &e, VectorProduct &product, Val rowTasks,
-                          int64_t outputs,
-                          llvm::function_ref<void(Val, Val, Val)> body) {
-  int64_t size = product.outputsOfTask();
-  int64_t outTasks = llvm::divideCeilSigned(outputs, size);
-  e.parallel(rowTasks * outTasks, [&](Val task) {
-    product.allocate();
-    Val begin = task % outTasks * size;
-    body(task / outTasks, begin, e.min(begin + size, e.index(outputs)));
-  });
-}
-
 void FeedForward::upTasks(VectorProduct &product) {
   if (isGrouped())
-    return parallelTasks(e, product, e.index(experts), inner,
-                         [&](Val expert, Val outBegin, Val outEnd) {
-                           auto [begin, end] = rowsInWindow(expert);
-                           product.run(expert, begin, end, outBegin, outEnd);
-                         });
-  runDense(e, product, windowBegin, windowEnd, inner);
+    product.runExperts([&](Val expert) { return rowsInWindow(expert); });
+  else
+    product.runDense(windowBegin, windowEnd);
+}
+
+Val FeedForward::sum(Val token, Val out, int64_t valid, Val model) {
+  return e.loadLike(model, sums, {token - firstToken, out}, valid);
 }
 
 /// Vectors of the tokens' sums in some columns.
@@ -209,7 +155,7 @@ void FeedForward::eachSum(
 /// A task owns columns of the sums, and adds to them expert by expert.
 void FeedForward::downTasks(VectorProduct &product) {
   if (!isGrouped())
-    return runDense(e, product, windowBegin, windowEnd, outputs);
+    return product.runDense(windowBegin, windowEnd);
   int64_t size = product.outputsOfTask();
   Val blocks = e.index(llvm::divideCeilSigned(outputs, size));
   // Few large tasks read what lies between the products less often.
@@ -232,14 +178,13 @@ void FeedForward::downTasks(VectorProduct &product) {
       auto [begin, end] = rowsInWindow(expert);
       product.run(expert, begin, end, outBegin, outEnd);
     });
-    if (sums == y)
+    if (!put)
       return;
     e.when(isLast, [&] {
       eachSum(outBegin, outEnd,
               [&](Val token, Val out, int64_t count, int64_t valid) {
-                Val sum =
-                    e.loadVector(sums, {token - firstToken, out}, count, valid);
-                e.storeVector(sum, y, {token, out}, valid);
+                SmallVector<Val, 2> at = {token - firstToken, out};
+                put(token, out, valid, e.loadVector(sums, at, count, valid));
               });
     });
   });
@@ -252,15 +197,64 @@ void FeedForward::runWindow() {
   downTasks(downNest);
 }
 
-/// One row after another, as it is defined.
-void FeedForward::reference() {
-  Val zero = e.index(0);
-  windowBegin = firstToken = zero;
+void FeedForward::run(Val first, Val end, Put put) {
+  Lowering::TemporaryRoom room(l);
+  this->put = put;
+  firstToken = first;
+  endToken = end;
+  int64_t rowBytes = inner * (op.getHidden().isF32() ? 4 : 2);
+  int64_t window = std::clamp<int64_t>(windowBytes / rowBytes, 1, mostRows);
+  hidden = l.scratch(op.getHidden(),
+                     {Extent::constant(window), Extent::constant(inner)});
+  if (isGrouped()) {
+    slotOf = l.scratch(e.getI32Type(), {tokens.times(slots)});
+    starts = l.scratch(e.getI32Type(), {Extent::constant(experts + 1)});
+    listRows();
+    first = e.index(0);
+    end = e.asIndex(e.load(starts, {e.index(experts)}));
+  }
+  // Once even if there are no rows: sums of nothing are zero.
+  e.loop(
+      first, e.max(end, first + 1),
+      [&](Val begin) {
+        windowBegin = begin;
+        windowEnd = e.min(begin + window, end);
+        runWindow();
+      },
+      window);
+}
+
+void FeedForward::eachChunk(Value y, int64_t bytes,
+                            llvm::function_ref<void(Val, Val)> body) {
+  Val none = e.index(0), count = l.size(tokens);
+  bool isWide = cast<MemRefType>(y.getType()).getElementType() == e.real;
+  if (isGrouped() && isWide)
+    sums = y;
+  if (!isGrouped() || isWide)
+    return body(none, count);
+  int64_t chunk = std::clamp<int64_t>(bytes / (4 * outputs), 1, mostRows);
+  sums =
+      l.scratch(e.real, {Extent::constant(chunk), Extent::constant(outputs)});
+  e.loop(
+      none, count, [&](Val first) { body(first, e.min(first + chunk, count)); },
+      chunk);
+}
+
+void FeedForward::reference(Value y) {
+  auto store = [&](Val token, Val out, int64_t valid, Val value) {
+    e.storeLike(value, y, {token, out}, valid);
+  };
+  put = store;
   sums = y;
-  if (isGrouped())
+  windowBegin = firstToken = e.index(0);
+  hidden = l.scratch(e.real, {tokens.times(slots), Extent::constant(inner)});
+  Value offsets;
+  if (isGrouped()) {
+    offsets = l[op.getOffsets()];
+    slotOf = l[op.getRows()];
     l.forEach(l.shape(op.getY()),
               [&](ArrayRef<Val> at) { e.store(e.real_(0), y, at); });
-  Value offsets = isGrouped() ? l[op.getOffsets()] : Value();
+  }
   for (Product product : {up(), down()}) {
     product.offsets = offsets;
     product.rows = l.size(tokens);
@@ -268,52 +262,35 @@ void FeedForward::reference() {
   }
 }
 
-void FeedForward::lower() {
-  Extent rows = tokens.times(slots);
-  // Sums of the reference are as precise as its arithmetic.
-  y = l.result(op.getY(), {tokens});
-  bool isWide = cast<MemRefType>(y.getType()).getElementType() == e.real;
-  if (l.reference) {
-    hidden = l.scratch(e.real, {rows, Extent::constant(inner)});
-    slotOf = isGrouped() ? l[op.getRows()] : Value();
-    return reference();
-  }
-  int64_t rowBytes = inner * (op.getHidden().isF32() ? 4 : 2);
-  window = std::clamp<int64_t>(windowBytes / rowBytes, 1, mostRows);
-  hidden = l.scratch(op.getHidden(),
-                     {Extent::constant(window), Extent::constant(inner)});
-  auto windows = [&](Val count) {
-    // Once even if there are no rows: sums of nothing are zero.
-    e.loop(
-        e.index(0), e.max(count, e.index(1)),
-        [&](Val begin) {
-          windowBegin = begin;
-          windowEnd = e.min(begin + window, count);
-          runWindow();
-        },
-        window);
-  };
-  if (!isGrouped())
-    return windows(l.size(tokens));
-
-  int64_t chunk = std::clamp<int64_t>(chunkBytes / (4 * outputs), 1, mostRows);
-  slotOf = l.scratch(e.getI32Type(), {rows});
-  starts = l.scratch(e.getI32Type(), {Extent::constant(experts + 1)});
-  sums = isWide ? y
-                : l.scratch(e.real, {Extent::constant(chunk),
-                                     Extent::constant(outputs)});
-  auto chunkFrom = [&](Val first, Val end) {
-    firstToken = isWide ? e.index(0) : first;
-    endToken = end;
-    listRows();
-    windows(e.asIndex(e.load(starts, {e.index(experts)})));
-  };
-  Val count = l.size(tokens);
-  if (isWide)
-    return chunkFrom(e.index(0), count);
-  e.loop(
-      e.index(0), count,
-      [&](Val first) { chunkFrom(first, e.min(first + chunk, count)); }, chunk);
+static bool isRunByMix(const Lowering &l, FeedForwardOp op) {
+  if (l.reference || !op->hasOneUse())
+    return false;
+  auto mix = dyn_cast<MixOp>(*op->user_begin());
+  // Sums of routed experts are complete before the shared one adds to them.
+  return mix &&
+         op.getY() == (op.getOffsets() ? mix.getRouted() : mix.getShared());
 }
 
-void moe::lower(Lowering &l, FeedForwardOp op) { FeedForward(l, op).lower(); }
+FeedForwardOp moe::runByMix(const Lowering &l, Value value) {
+  auto op = value ? value.getDefiningOp<FeedForwardOp>() : FeedForwardOp();
+  return op && isRunByMix(l, op) ? op : FeedForwardOp();
+}
+
+void moe::lower(Lowering &l, FeedForwardOp op) {
+  Extent tokens = l.extent(op.getXs(), 0);
+  if (isRunByMix(l, op))
+    return l.bind(
+        op.getY(), Value(),
+        {tokens, Extent::constant(op.getY().getType().getDimSize(1))});
+  Value y = l.result(op.getY(), {tokens});
+  FeedForward both(l, op);
+  // Sums of the reference are as precise as its arithmetic.
+  if (l.reference)
+    return both.reference(y);
+  auto store = [&](Val token, Val out, int64_t valid, Val value) {
+    l.e.storeLike(value, y, {token, out}, valid);
+  };
+  both.eachChunk(y, chunkBytes, [&](Val first, Val end) {
+    both.run(first, end, both.hasSumsIn(y) ? FeedForward::Put() : store);
+  });
+}

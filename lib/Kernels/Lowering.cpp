@@ -154,19 +154,23 @@ Value Lowering::scratch(Type element, ArrayRef<Extent> shape) {
   int64_t varyingBytes = 0;
   if (varying) {
     overflow |= llvm::MulOverflow(staticBytes, varying->factor, varyingBytes);
-    int64_t &per = needed.per[varying->size];
+    int64_t &per = inUse.per[varying->size];
     overflow |= llvm::AddOverflow(
         per, llvm::divideCeilSigned(varyingBytes, varying->divisor), per);
   } else {
-    overflow |=
-        llvm::AddOverflow(needed.constant, staticBytes, needed.constant);
+    overflow |= llvm::AddOverflow(inUse.constant, staticBytes, inUse.constant);
   }
   overflow |= llvm::AddOverflow(
-      needed.constant,
+      inUse.constant,
       2 * alignment + staticBytes * (varying && varying->divisor != 1),
-      needed.constant);
+      inUse.constant);
   if (overflow && !failedOnce)
     fail("the workspace is larger than memory can be");
+  needed.constant = std::max(needed.constant, inUse.constant);
+  for (auto &[size, bytes] : inUse.per) {
+    int64_t &most = needed.per[size];
+    most = std::max(most, bytes);
+  }
 
   if (!workspaceEnd.value)
     workspaceEnd = e.index(0);

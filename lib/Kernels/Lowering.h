@@ -78,6 +78,23 @@ public:
   void copy(mlir::Value from, mlir::Value to, llvm::ArrayRef<Extent> shape);
   /// Room in the workspace.
   mlir::Value scratch(mlir::Type element, llvm::ArrayRef<Extent> shape);
+  /// What is in the workspace since this was made is free again when it ends.
+  class TemporaryRoom {
+  public:
+    explicit TemporaryRoom(Lowering &l)
+        : l(l), end(l.workspaceEnd), inUse(l.inUse) {}
+    TemporaryRoom(const TemporaryRoom &) = delete;
+    TemporaryRoom &operator=(const TemporaryRoom &) = delete;
+    ~TemporaryRoom() {
+      l.workspaceEnd = end;
+      l.inUse = std::move(inUse);
+    }
+
+  private:
+    Lowering &l;
+    Val end;
+    WorkspaceSize inUse;
+  };
   /// Constants in memory, the same wherever the name is.
   mlir::Value table(llvm::StringRef name, llvm::ArrayRef<float> values);
   /// The same with a number after the name, one for each content.
@@ -111,6 +128,7 @@ public:
   }
 
   void setWorkspace(mlir::Value bytes) { workspace = bytes; }
+  /// Enough for what was in use at any time.
   const WorkspaceSize &workspaceSize() const { return needed; }
 
 private:
@@ -120,7 +138,7 @@ private:
   llvm::StringMap<Val> sizes;
   mlir::Value workspace;
   Val workspaceEnd;
-  WorkspaceSize needed;
+  WorkspaceSize inUse, needed;
   bool failedOnce = false;
 };
 

@@ -134,6 +134,29 @@ void VectorProduct::setNext(const Place &place, Tile &tile, size_t weight,
                  e.select(isEnd, e.index(0), tile.begin + double(count)));
 }
 
+/// How many outputs a tile has that decodes as it goes: no more than leave room
+/// in registers for what decoding needs.
+int64_t VectorProduct::outputsWithDecoding(int64_t rows) const {
+  Weight::Registers needed = weights.front().registers();
+  int64_t sums = rows * (isScaledInTile ? 2 : 1), outs = blocks.tileOutputs;
+  while (outs > 1 && outs * (sums + needed.perOutput) + rows + needed.others >
+                         l.unit.core.registers)
+    outs /= 2;
+  return outs;
+}
+
+/// Some outputs of a tile.
+VectorProduct::Tile VectorProduct::partOf(const Tile &tile, Val first,
+                                          int64_t outs) {
+  Tile part = tile;
+  part.outs.clear();
+  for (int64_t o = 0; o < outs; ++o)
+    part.outs.push_back(tile.outs[0] + first + o);
+  Val &nextOut = part.next.end()[-2];
+  nextOut = nextOut + first;
+  return part;
+}
+
 /// One tile of rows: it reads each weight once, from one end to the other, and
 /// decodes it in registers.
 void VectorProduct::fewRows(const Place &place) {
@@ -143,9 +166,18 @@ void VectorProduct::fewRows(const Place &place) {
       eachChunk([&](Val begin, int64_t count) {
         Tile tile = makeTile(place, weight, out, outs, begin);
         setNext(place, tile, weight, count);
+        auto sumsOf = [&](const Tile &tile, int64_t few) {
+          rowTile(place, tile, weight, place.rowBegin, few, count);
+        };
         for (int64_t few = 1; few <= blocks.tileRows; ++few)
           e.when(rows == double(few), [&] {
-            rowTile(place, tile, weight, place.rowBegin, few, count);
+            int64_t part = outputsWithDecoding(few);
+            if (part >= outs)
+              return sumsOf(tile, few);
+            e.loop(
+                e.index(0), e.index(outs),
+                [&](Val first) { sumsOf(partOf(tile, first, part), few); },
+                part);
           });
       });
   });
@@ -257,39 +289,4 @@ void VectorProduct::run(Val expert, Val rowBegin, Val rowEnd, Val outBegin,
             blocks.outBlock);
       },
       blocks.rowBlock);
-}
-
-void moe::runDense(Emitter &e, VectorProduct &nest, Val rowBegin, Val rowEnd,
-                   int64_t outputs) {
-  // Outputs vary fastest: a thread that does several tasks in a row finds the
-  // rows in its cache.
-  constexpr int64_t taskRows = 96;
-  int64_t size = nest.outputsOfTask();
-  int64_t outTasks = llvm::divideCeilSigned(outputs, size);
-  Val rowTasks = (rowEnd - rowBegin + (taskRows - 1)) / taskRows;
-  e.parallel(rowTasks * outTasks, [&](Val task) {
-    nest.allocate();
-    Val out = task % outTasks * size,
-        row = rowBegin + task / outTasks * taskRows;
-    nest.run(e.index(0), row, e.min(row + taskRows, rowEnd), out,
-             e.min(out + size, e.index(outputs)));
-  });
-}
-
-void moe::emitVectorProduct(Lowering &l, const Product &product) {
-  Emitter &e = l.e;
-  VectorProduct nest(l, product);
-  int64_t outputs = product.outputs();
-  if (!product.offsets)
-    return runDense(e, nest, e.index(0), product.rows, outputs);
-  int64_t size = nest.outputsOfTask();
-  int64_t outTasks = llvm::divideCeilSigned(outputs, size);
-  e.parallel(e.index(outTasks * product.experts()), [&](Val task) {
-    nest.allocate();
-    Val expert = task / outTasks, out = task % outTasks * size;
-    Val rowBegin = e.asIndex(e.load(product.offsets, {expert}));
-    Val rowEnd = e.asIndex(e.load(product.offsets, {expert + 1}));
-    nest.run(expert, rowBegin, rowEnd, out,
-             e.min(out + size, e.index(outputs)));
-  });
 }

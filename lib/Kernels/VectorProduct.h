@@ -23,6 +23,10 @@ public:
   void allocate();
   /// All sums of some rows of an expert and some outputs.
   void run(Val expert, Val rowBegin, Val rowEnd, Val outBegin, Val outEnd);
+  /// All outputs of the rows of each expert, on all threads.
+  void runExperts(llvm::function_ref<std::pair<Val, Val>(Val expert)> rows);
+  /// All outputs of some rows with one weight for all, on all threads.
+  void runDense(Val rowBegin, Val rowEnd);
 
   /// Outputs that make a task which is worth its while.
   int64_t outputsOfTask() const { return blocks.taskOutputs; }
@@ -59,11 +63,11 @@ private:
   mlir::Type computed() const; // what values are multiplied as
   bool isHeldAs(mlir::Type element) const;
   Emitter::Vals zeros(int64_t count);
-  Val loadWeight(const Tile &tile, int64_t out, Val c, int64_t valid,
-                 const Weight::Common &common);
+  Val loadWeight(const Tile &tile, int64_t out, Val c, int64_t valid, Val key);
+  Emitter::Vals keysAt(const Tile &tile, Val c);
   void prefetch(const Tile &tile, int64_t out, Val c);
   Emitter::Vals span(const Tile &tile, Val begin, int64_t count,
-                     llvm::ArrayRef<Weight::Common> common, Emitter::Vals sums);
+                     llvm::ArrayRef<Val> keys, Emitter::Vals sums);
   Emitter::Vals scaledBlocks(const Tile &tile, int64_t count);
   Emitter::Vals tileSums(const Tile &tile, int64_t count);
   void decodePanel(const Tile &tile, int64_t count);
@@ -75,17 +79,18 @@ private:
                 llvm::function_ref<void(Val out, int64_t outs)> body);
   void eachChunk(llvm::function_ref<void(Val begin, int64_t count)> body);
   void setNext(const Place &place, Tile &tile, size_t weight, int64_t count);
+  int64_t outputsWithDecoding(int64_t rows) const;
+  Tile partOf(const Tile &tile, Val first, int64_t outs);
   void fewRows(const Place &place);
   void manyRows(const Place &place, size_t weight, Val out, int64_t outs,
                 Val begin, int64_t count);
   void clearSums(const Place &place);
   void rowsAndOutputs(const Place &place);
   void finish(const Place &place);
+  void
+  eachTask(Val parts,
+           llvm::function_ref<void(Val part, Val outBegin, Val outEnd)> body);
 };
-
-/// A product with one weight for all rows, on all threads.
-void runDense(Emitter &e, VectorProduct &nest, Val rowBegin, Val rowEnd,
-              int64_t outputs);
 
 } // namespace moe
 

@@ -14,17 +14,23 @@ using namespace mlir;
 using namespace moe;
 
 Val VectorProduct::loadWeight(const Tile &tile, int64_t out, Val c,
-                              int64_t valid, const Weight::Common &common) {
+                              int64_t valid, Val key) {
   if (tile.fromPanel)
     return e.loadRaw(panel, {e.index(out), c - tile.begin}, step, valid);
   return tile.weight.loadVector(product.at(tile.expert, tile.outs[out], c),
-                                valid, common);
+                                valid, key);
+}
+
+Emitter::Vals VectorProduct::keysAt(const Tile &tile, Val c) {
+  Emitter::Vals keys;
+  for (Val out : tile.outs)
+    keys.push_back(tile.weight.keyAt(product.at(tile.expert, out, c)));
+  return keys;
 }
 
 /// Adds to `sums` what `count` places of the depth give, all in one block.
 Emitter::Vals VectorProduct::span(const Tile &tile, Val begin, int64_t count,
-                                  ArrayRef<Weight::Common> common,
-                                  Emitter::Vals sums) {
+                                  ArrayRef<Val> keys, Emitter::Vals sums) {
   auto advance = [&](Val c, int64_t valid, ArrayRef<Val> sums,
                      bool prefetches) {
     Emitter::Vals next(sums);
@@ -34,7 +40,7 @@ Emitter::Vals VectorProduct::span(const Tile &tile, Val begin, int64_t count,
                          : e.loadVector(product.x, {source, c}, step, valid));
     int64_t sum = 0;
     for (int64_t out = 0, outs = tile.outs.size(); out < outs; ++out) {
-      Val w = loadWeight(tile, out, c, valid, common[out]);
+      Val w = loadWeight(tile, out, c, valid, keys[out]);
       if (prefetches)
         prefetch(tile, out, c);
       for (Val x : xs) {
@@ -45,9 +51,11 @@ Emitter::Vals VectorProduct::span(const Tile &tile, Val begin, int64_t count,
     return next;
   };
 
-  // Steps that read one line of memory are one turn: it is asked for once.
+  // Steps that read one line of memory, or some of them, are one turn: it is
+  // asked for once.
   bool prefetches = tile.nextWeight != nullptr;
-  int64_t perLine = tile.weight.valuesPerLine() / step;
+  int64_t perLine =
+      std::min(tile.weight.valuesPerLine() / step, tile.weight.stepsAtOnce());
   int64_t steps = count / step, whole = steps * step;
   int64_t turn =
       prefetches && perLine > 1 && steps % perLine == 0 ? perLine : 1;
@@ -83,13 +91,15 @@ Emitter::Vals VectorProduct::scaledBlocks(const Tile &tile, int64_t count) {
   int64_t block = weights.front().block();
   size_t number = tile.outs.size() * tile.sources.size();
   auto add = [&](Val begin, int64_t count, ArrayRef<Val> totals) {
-    SmallVector<Weight::Common> common;
-    for (Val out : tile.outs)
-      common.push_back(tile.weight.common(product.at(tile.expert, out, begin)));
-    Emitter::Vals sums = span(tile, begin, count, common, zeros(number));
-    for (size_t i = 0; i < number; ++i)
-      sums[i] =
-          e.fma(sums[i], common[i / tile.sources.size()].scale, totals[i]);
+    Emitter::Vals sums =
+        span(tile, begin, count, keysAt(tile, begin), zeros(number));
+    size_t sum = 0;
+    for (Val out : tile.outs) {
+      Val scale = tile.weight.scaleAt(product.at(tile.expert, out, begin));
+      Val scales = e.like(sums[sum], scale);
+      for (size_t row = 0; row < tile.sources.size(); ++row, ++sum)
+        sums[sum] = e.fma(sums[sum], scales, totals[sum]);
+    }
     return sums;
   };
   Emitter::Vals totals = zeros(number);
@@ -109,28 +119,24 @@ Emitter::Vals VectorProduct::scaledBlocks(const Tile &tile, int64_t count) {
 /// One vector of sums for each row of the tile, outputs as lanes.
 Emitter::Vals VectorProduct::tileSums(const Tile &tile, int64_t count) {
   size_t rows = tile.sources.size(), outs = tile.outs.size();
-  SmallVector<Weight::Common> common;
-  Emitter::Vals vectors;
-  if (isScaledInTile) {
-    vectors = scaledBlocks(tile, count);
-  } else {
-    for (Val out : tile.outs)
-      common.push_back(
-          tile.weight.common(product.at(tile.expert, out, e.index(0))));
-    vectors = span(tile, tile.begin, count, common, zeros(rows * outs));
-  }
+  Val none = e.index(0);
+  Emitter::Vals vectors = isScaledInTile
+                              ? scaledBlocks(tile, count)
+                              : span(tile, tile.begin, count,
+                                     keysAt(tile, none), zeros(rows * outs));
+  Emitter::Vals scales;
+  for (Val out : tile.outs)
+    if (Val scale = tile.weight.scaleAt(product.at(tile.expert, out, none));
+        scale.value && !isScaledInTile)
+      scales.push_back(scale);
   Emitter::Vals result;
   for (size_t row = 0; row < rows; ++row) {
     Emitter::Vals ofRow;
     for (size_t out = 0; out < outs; ++out)
       ofRow.push_back(vectors[out * rows + row]);
     Val sums = e.addLanes(ofRow);
-    if (!isScaledInTile && common[0].scale.value) {
-      Emitter::Vals scales;
-      for (const Weight::Common &of : common)
-        scales.push_back(e.extract(of.scale, 0));
+    if (!scales.empty())
       sums = sums * e.gather(scales);
-    }
     result.push_back(sums);
   }
   return result;
@@ -143,11 +149,10 @@ void VectorProduct::decodePanel(const Tile &tile, int64_t count) {
     Val row = e.index(place++);
     int64_t block = isScaledInTile ? weights.front().block() : count;
     auto decode = [&](Val begin, int64_t size) {
-      Weight::Common common =
-          tile.weight.common(product.at(tile.expert, out, begin));
+      Val key = tile.weight.keyAt(product.at(tile.expert, out, begin));
       auto at = [&](Val c, int64_t valid) {
-        Val values = tile.weight.loadVector(product.at(tile.expert, out, c),
-                                            valid, common);
+        Val values =
+            tile.weight.loadVector(product.at(tile.expert, out, c), valid, key);
         e.storeVector(values, panel, {row, c - tile.begin}, valid);
       };
       int64_t whole = size / step * step;

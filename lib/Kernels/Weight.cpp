@@ -122,9 +122,13 @@ Val Weight::load(ArrayRef<Val> at) const {
   return value;
 }
 
+int64_t moe::blockOf(FormatAttr format, int64_t depth) {
+  int64_t inputs = format.getInputs();
+  return inputs == 0 ? depth : std::min(inputs, depth);
+}
+
 int64_t Weight::storedBlock() const {
-  int64_t inputs = format ? format.getInputs() : 0;
-  return inputs == 0 ? depth() : std::min(inputs, depth());
+  return format ? moe::blockOf(format, depth()) : depth();
 }
 
 int64_t Weight::block() const {

@@ -38,16 +38,22 @@ public:
 
   /// How much of the depth has one scale and one zero.
   int64_t block() const;
-  /// What a block has in common; null where there is no such thing.
-  struct Common {
-    Val scale, zero;
-  };
-  /// In vectors of f32.
-  Common common(llvm::ArrayRef<Val> at) const;
+  /// The scale of the block at a place; null where there is none.
+  Val scaleAt(llvm::ArrayRef<Val> at) const;
+  /// What decodes the values of the block at a place; null where that takes
+  /// nothing: its zeros as f32, or what its codes stand for as bf16.
+  Val keyAt(llvm::ArrayRef<Val> at) const;
   /// v at as many places in a row as a vector has lanes, all of them in one
   /// block. Past `valid` nothing is read, and the values are some finite ones.
-  Val loadVector(llvm::ArrayRef<Val> at, int64_t valid,
-                 const Common &common) const;
+  Val loadVector(llvm::ArrayRef<Val> at, int64_t valid, Val key) const;
+  /// What `loadVector` keeps in registers, values included.
+  struct Registers {
+    int64_t perOutput, others;
+  };
+  Registers registers() const;
+  /// Vectors of a row that are decoded in one turn. With more of them,
+  /// compilers mix the turn until registers are short.
+  int64_t stepsAtOnce() const;
   Val applyFactor(Val sum, llvm::ArrayRef<Val> at) const;
   /// Asks for the line of memory that holds a value. It goes where one tile
   /// reads it from: not into the caches that other threads share.
@@ -66,18 +72,22 @@ private:
     return pairs && format && format.hasSmallScales();
   }
   int64_t storedBlock() const;
-  Val loadPairs(llvm::ArrayRef<Val> at, int64_t valid,
-                const Common &common) const;
-  Val loadPackedPairs(llvm::ArrayRef<Val> at, int64_t valid,
-                      const Common &common) const;
-  Val decodeVector(llvm::ArrayRef<Val> at, int64_t valid,
-                   const Common &common) const;
+  Val loadPairs(llvm::ArrayRef<Val> at, int64_t valid, Val key) const;
+  Val loadPackedPairs(llvm::ArrayRef<Val> at, int64_t valid, Val key) const;
+  Val decodeVector(llvm::ArrayRef<Val> at, int64_t valid, Val key) const;
   Val code(llvm::ArrayRef<Val> at) const;
   Val codes(llvm::ArrayRef<Val> at, int64_t valid) const;
   llvm::SmallVector<Val, 3> blockOf(llvm::ArrayRef<Val> at) const;
   Val scale(llvm::ArrayRef<Val> block) const;
   Val zero(llvm::ArrayRef<Val> block) const;
 };
+
+/// How much of the depth has one scale.
+int64_t blockOf(FormatAttr format, int64_t depth);
+
+/// Whether vectors of `step` bf16 hold the values of such a weight without
+/// loss: the scales of a vector are alike, or become part of its values.
+bool fitsPairs(FormatAttr format, int64_t depth, int64_t step);
 
 /// Where the byte is that holds a value of four bits, and another.
 inline llvm::SmallVector<Val, 3> byteOf(llvm::ArrayRef<Val> at) {

@@ -50,36 +50,55 @@ Val Weight::codes(ArrayRef<Val> at, int64_t valid) const {
 }
 
 bool Weight::fitsPairs() const {
-  if (!format)
-    return holds(l->e.getBF16Type());
-  int64_t block = storedBlock(), step = 2 * l->lanes;
+  return format ? moe::fitsPairs(format, depth(), 2 * l->lanes)
+                : holds(l->e.getBF16Type());
+}
+
+bool moe::fitsPairs(FormatAttr format, int64_t depth, int64_t step) {
+  int64_t block = blockOf(format, depth);
   if (format.hasSmallScales())
     return block == step || 2 * block == step;
-  return block % step == 0 || block == depth();
+  return block % step == 0 || block == depth;
 }
 
-Weight::Common Weight::common(ArrayRef<Val> at) const {
-  if (!format || foldsScales())
+/// A table of f32 by codes of four bits.
+static Val byCode(Emitter &e, llvm::function_ref<double(unsigned)> value) {
+  SmallVector<float> values;
+  for (unsigned code = 0; code < 16; ++code)
+    values.push_back(static_cast<float>(value(code)));
+  return e.numbers(values);
+}
+
+/// The upper halves of f32 values are bf16, if that can hold the values.
+static Val halvesOf(Emitter &e, Val words) {
+  int64_t lanes = cast<VectorType>(words.type()).getNumElements();
+  return e.regroup(words, VectorType::get(2 * lanes, e.getI16Type()));
+}
+
+Val Weight::scaleAt(ArrayRef<Val> at) const {
+  return format && !foldsScales() ? scale(blockOf(at)) : Val();
+}
+
+Val Weight::keyAt(ArrayRef<Val> at) const {
+  Emitter &e = l->e;
+  if (!format || format.getKind() != WeightFormatKind::int4)
     return {};
-  SmallVector<Val, 3> block = blockOf(at);
-  Common common = {l->e.broadcast(scale(block), l->lanes), Val()};
-  if (format.getKind() == WeightFormatKind::int4)
-    common.zero = l->e.broadcast(zero(block), l->lanes);
-  return common;
+  Val zeros = e.broadcast(zero(blockOf(at)), l->lanes);
+  if (!pairs)
+    return zeros;
+  return halvesOf(e, byCode(e, [](unsigned code) { return code; }) - zeros);
 }
 
-Val Weight::loadVector(ArrayRef<Val> at, int64_t valid,
-                       const Common &common) const {
+Val Weight::loadVector(ArrayRef<Val> at, int64_t valid, Val key) const {
   if (pairs)
-    return loadPairs(at, valid, common);
+    return loadPairs(at, valid, key);
   if (!format)
     return l->e.loadVector(data, at, l->lanes, valid);
-  return decodeVector(at, valid, common);
+  return decodeVector(at, valid, key);
 }
 
 /// As f32.
-Val Weight::decodeVector(ArrayRef<Val> at, int64_t valid,
-                         const Common &common) const {
+Val Weight::decodeVector(ArrayRef<Val> at, int64_t valid, Val key) const {
   Emitter &e = l->e;
   Val found = codes(at, valid);
   switch (format.getKind()) {
@@ -88,7 +107,7 @@ Val Weight::decodeVector(ArrayRef<Val> at, int64_t valid,
   case WeightFormatKind::int8:
     return e.cast(found, e.real);
   case WeightFormatKind::int4:
-    return e.cast(e.extend(found >> 4, e.getI32Type()), e.real) - common.zero;
+    return e.cast(e.extend(found >> 4, e.getI32Type()), e.real) - key;
   default:
     return widen(e, e2m1, found);
   }
@@ -97,64 +116,49 @@ Val Weight::decodeVector(ArrayRef<Val> at, int64_t valid,
 /// f32 values that bf16 can hold, one vector after another.
 static Val joinPairs(Emitter &e, Val first, Val second) {
   int64_t lanes = cast<VectorType>(first.type()).getNumElements();
-  auto halves = VectorType::get(2 * lanes, e.getI16Type());
   SmallVector<int64_t> upper;
   for (int64_t lane = 0; lane < 2 * lanes; ++lane)
     upper.push_back(2 * lane + 1);
-  Val words =
-      e.pickLanes(e.regroup(first, halves), e.regroup(second, halves), upper);
+  Val words = e.pickLanes(halvesOf(e, first), halvesOf(e, second), upper);
   return e.bitcast(words, e.getBF16Type());
 }
 
-/// f32 values that bf16 can hold, by turns.
-static Val zipPairs(Emitter &e, Val even, Val odd) {
-  int64_t lanes = cast<VectorType>(even.type()).getNumElements();
-  Val low = e.bitcast(even, e.getI32Type()) >> 16;
-  Val high = e.bitcast(odd, e.getI32Type()) & double(int32_t(0xFFFF0000));
-  return e.regroup(low | high, VectorType::get(2 * lanes, e.getBF16Type()));
-}
-
-Val Weight::loadPairs(ArrayRef<Val> at, int64_t valid,
-                      const Common &common) const {
+Val Weight::loadPairs(ArrayRef<Val> at, int64_t valid, Val key) const {
   Emitter &e = l->e;
   if (!format)
     return e.loadRaw(data, at, 2 * l->lanes, valid);
   if (format.getValuesPerByte() == 2)
-    return loadPackedPairs(at, valid, common);
-  Val first = decodeVector(at, std::min(valid, l->lanes), common);
+    return loadPackedPairs(at, valid, key);
+  Val first = decodeVector(at, std::min(valid, l->lanes), key);
   if (valid <= l->lanes)
     return joinPairs(e, first, first.like(0));
   SmallVector<Val, 3> next(at);
   next.back() = next.back() + double(l->lanes);
-  return joinPairs(e, first, decodeVector(next, valid - l->lanes, common));
+  return joinPairs(e, first, decodeVector(next, valid - l->lanes, key));
 }
 
 /// Of values that share bytes.
-Val Weight::loadPackedPairs(ArrayRef<Val> at, int64_t valid,
-                            const Common &common) const {
+Val Weight::loadPackedPairs(ArrayRef<Val> at, int64_t valid, Val key) const {
   Emitter &e = l->e;
-  Val bytes = e.extend(e.loadRaw(data, byteOf(at), l->lanes, valid / 2),
-                       e.getI32Type());
-  if (format.getKind() == WeightFormatKind::int4)
-    return zipPairs(e, e.cast(bytes & 15, e.real) - common.zero,
-                    e.cast(bytes >> 4, e.real) - common.zero);
-  // The values times the scale of a block, of which the upper halves are bf16:
-  // the code 2c + 1 is that of half a value.
-  SmallVector<float> values;
-  for (unsigned code = 0; code < 16; ++code)
-    values.push_back(static_cast<float>(e2m1.value(code)));
-  auto halves = VectorType::get(2 * l->lanes, e.getI16Type());
-  auto table = [&](ArrayRef<Val> block) {
+  SmallVector<Val, 2> tables;
+  auto addScaled = [&](ArrayRef<Val> block) {
     Val scales = e.broadcast(scale(block), l->lanes);
-    return e.regroup(e.numbers(values) * scales, halves);
+    Val values = byCode(e, [](unsigned code) { return e2m1.value(code); });
+    tables.push_back(halvesOf(e, values * scales));
   };
   SmallVector<Val, 3> block = blockOf(at);
-  SmallVector<Val, 2> tables = {table(block)};
+  if (key.value)
+    tables.push_back(key);
+  else
+    addScaled(block);
   if (valid > storedBlock()) {
     block.back() = block.back() + 1;
-    tables.push_back(table(block));
+    addScaled(block);
   }
-  // One byte is two codes: of the lower half of a lane, and of the upper one.
+  Val bytes = e.extend(e.loadRaw(data, byteOf(at), l->lanes, valid / 2),
+                       e.getI32Type());
+  // The code 2c + 1 is that of the upper half of c's value. One byte is two: of
+  // the lower half of a lane, and of the upper one.
   Val codes = (bytes << 1) | (bytes << 13);
   SmallVector<int32_t> odd(l->lanes, 0x00010001);
   if (tables.size() == 2) {
@@ -163,7 +167,7 @@ Val Weight::loadPackedPairs(ArrayRef<Val> at, int64_t valid,
       odd[lane] |= 0x00200020; // in the second table
   }
   codes = codes | e.numbers(odd);
-  Val found = e.lookUp(tables, e.regroup(codes, halves));
+  Val found = e.lookUp(tables, halvesOf(e, codes));
   return e.bitcast(found, e.getBF16Type());
 }
 
@@ -186,4 +190,23 @@ Val Weight::applyFactor(Val sum, ArrayRef<Val> at) const {
           (vector ? l->e.broadcast(factor, vector.getNumElements()) : factor);
   }
   return sum;
+}
+
+/// Found by trial: with fewer, compilers keep sums on the stack.
+Weight::Registers Weight::registers() const {
+  if (!format)
+    return {0, pairs || holds(l->e.real) ? 1 : 4};
+  switch (format.getKind()) {
+  case WeightFormatKind::nvfp4:
+    return pairs ? Registers{1, 8} : Registers{0, 4};
+  case WeightFormatKind::fp8_e4m3:
+  case WeightFormatKind::int4:
+    return {0, 6};
+  default:
+    return {0, 4};
+  }
+}
+
+int64_t Weight::stepsAtOnce() const {
+  return format && format.getKind() == WeightFormatKind::fp8_e4m3 ? 2 : 4;
 }

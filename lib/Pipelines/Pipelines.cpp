@@ -60,8 +60,8 @@ void moe::addPhase(OpPassManager &passes, Phase phase,
     return simplify(passes);
   case Phase::kernels: {
     if (!options.reference)
-      passes.addNestedPass<func::FuncOp>(
-          createFusePass(FusePassOptions{options.bf16Dot}));
+      passes.addNestedPass<func::FuncOp>(createFusePass(
+          FusePassOptions{options.bf16Dot ? 2 * options.core.lanes : 0}));
     LowerToLoopsPassOptions lower;
     lower.reference = options.reference;
     lower.vectorWidth = options.core.lanes;

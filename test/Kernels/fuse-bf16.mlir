@@ -1,7 +1,7 @@
-// With bf16-hidden, what only a product of bf16 rows reads is bf16 as well, and
+// With bf16-step, what only a product of pairs of bf16 reads is bf16 as well, and
 // so are results that are only mixed.
 
-// RUN: moe-opt %s --pass-pipeline='builtin.module(func.func(moe-fuse{bf16-hidden=true}))' --split-input-file | FileCheck %s --check-prefixes=CHECK,BF16
+// RUN: moe-opt %s --pass-pipeline='builtin.module(func.func(moe-fuse{bf16-step=32}))' --split-input-file | FileCheck %s --check-prefixes=CHECK,BF16
 // RUN: moe-opt %s --pass-pipeline='builtin.module(func.func(moe-fuse))' --split-input-file | FileCheck %s --check-prefixes=CHECK,F32
 
 // CHECK-LABEL: func @experts
@@ -65,4 +65,29 @@ func.func @mixed(%x: tensor<?x8xbf16>, %other: tensor<?x8xf32>, %w: tensor<16x8x
   %s = moe.grouped_matmul %h, %d : (tensor<?x16xf32>, tensor<8x16xbf16>) -> tensor<?x8xf32>
   %y = moe.mix %other, %s none : (tensor<?x8xf32>, tensor<?x8xf32>) -> tensor<?x8xf32>
   return %y : tensor<?x8xf32>
+}
+
+// -----
+
+// Rounding gains nothing where the next weight is not multiplied as pairs: it
+// is of f32, or a step has two scales.
+
+// CHECK-LABEL: func @no_pairs
+// CHECK: moe.feed_forward {{.*}} {hidden = f32}
+// CHECK: moe.feed_forward {{.*}} {hidden = f32}
+// BF16: moe.feed_forward {{.*}} {hidden = bf16}
+func.func @no_pairs(%x: tensor<?x8xbf16>, %w: tensor<64x8xbf16>, %d: tensor<8x64xf32>,
+    %data: tensor<8x64xi8>, %small: tensor<8x4xf32>, %large: tensor<8x2xf32>)
+    -> (tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x8xf32>) {
+  %h0 = moe.grouped_matmul %x, %w : (tensor<?x8xbf16>, tensor<64x8xbf16>) -> tensor<?x64xf32>
+  %y0 = moe.grouped_matmul %h0, %d : (tensor<?x64xf32>, tensor<8x64xf32>) -> tensor<?x8xf32>
+  %d1 = moe.decode %data, %small <kind = int8, inputs = 16>
+      : (tensor<8x64xi8>, tensor<8x4xf32>) -> tensor<8x64xf32>
+  %h1 = moe.grouped_matmul %x, %w : (tensor<?x8xbf16>, tensor<64x8xbf16>) -> tensor<?x64xf32>
+  %y1 = moe.grouped_matmul %h1, %d1 : (tensor<?x64xf32>, tensor<8x64xf32>) -> tensor<?x8xf32>
+  %d2 = moe.decode %data, %large <kind = int8, inputs = 32>
+      : (tensor<8x64xi8>, tensor<8x2xf32>) -> tensor<8x64xf32>
+  %h2 = moe.grouped_matmul %x, %w : (tensor<?x8xbf16>, tensor<64x8xbf16>) -> tensor<?x64xf32>
+  %y2 = moe.grouped_matmul %h2, %d2 : (tensor<?x64xf32>, tensor<8x64xf32>) -> tensor<?x8xf32>
+  return %y0, %y1, %y2 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x8xf32>
 }

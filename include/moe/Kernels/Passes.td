@@ -32,12 +32,13 @@ def FusePass : Pass<"moe-fuse", "::mlir::func::FuncOp"> {
     %y = moe.feed_forward %x up %wg, %wu down %wd
         offsets %o rows %rows weights %w {hidden = f32, slots = 2} { ... }
     ```
-    With `bf16-hidden`, what lies between two products of bf16 rows is bf16 too,
-    and so is what a shared expert adds, as in the models' own code.
+    With `bf16-step`, what lies between a product of bf16 rows and one whose
+    weight is multiplied as pairs of bf16 is bf16 too, and so is what a shared
+    expert adds, as in the models' own code.
   }];
   let options = [
-    Option<"bf16Hidden", "bf16-hidden", "bool", "false",
-           "keep results of bf16 products as bf16 where a product reads them">
+    Option<"bf16Step", "bf16-step", "int64_t", "0",
+           "values in a vector of pairs of bf16 that the target multiplies">
   ];
   let dependentDialects = ["::moe::MoEDialect"];
 }

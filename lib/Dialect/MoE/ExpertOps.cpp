@@ -77,6 +77,21 @@ LogicalResult DecodeOp::verify() {
 // GroupedMatmul
 //===----------------------------------------------------------------------===//
 
+/// [O16], [O31]: `values` are of one shape and of one element type.
+static LogicalResult checkAlike(Operation *op, Dims &dims, StringRef name,
+                                ValueRange values, ArrayRef<StringRef> shape) {
+  for (auto [i, value] : llvm::enumerate(values)) {
+    if (failed(dims.check(name + " #" + Twine(i), value, shape)))
+      return failure();
+    Type first = getElementTypeOrSelf(values.front());
+    if (getElementTypeOrSelf(value) != first)
+      return op->emitOpError()
+             << "expected '" << name << " #" << i << "' of " << first
+             << " like the first, found " << getElementTypeOrSelf(value);
+  }
+  return success();
+}
+
 LogicalResult GroupedMatmulOp::verify() {
   // [O3]
   if (failed(
@@ -106,21 +121,10 @@ LogicalResult GroupedMatmulOp::verify() {
   }
   Dims dims(*this);
   if (failed(dims.check("xs", getXs(), {isGathered ? "T" : "R", "M"})) ||
-      failed(dims.check("gather", getGather(), {"R"})))
+      failed(dims.check("gather", getGather(), {"R"})) ||
+      failed(checkAlike(*this, dims, "weights", getWeights(), weight)) ||
+      failed(checkAlike(*this, dims, "biases", getBiases(), bias)))
     return failure();
-  for (auto [i, value] : llvm::enumerate(getWeights())) {
-    if (failed(dims.check("weights #" + Twine(i), value, weight)))
-      return failure();
-    // [O16]
-    Type first = getElementTypeOrSelf(getWeights().front());
-    if (getElementTypeOrSelf(value) != first)
-      return emitOpError() << "expected 'weights #" << i << "' of " << first
-                           << " like the first, found "
-                           << getElementTypeOrSelf(value);
-  }
-  for (auto [i, value] : llvm::enumerate(getBiases()))
-    if (failed(dims.check("biases #" + Twine(i), value, bias)))
-      return failure();
   if (std::optional<int64_t> experts = dims.get("E"))
     dims.set("E+1", *experts + 1);
   return success(succeeded(dims.check("offsets", getOffsets(), {"E+1"})) &&
@@ -178,21 +182,11 @@ LogicalResult FeedForwardOp::verify() {
     return shape;
   };
   Dims dims(*this);
-  if (failed(dims.check("xs", getXs(), {"T", "M"})))
-    return failure();
-  Type first = getElementTypeOrSelf(getUps().front());
-  for (auto [i, value] : llvm::enumerate(getUps())) {
-    if (failed(dims.check("ups #" + Twine(i), value, shape({"I", "M"}))))
-      return failure();
-    if (getElementTypeOrSelf(value) != first)
-      return emitOpError() << "expected 'ups #" << i << "' of " << first
-                           << " like the first, found "
-                           << getElementTypeOrSelf(value);
-  }
-  for (auto [i, value] : llvm::enumerate(getUpBiases()))
-    if (failed(dims.check("up_biases #" + Twine(i), value, shape({"I"}))))
-      return failure();
-  if (failed(dims.check("down", getDown(), shape({"O", "I"}))) ||
+  if (failed(dims.check("xs", getXs(), {"T", "M"})) ||
+      failed(checkAlike(*this, dims, "ups", getUps(), shape({"I", "M"}))) ||
+      failed(
+          checkAlike(*this, dims, "up_biases", getUpBiases(), shape({"I"}))) ||
+      failed(dims.check("down", getDown(), shape({"O", "I"}))) ||
       failed(dims.check("down_bias", getDownBias(), shape({"O"}))))
     return failure();
   if (std::optional<int64_t> experts = dims.get("E"))

@@ -17,6 +17,7 @@ import re
 import sys
 
 PRODUCT = re.compile(r"\t(vdpbf16ps|vpdpbusd|vfn?m(?:add|sub)(?:132|213|231)[ps][sd])\t")
+ROUND = re.compile(r"\tv(round|rndscale)[ps][sd]\t")
 LOAD = re.compile(r"\t(?!prefetch|lea).*\(")
 SPILL = re.compile(r"-?\d*\(%rsp\)")
 FRAME_SPILL = re.compile(r"-?\d*\(%r[sb]p\)")
@@ -44,19 +45,20 @@ def innermost_loops(lines):
 
 
 def describe(loop, spill):
-    """None if the loop adds up nothing."""
+    """None if the loop adds up nothing, or what it adds up is no vector and in memory."""
     products = [(m[1], line) for line in loop if (m := PRODUCT.search(line))]
     target = lambda line: line.split(" ")[-1]
     sums = {target(line) for _, line in products}
     sums -= {target(line) for line in loop if not PRODUCT.search(line)}
-    if not sums:
-        return None
-    kinds = collections.Counter(re.sub(r"\d{3}(?=[ps][sd])", "", name) for name, _ in products)
-    registers = "/".join(sorted({name[1:4] for name in sums}))
-    times = len(products) // len(sums) if len(products) % len(sums) == 0 and len(kinds) == 1 else 1
-    counts = ", ".join(f"{count // times} {name}" for name, count in sorted(kinds.items()))
     spilled = [line for line in loop if spill.search(line)]
     vectors = sum("mm" in line for line in spilled)
+    if not products or any(ROUND.search(line) for line in loop) or not (sums or vectors):
+        return None
+    kinds = collections.Counter(re.sub(r"\d{3}(?=[ps][sd])", "", name) for name, _ in products)
+    registers = "/".join(sorted({name[1:4] for name in sums})) or "memory"
+    isWhole = sums and len(products) % len(sums) == 0 and len(kinds) == 1
+    times = len(products) // len(sums) if isWhole else 1
+    counts = ", ".join(f"{count // times} {name}" for name, count in sorted(kinds.items()))
     loads = sum(bool(LOAD.match(line)) for line in loop) - len(spilled)
     stack = f"{vectors} vectors and {len(spilled) - vectors} scalars spilled"
     step = f"{counts}, {loads / times:g} loads, {times} times"
