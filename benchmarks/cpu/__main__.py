@@ -12,10 +12,17 @@ from . import plot, table
 from .about import about
 from .ceilings import KINDS, Ceilings
 from .layer import LayerBench
+from .merge import merge
 from .options import parse
 
 _BUSY = 0.5  # runnable threads of others, which make every figure worse and ratios random
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def earlier(results: Dict[str, Any], folder: Path) -> Dict[str, Any]:
+    """The results of this day that are there already."""
+    file = folder / f"{results['date']}-cpu.json"
+    return json.loads(file.read_text()) if file.exists() else {}
 
 
 def write(results: Dict[str, Any], folder: Path) -> Path:
@@ -46,7 +53,8 @@ def main() -> None:
                 print(f"{point['shape']} {point['dtype']} {reason}", file=sys.stderr)
         said.update(f"{name}: {why}" for name, why in point["skipped"].items())
 
-    stem = None
+    before = earlier(results, folder) if options.append and folder else {}
+    stem, all_results = None, results
     with Ceilings(ROOT / "build" / "bench") as ceilings:
         for threads in options.threads:
             found = {kind: ceilings.measure(kind, threads) for kind in KINDS}
@@ -60,11 +68,12 @@ def main() -> None:
                 gc.collect()  # weights of the next layer need the room
                 versions = about()["versions"]  # of what has been imported by now
                 results.update(versions=versions, instructions=ceilings.instructions)
-                stem = folder and write(results, folder)
+                all_results = merge(before, results) if before else results
+                stem = folder and write(all_results, folder)
     if stem is None:
         return
     try:
-        plot.draw(results, stem)
+        plot.draw(all_results, stem)
     except ImportError as error:
         print(f"no plot: {error}", file=sys.stderr)
     print(f"wrote {stem}.*", file=sys.stderr)

@@ -67,6 +67,7 @@ def parse(arguments: Optional[List[str]] = None) -> argparse.Namespace:
     add("--point-seconds", type=float, default=20, help="which has 3 turns at least")
     add("--limit", type=float, default=20, help="seconds: what takes longer is left out")
     add("--memory", type=int, default=4096, metavar="T", help="tokens, or 0")
+    add("--append", action="store_true", help="to the results of the day, if there are any")
     add("--out", type=Path, help="folder of the results; default benchmarks/results")
     quick, _ = parser.parse_known_args(arguments)
     if quick.quick:

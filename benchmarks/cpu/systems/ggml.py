@@ -73,7 +73,7 @@ class _Graph:
         self.shape, self._system = system.shape, system
         self._x = batch.x if batch.x.dtype == np.float32 else from_bf16(batch.x)
         tokens, (k, d) = len(self._x), (self.shape.top_k, self.shape.hidden)
-        widths = 3 * self.shape.intermediate + 4 * d
+        widths = (5 if self.shape.bias else 3) * self.shape.intermediate + 4 * d
         values = tokens * (k * widths + 4 * self.shape.shared + 4 * d + 4 * self.shape.experts)
         size = 4 * values + (64 << 20)
         self._memory = np.empty(size, np.uint8)
