@@ -42,8 +42,8 @@ for preset in "${presets[@]}"; do
     run_tiny asan
     ;;
   tsan)
-    build tsan ImportTests RuntimeTests moe-run
-    test_in tsan '^unit-(Import|Runtime)'
+    build tsan EngineTests ImportTests RuntimeTests moe-run
+    test_in tsan '^unit-(Engine|Import|Runtime)'
     configure release
     build release moe-opt
     compile release examples/specs/tiny.json
