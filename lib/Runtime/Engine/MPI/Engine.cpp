@@ -52,6 +52,7 @@ private:
   MPI_Comm comm;
   Messenger messenger;
   std::optional<Failure> failure; /* the first */
+  bool wasTold = false;           /* by another rank, which has told all */
   std::set<int32_t> failedRanks;
 };
 } // namespace
@@ -83,8 +84,10 @@ void MpiEngine::note(const Failure &found) {
 /// Throws the first failure, of this rank or another.
 void MpiEngine::listen() {
   if (!failure)
-    if (auto heard = messenger.hear())
+    if (auto heard = messenger.hear()) {
       note(*heard);
+      wasTold = true;
+    }
   if (failure)
     failAgain(*failure);
 }
@@ -146,7 +149,8 @@ moe_status MpiEngine::wait(moe_engine_request *request, int64_t deadline) {
 void MpiEngine::abort(moe_status status, const std::string &reason) {
   std::lock_guard<std::mutex> lock(mutex);
   note(Failure(status, rank, reason));
-  messenger.tell(Failure(status, rank, reason));
+  if (!wasTold)
+    messenger.tell(Failure(status, rank, reason));
 }
 
 void MpiEngine::failed(uint8_t *flags) {

@@ -53,17 +53,24 @@ void Worker::start(std::shared_ptr<Work> work) {
   mesh.wake();
 }
 
-void Worker::fail(const Failure &found) {
+void Worker::fail(const Failure &found, bool isTold) {
   std::lock_guard<std::mutex> lock(mutex);
   if (found.rank >= 0 && found.rank != rank && found.status != MOE_TIMEOUT)
     failedRanks.insert(found.rank);
-  if (!failure)
+  if (!failure) {
     failure = found;
+    wasTold = isTold;
+  }
   mesh.wake();
 }
 
 void Worker::abort(const Failure &found) {
   fail(found);
+  {
+    std::lock_guard<std::mutex> lock(mutex);
+    if (wasTold)
+      return;
+  }
   Reason reason = {found.status, found.rank, {}};
   std::snprintf(reason.text, sizeof reason.text, "%s", found.message.c_str());
   mesh.sendAll({MessageKind::Failed, rank, reason});
@@ -154,7 +161,8 @@ void Worker::hear(const Message &message) {
     Reason reason = message.as<Reason>();
     reason.text[sizeof reason.text - 1] = 0;
     fail(Failure(MOE_RANK_FAILED, message.rank,
-                 text("rank ", message.rank, ": ", reason.text)));
+                 text("rank ", message.rank, ": ", reason.text)),
+         /*isTold=*/true);
     break;
   }
   default:

@@ -33,8 +33,8 @@ public:
 
   void start(std::shared_ptr<Work> work);
   /// The first failure counts.
-  void fail(const Failure &failure);
-  /// The same, and tells the others.
+  void fail(const Failure &failure, bool isTold = false);
+  /// The same, and tells the others, unless it was one of them who told.
   void abort(const Failure &failure);
   void failed(uint8_t *flags);
 
@@ -68,6 +68,7 @@ private:
   std::deque<std::shared_ptr<Work>> started;
   std::set<int32_t> failedRanks;
   std::optional<Failure> failure;
+  bool wasTold = false; /* by another rank, which has told all */
   bool stopping = false, stopped = false, orphaned = false;
   std::thread thread;
 };
