@@ -86,7 +86,7 @@ class Engines:
         """One found it out; the others did as well, or heard of it, or were done."""
         self.assertIn(status, [rank[0] for rank in ended.ranks.values()], ended.output)
         for found, _, words in ended.ranks.values():
-            self.assertIn(found, (status, "MOE_RANK_FAILED", "MOE_OK"), ended.output)
+            self.assertIn(found, (status, "MOE_OK"), ended.output)
             self.assertIn(text if found != "MOE_OK" else "", words)
 
     def test_exchanges(self):
@@ -121,16 +121,16 @@ class Engines:
     def test_late_rank(self):
         ended = self.run_ranks(2, "late")
         self.check_late(ended)
-        self.check(ended, 1, "MOE_RANK_FAILED", 0, "rank 0: rank 1 did not come")
+        self.assertIn(ended.ranks[1][0], ("MOE_TIMEOUT", "MOE_ABORTED"), ended.output)
+        self.assertEqual(ended.ranks[1][1:], (1, "rank 1 did not come"), ended.output)
 
     def test_late_rank_of_large_pieces(self):
         self.check_late(self.run_ranks(2, "late-large"))
 
     def test_abort(self):
         ended = self.run_ranks(3, "abort")
-        self.check(ended, 1, "MOE_NOT_FINITE", 1, "NaN in the logits")
-        for rank in (0, 2):
-            self.check(ended, rank, "MOE_RANK_FAILED", 1, "rank 1: NaN in the logits")
+        for rank in range(3):
+            self.check(ended, rank, "MOE_NOT_FINITE", 1, "NaN in the logits")
 
     def test_a_rank_leaves(self):
         self.check(self.run_ranks(2, "leaves"), 0, "MOE_RANK_FAILED", 1, "ended")

@@ -105,10 +105,10 @@ typedef struct moe_engine {
    *  ranks hear of a failure only by `abort`. */
   moe_status (*wait)(void *self, moe_engine_request *request, int64_t deadline,
                      moe_engine_failure *failure);
-  /** Ends what runs on all ranks that can be reached, with `text` as reason:
-   *  theirs fails with MOE_RANK_FAILED, this rank's with the first failure, or
-   *  `status` if there was none. From any thread, any number of times, within
-   *  100 ms. */
+  /** Ends what runs on all ranks that can be reached, with `status` and
+   *  `text`, unless a failure has done so before. What starts only after a
+   *  timeout of others fails with MOE_ABORTED. From any thread, any number of
+   *  times, within 100 ms. */
   void (*abort)(void *self, moe_status status, const char *text);
   /** Sets failed[r] for each rank r that is known to have failed. */
   void (*failed)(void *self, uint8_t *failed);

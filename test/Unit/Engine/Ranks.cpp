@@ -136,6 +136,13 @@ Outcome Rank::exchange(Exchange &exchange, int64_t milliseconds) {
 // NcclTest
 //===----------------------------------------------------------------------===//
 
+void NcclTest::expectNoLeaks() {
+  // What `close` did not wait for.
+  for (int64_t limit = in(10000); !fakeLeaks().empty() && clockNow() < limit;)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_EQ("", fakeLeaks());
+}
+
 void NcclTest::SetUp() {
   setenv("MOE_NCCL", MOE_FAKE_NCCL_LIBRARY, 1);
   setenv("MOE_CUDA", MOE_FAKE_NCCL_LIBRARY, 1);
@@ -152,7 +159,7 @@ void NcclTest::TearDown() {
     EXPECT_EQ("", fakeComplaints());
   }
   if (!mayLeak) {
-    EXPECT_EQ("", fakeLeaks());
+    expectNoLeaks();
   }
   fake_nccl_reset("");
   std::filesystem::remove_all(folder);

@@ -89,6 +89,7 @@ protected:
   void open(int32_t size, int64_t milliseconds,
             const std::function<void(Rank &)> &body);
   std::string meetingPlace();
+  static void expectNoLeaks();
 
   std::filesystem::path folder;
   bool mayComplain = false, mayLeak = false;

@@ -103,7 +103,11 @@ void MpiEngine::release(moe_engine_request *request, bool done) {
 moe_engine_request *MpiEngine::start(const moe_transfer &transfer) {
   checkTransfer(transfer, rank, size, "mpi");
   std::lock_guard<std::mutex> lock(mutex);
-  listen();
+  try {
+    listen();
+  } catch (const Failure &found) {
+    failAfter(found);
+  }
   return new moe_engine_request{Exchange(transfer, comm)};
 }
 
@@ -150,7 +154,7 @@ void MpiEngine::abort(moe_status status, const std::string &reason) {
   std::lock_guard<std::mutex> lock(mutex);
   note(Failure(status, rank, reason));
   if (!wasTold)
-    messenger.tell(Failure(status, rank, reason));
+    messenger.tell(Failure(status, failure->rank, reason));
 }
 
 void MpiEngine::failed(uint8_t *flags) {
@@ -207,7 +211,8 @@ static void closeEngine(void *self) {
 static void tellOfEnd() {
   std::lock_guard<std::mutex> lock(engines.mutex);
   for (MpiEngine *engine : engines.open)
-    abortAll(engine, MOE_RANK_FAILED, "the process has ended");
+    abortAll(engine, MOE_RANK_FAILED,
+             text("rank ", engine->rank, ": the process has ended").c_str());
 }
 
 static MPI_Comm duplicateWorld(int64_t deadline) {

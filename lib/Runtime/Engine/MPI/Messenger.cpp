@@ -35,13 +35,12 @@ void Messenger::listen() {
 
 std::optional<Failure> Messenger::hear() {
   int done = 0;
-  MPI_Status from;
-  checkMpi(MPI_Test(&listening, &done, &from), "MPI_Test");
+  checkMpi(MPI_Test(&listening, &done, MPI_STATUS_IGNORE), "MPI_Test");
   if (!done)
     return std::nullopt;
   heard.text[sizeof heard.text - 1] = 0;
-  Failure failure(MOE_RANK_FAILED, from.MPI_SOURCE,
-                  text("rank ", from.MPI_SOURCE, ": ", heard.text));
+  Failure failure(static_cast<moe_status>(heard.status), heard.rank,
+                  heard.text);
   listen();
   return failure;
 }
@@ -50,6 +49,7 @@ void Messenger::tell(const Failure &failure) {
   if (!sending.empty())
     return;
   told.status = failure.status;
+  told.rank = failure.rank;
   size_t length = std::min(failure.message.size(), sizeof told.text - 1);
   std::memcpy(told.text, failure.message.data(), length);
   for (int32_t other = 0; other < size; ++other) {

@@ -31,8 +31,8 @@ public:
 
 private:
   struct Message {
-    moe_status status;
-    char text[224];
+    int32_t status, rank;
+    char text[232];
   };
   void listen();
 

@@ -14,8 +14,9 @@
 
 namespace moe::engine::nccl {
 
-/// What communicators may take to end.
+/// What communicators may take to end, and how much of that `close` waits.
 static constexpr int64_t patience = 2000 * milliseconds;
+static constexpr int64_t patienceOfClose = 500 * milliseconds;
 
 Worker::Worker(const Libraries &loaded, int32_t rank, int32_t number,
                std::vector<Socket> links)
@@ -39,7 +40,7 @@ void Worker::close(std::unique_ptr<Worker> worker) {
     lock.unlock();
     return worker->thread.join();
   }
-  // A call of NCCL or CUDA hangs: what it may look at stays until it returns.
+  // Others still use the communicators, or a call of NCCL or CUDA hangs.
   worker->orphaned = true;
   worker->thread.detach();
   (void)worker.release();
@@ -48,7 +49,7 @@ void Worker::close(std::unique_ptr<Worker> worker) {
 void Worker::start(std::shared_ptr<Work> work) {
   std::lock_guard<std::mutex> lock(mutex);
   if (failure)
-    failAgain(*failure);
+    failAfter(*failure);
   started.push_back(std::move(work));
   mesh.wake();
 }
@@ -66,12 +67,13 @@ void Worker::fail(const Failure &found, bool isTold) {
 
 void Worker::abort(const Failure &found) {
   fail(found);
+  Reason reason = {found.status, found.rank, {}};
   {
     std::lock_guard<std::mutex> lock(mutex);
     if (wasTold)
       return;
+    reason.rank = failure->rank;
   }
-  Reason reason = {found.status, found.rank, {}};
   std::snprintf(reason.text, sizeof reason.text, "%s", found.message.c_str());
   mesh.sendAll({MessageKind::Failed, rank, reason});
 }
@@ -160,8 +162,8 @@ void Worker::hear(const Message &message) {
   case MessageKind::Failed: {
     Reason reason = message.as<Reason>();
     reason.text[sizeof reason.text - 1] = 0;
-    fail(Failure(MOE_RANK_FAILED, message.rank,
-                 text("rank ", message.rank, ": ", reason.text)),
+    fail(Failure(static_cast<moe_status>(reason.status), reason.rank,
+                 reason.text),
          /*isTold=*/true);
     break;
   }
@@ -200,7 +202,7 @@ void Worker::takeHeaders(Work &work) {
       queue.pop_front();
       work.hear(other, said);
     } else if (closed.count(other)) {
-      failOf(MOE_RANK_FAILED, other, "rank ", other, " has closed its world");
+      failOf(MOE_RANK_FAILED, other, "rank ", other, " has ended");
     }
   }
 }

@@ -28,7 +28,7 @@ class Worker {
 public:
   Worker(const Libraries &libraries, int32_t rank, int32_t device,
          std::vector<Socket> links);
-  /// Ends within a few seconds, whatever NCCL does.
+  /// Does not wait long: the thread then ends the rest alone.
   static void close(std::unique_ptr<Worker> worker);
 
   void start(std::shared_ptr<Work> work);

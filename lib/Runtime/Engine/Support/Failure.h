@@ -48,6 +48,12 @@ template <typename... Parts>
   failOf(failure.status, failure.rank, failure.message);
 }
 
+/// For what starts after a failure: it did not wait until a deadline itself.
+[[noreturn]] inline void failAfter(const Failure &failure) {
+  failOf(failure.status == MOE_TIMEOUT ? MOE_ABORTED : failure.status,
+         failure.rank, failure.message);
+}
+
 /// The status of `failure`, after writing it to `told`, which may be null.
 moe_status tell(const Failure &failure, moe_engine_failure *told) noexcept;
 
