@@ -253,6 +253,9 @@ struct LastWords {
   ~LastWords() {
     if (!std::getenv("MOE_FAKE_NCCL_MEMORY"))
       return;
+    // Threads may be ending what `close` did not wait for.
+    for (int tries = 0; tries < 500 && !fakeLeaks().empty(); ++tries)
+      ::usleep(10000);
     std::string words = fakeComplaints() + fakeLeaks();
     if (!words.empty())
       std::fprintf(stderr, "fake nccl: %s", words.c_str());

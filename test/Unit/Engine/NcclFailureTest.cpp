@@ -285,6 +285,7 @@ TEST_F(NcclFailure, AFinalizeThatStallsIsAborted) {
     Exchange exchange(rank.all(), rank.engine.rank, someSize);
     EXPECT_OK(rank.exchange(exchange));
   });
+  expectNoLeaks();
   EXPECT_EQ(2, fakeCalls("ncclCommAbort"));
   EXPECT_EQ(0, fakeCalls("ncclCommDestroy"));
 }

@@ -34,7 +34,7 @@ void Worker::close(std::unique_ptr<Worker> worker) {
   worker->stopping = true;
   worker->mesh.wake();
   bool ends =
-      worker->changed.wait_for(lock, std::chrono::nanoseconds(3 * patience),
+      worker->changed.wait_for(lock, std::chrono::nanoseconds(patienceOfClose),
                                [&] { return worker->stopped; });
   if (ends) {
     lock.unlock();
