@@ -16,6 +16,8 @@ build_packages=(
 )
 # For tests that build applications and install the Python package.
 test_packages=(make python3-venv python3-setuptools python3-wheel)
+# For the engine 'mpi'; all else is built without it.
+mpi_packages=(openmpi-bin libopenmpi-dev)
 fuzz_packages=(clang-22 libclang-rt-22-dev)
 lint_packages=(clang-format-22 clang-tidy-22)
 

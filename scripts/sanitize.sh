@@ -42,8 +42,8 @@ for preset in "${presets[@]}"; do
     run_tiny asan
     ;;
   tsan)
-    build tsan ImportTests RuntimeTests CollectiveTests moe-run
-    test_in tsan '^unit-(Import|Runtime|Collective)'
+    build tsan EngineTests ImportTests RuntimeTests CollectiveTests moe-run
+    test_in tsan '^unit-(Engine|Import|Runtime|Collective)'
     configure release
     build release moe-opt
     compile release examples/specs/tiny.json

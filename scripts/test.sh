@@ -5,6 +5,7 @@ source "$(dirname "$0")/common.sh"
 
 need "${build_packages[@]}" "${test_packages[@]}"
 want "${lint_packages[@]}"
+want "${mpi_packages[@]}"
 configure release
 build release
 exec ctest --test-dir build/release --output-on-failure --parallel "$(jobs)" "$@"

@@ -5,6 +5,7 @@ source "$(dirname "$0")/common.sh"
 
 need "${build_packages[@]}"
 want clang-tidy-22
+want "${mpi_packages[@]}"
 skip_without clang-tidy-22
 # This build is only configured: its compile commands have no precompiled header of GCC's in them.
 configure tidy
@@ -14,6 +15,10 @@ files=("$@")
 # Fuzzers are in the build of another compiler.
 ((${#files[@]})) ||
   mapfile -t files < <(find lib tools test -name '*.cpp' ! -path 'test/Fuzz/*' | sort)
+if ! grep -q moe_engine_mpi build/tidy/compile_commands.json; then
+  say "no MPI: lib/Runtime/Engine/MPI is left out"
+  mapfile -t files < <(printf '%s\n' "${files[@]}" | grep -v '^lib/Runtime/Engine/MPI/')
+fi
 
 # What was clean and has not changed since, nor any header or rule, is clean.
 check() {

@@ -66,6 +66,12 @@ class Installed(unittest.TestCase):
         output = self.run_command(application, self.weights, LD_LIBRARY_PATH=library)
         self.assertIn("token 3: experts", output)
 
+    def test_engines(self):
+        built = {library.name for library in (Path(BUILD) / "lib").glob("libmoe_engine_*.so")}
+        folder = next(self.prefix.rglob("libmoe_runtime.so")).parent
+        self.assertIn("libmoe_engine_nccl.so", built)
+        self.assertEqual({library.name for library in folder.glob("libmoe_engine_*")}, built)
+
     def test_c_with_cmake(self):
         build = self.scratch / "c"
         source = ROOT / "examples" / "c"

@@ -29,8 +29,11 @@ typedef struct moe_piece {
 } moe_piece;
 
 /** One exchange among the members of a group: what goes to each and what comes
- *  from each, an empty piece for nothing. All members start the same exchanges
- *  of a group in the same order. A piece for the member itself is copied. */
+ *  from each, an empty piece for nothing. Two ranks start the exchanges that
+ *  both are members of in the same order; where they do not, or pieces do not
+ *  fit, the exchange fails with MOE_OP_MISMATCH. It ends on a rank once every
+ *  member has started it and all pieces for this rank are there, so one of
+ *  empty pieces alone is a barrier. A piece for the member itself is copied. */
 typedef struct moe_transfer {
   const int32_t *ranks; /* of the members in ascending order, in the world */
   int32_t members;
@@ -44,7 +47,11 @@ typedef struct moe_transfer {
   int32_t reduce;   /* 0: no sum, else a moe_reduction */
   int32_t dtype;    /* a moe_element */
   const char *what; /* the operation, for messages */
+  uint64_t flags;   /* MOE_TRANSFER_..., the same on all members */
 } moe_transfer;
+
+/** All pieces of all members have the same size: engines have a faster way. */
+enum { MOE_TRANSFER_EQUAL = 1 };
 
 typedef enum moe_reduction {
   MOE_REDUCE_NONE = 0,
@@ -84,7 +91,9 @@ typedef struct moe_engine {
   int32_t rank, size;
   void *self; /* passed to each function */
 
-  /** Never waits; what the transfer points to stays until it is done. */
+  /** Never waits for others; what the transfer points to stays until it is
+   *  done. After a failure of the engine each start fails with the first one.
+   */
   moe_status (*start)(void *self, const moe_transfer *transfer,
                       moe_engine_request **request,
                       moe_engine_failure *failure);
@@ -92,14 +101,18 @@ typedef struct moe_engine {
   moe_status (*poll)(void *self, moe_engine_request *request,
                      moe_engine_failure *failure);
   /** The same once it is done or `deadline` is over, which is MOE_TIMEOUT: the
-   *  request is released, and the engine only takes `abort` and `close`. */
+   *  request is released, and the engine only takes `abort` and `close`. Other
+   *  ranks hear of a failure only by `abort`. */
   moe_status (*wait)(void *self, moe_engine_request *request, int64_t deadline,
                      moe_engine_failure *failure);
-  /** Ends what runs on all ranks that can be reached, with `text` as reason.
-   *  From any thread, any number of times, within 100 ms. */
+  /** Ends what runs on all ranks that can be reached, with `status` and
+   *  `text`, unless a failure has done so before. What starts only after a
+   *  timeout of others fails with MOE_ABORTED. From any thread, any number of
+   *  times, within 100 ms. */
   void (*abort)(void *self, moe_status status, const char *text);
   /** Sets failed[r] for each rank r that is known to have failed. */
   void (*failed)(void *self, uint8_t *failed);
+  /** With no request left. Others may still be at work. */
   void (*close)(void *self);
 } moe_engine;
 
@@ -111,9 +124,9 @@ typedef struct moe_engine_options {
 
 /** Exported by an engine that is a library of its own, libmoe_engine_NAME.so,
  *  under this name. Fills `engine`, which stays valid until `close`. */
-typedef moe_status (*moe_engine_open)(const moe_engine_options *options,
-                                      moe_engine *engine,
-                                      moe_engine_failure *failure);
+typedef moe_status (*moe_engine_opener)(const moe_engine_options *options,
+                                        moe_engine *engine,
+                                        moe_engine_failure *failure);
 #define MOE_ENGINE_OPEN_SYMBOL "moe_engine_open"
 
 #ifdef __cplusplus

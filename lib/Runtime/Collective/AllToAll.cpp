@@ -40,7 +40,11 @@ public:
   void run(Pattern pattern);
 
 private:
-  void direct() { context.move(world.pieces[0], world.pieces[1]); }
+  void direct() {
+    context.operation.flags = uniform >= 0 ? MOE_TRANSFER_EQUAL : 0;
+    context.move(world.pieces[0], world.pieces[1]);
+    context.operation.flags = 0;
+  }
   void pointToPoint();
   void hierarchical();
   void ring();

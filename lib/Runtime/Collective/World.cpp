@@ -207,6 +207,7 @@ void moe_world::move(Operation &operation, Group &group, const moe_piece *send,
   transfer.reduce = reduce;
   transfer.dtype = dtype;
   transfer.what = operation.what;
+  transfer.flags = operation.flags;
 
   int64_t start = moe_clock();
   moe_engine_request *request = nullptr;

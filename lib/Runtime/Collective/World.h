@@ -55,6 +55,7 @@ struct Operation {
   uint64_t tag = 0; ///< the same on all members
   /// "all_reduce 'parts' over tp", as messages of all members show it.
   const char *what = "";
+  uint64_t flags = 0; ///< of its exchanges: MOE_TRANSFER_...
   int64_t start = 0, deadline = 0;
   FlightEntry *entry = nullptr;
 };

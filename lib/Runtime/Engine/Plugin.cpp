@@ -79,7 +79,7 @@ moe_engine openPlugin(const std::string &name,
     fail(MOE_UNAVAILABLE, "engine '", name, "': ", reason ? reason : path);
   }
   auto open =
-      reinterpret_cast<moe_engine_open>(dlsym(library, MOE_ENGINE_OPEN_SYMBOL));
+      reinterpret_cast<moe_engine_opener>(dlsym(library, MOE_ENGINE_OPEN_SYMBOL));
   if (!open)
     fail(MOE_UNAVAILABLE, "engine '", name, "': ", path, " has no ",
          MOE_ENGINE_OPEN_SYMBOL);
