@@ -83,7 +83,8 @@ typedef struct moe_layer moe_layer;
 /** For a package that was opened, or one that is linked into the program,
  *  which passes the same checks here. Of the package's variants the layer runs
  *  the one for the CPU that the environment variable MOE_CPU names; without it,
- *  of those that this CPU can run, the one that asks for the most features. */
+ *  of those that this CPU can run, the one that asks for the most features. A
+ *  package for several ranks needs moe_layer_create_in. */
 MOE_API moe_status moe_layer_create(const moe_package *package,
                                     moe_layer **layer);
 /** The same with the variant for `cpu`, by its name in the manifest, whatever
