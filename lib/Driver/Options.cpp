@@ -28,7 +28,7 @@ static constexpr std::pair<StringLiteral, TargetKind> targets[] = {
 };
 static constexpr StringLiteral optionNames[] = {
     "--emit",  "--target", "--cpu",    "--compile-to", "--dump-dir",
-    "--layer", "--blocks", "--tokens", "--ceilings", "--grid"};
+    "--layer", "--blocks", "--tokens", "--ceilings",   "--grid"};
 static constexpr StringLiteral flagNames[] = {"--layers", "--json",
                                               "--dequantize", "--plan"};
 

@@ -140,7 +140,7 @@ static Parallel parallelOf(const Spec &spec) {
 }
 
 OwningOpRef<ModuleOp> moe::buildGraph(const Spec &spec, MLIRContext &context,
-                                    StringRef file) {
+                                      StringRef file) {
   context.loadDialect<arith::ArithDialect, func::FuncDialect, math::MathDialect,
                       tensor::TensorDialect, MoEDialect>();
   auto location = NameLoc::get(StringAttr::get(&context, spec.name),
@@ -148,8 +148,7 @@ OwningOpRef<ModuleOp> moe::buildGraph(const Spec &spec, MLIRContext &context,
   OwningOpRef<ModuleOp> module = ModuleOp::create(location);
   (*module)->setAttr(kPackageName, StringAttr::get(&context, spec.name));
   if (spec.parallel.devices() > 1 || !spec.parallel.placement.empty())
-    (*module)->setAttr(Parallel::kName,
-                       parallelOf(spec).toAttr(&context));
+    (*module)->setAttr(Parallel::kName, parallelOf(spec).toAttr(&context));
   for (Function function : spec.functions) {
     switch (function) {
     case Function::forward:

@@ -216,21 +216,20 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
     auto lowered =
         llvm::TypeSwitch<Operation *, LogicalResult>(&op)
             .Case<RouterOp, AddScaledOp, SelectOp, CheckFiniteOp, GroupOp,
-                  PlaceOp, ArrivalsOp, KeepLocalOp, GroupSizesOp,
-                  DispatchOp, DecodeOp,
-                  GroupedMatmulOp, FeedForwardOp, RMSNormOp, ActivateOp,
-                  CombineOp, MixOp, LossOp, ImbalanceOp, RebalanceOp, ClockOp,
-                  QuantizeOp, DequantizeOp, AccumulateOp, AverageOp,
-                  coll::AllReduceOp, coll::ReduceScatterOp, coll::AllGatherOp,
-                  coll::BroadcastOp, coll::AllToAllOp, coll::AllToAllVOp,
-                  coll::SendOp, coll::RecvOp, coll::BarrierOp, coll::IndexOp>(
-                [&](auto op) {
-                  l.e.setLoc(op.getLoc());
-                  if (failed(checkShapes(l, op)))
-                    return failure();
-                  lower(l, op);
-                  return failure(l.hasFailed());
-                })
+                  PlaceOp, ArrivalsOp, KeepLocalOp, GroupSizesOp, DispatchOp,
+                  DecodeOp, GroupedMatmulOp, FeedForwardOp, RMSNormOp,
+                  ActivateOp, CombineOp, MixOp, LossOp, ImbalanceOp,
+                  RebalanceOp, ClockOp, QuantizeOp, DequantizeOp, AccumulateOp,
+                  AverageOp, coll::AllReduceOp, coll::ReduceScatterOp,
+                  coll::AllGatherOp, coll::BroadcastOp, coll::AllToAllOp,
+                  coll::AllToAllVOp, coll::SendOp, coll::RecvOp,
+                  coll::BarrierOp, coll::IndexOp>([&](auto op) {
+              l.e.setLoc(op.getLoc());
+              if (failed(checkShapes(l, op)))
+                return failure();
+              lower(l, op);
+              return failure(l.hasFailed());
+            })
             .Case([&](tensor::ExtractSliceOp op) { return lowerSlice(l, op); })
             .Case([&](arith::ConstantOp op) { return lowerConstant(l, op); })
             .Default([](Operation *op) {

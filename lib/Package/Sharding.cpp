@@ -225,10 +225,11 @@ LogicalResult moe::readShard(func::FuncOp func, Attribute attr,
     return fail() << "no '" << boundary::kShard << "', which weights have";
   argument.shard = parseShard(attr);
   if (!argument.shard)
-    return fail() << "'" << boundary::kShard
-                  << "' as {whole = array<i64: 8, 64>, split = [{dim = 0, axis = "
-                     "\"ep\"}]}, found "
-                  << attr;
+    return fail()
+           << "'" << boundary::kShard
+           << "' as {whole = array<i64: 8, 64>, split = [{dim = 0, axis = "
+              "\"ep\"}]}, found "
+           << attr;
   auto module = func->getParentOfType<ModuleOp>();
   std::optional<std::vector<int64_t>> shape = shapeOf(
       *argument.shard, module->getAttrOfType<DictionaryAttr>(coll::kGrid));

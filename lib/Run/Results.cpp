@@ -99,9 +99,8 @@ void Session::collect() {
     for (const Call &call : calls)
       mine.push_back(call.outputs[i].array);
     const std::string &name = outputs[i].name;
-    outputs[i].array =
-        shares.join(team->gather(std::move(mine)),
-                    shares.rowsOf(argumentJson(name)), name);
+    outputs[i].array = shares.join(team->gather(std::move(mine)),
+                                   shares.rowsOf(argumentJson(name)), name);
   }
   std::vector<Array> messages;
   for (const Call &call : calls)

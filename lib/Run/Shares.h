@@ -40,8 +40,8 @@ public:
 
   /// How the first dimension of an argument counts tokens, if no other does.
   struct Rows {
-    int64_t ofToken = 0;    ///< 0: it does not
-    int32_t gathered = 0;   ///< axes whose ranks have each other's tokens, too
+    int64_t ofToken = 0;  ///< 0: it does not
+    int32_t gathered = 0; ///< axes whose ranks have each other's tokens, too
     explicit operator bool() const { return ofToken != 0; }
   };
   Rows rowsOf(const nlohmann::json &argument) const;

@@ -72,7 +72,8 @@ GroupOp RankProgram::placeExperts(GroupOp group) {
   int64_t total = places * parallel.ep;
   SmallVector<SmallVector<int32_t>> placesOf(experts);
   for (int64_t i = 0; i < total; ++i)
-    if (int64_t expert = parallel.placement[i / places][i % places]; expert >= 0)
+    if (int64_t expert = parallel.placement[i / places][i % places];
+        expert >= 0)
       placesOf[expert].push_back(i);
   size_t most = 0;
   for (ArrayRef<int32_t> list : placesOf)
@@ -83,19 +84,17 @@ GroupOp RankProgram::placeExperts(GroupOp group) {
     table.append(list);
   }
   auto type = tensorOf({experts, int64_t(most)}, b.getI32Type());
-  Value slots = PlaceOp::create(b, group.getIndices().getType(),
-                                group.getIndices(),
-                                DenseIntElementsAttr::get(type, table),
-                                b.getI64IntegerAttr(total));
+  Value slots = PlaceOp::create(
+      b, group.getIndices().getType(), group.getIndices(),
+      DenseIntElementsAttr::get(type, table), b.getI64IntegerAttr(total));
   int64_t nulls = group.getNullExperts();
-  return GroupOp::create(
-      b,
-      TypeRange{group.getRows().getType(),
-                tensorOf({total + 1}, b.getI32Type()),
-                group.getPositions().getType(),
-                tensorOf({total + nulls}, b.getI32Type())},
-      slots, group.getWeights(), b.getI64IntegerAttr(total),
-      b.getI64IntegerAttr(nulls), group.getCapacityAttr());
+  return GroupOp::create(b,
+                         TypeRange{group.getRows().getType(),
+                                   tensorOf({total + 1}, b.getI32Type()),
+                                   group.getPositions().getType(),
+                                   tensorOf({total + nulls}, b.getI32Type())},
+                         slots, group.getWeights(), b.getI64IntegerAttr(total),
+                         b.getI64IntegerAttr(nulls), group.getCapacityAttr());
 }
 
 /// Sends rows to the ranks of their experts and results back.
@@ -109,23 +108,23 @@ LogicalResult RankProgram::exchangeRows(GroupOp group) {
   ArrayAttr ep = axes(Axis::ep);
   auto pattern = coll::PatternKindAttr::get(
       b.getContext(), *coll::symbolizePatternKind(parallel.exchange));
-  auto mode = coll::ModeKindAttr::get(
-      b.getContext(), *coll::symbolizeModeKind(parallel.rows));
+  auto mode = coll::ModeKindAttr::get(b.getContext(),
+                                      *coll::symbolizeModeKind(parallel.rows));
   StringAttr arriving = times(slots, "R"), leaving = times(slots, rowsName());
   StringAttr pair = parallel.rows == "padded" ? arriving : StringAttr();
 
-  Value sizes = GroupSizesOp::create(b, tensorOf({total}, i32),
-                                     placed.getOffsets());
-  Value arrived = coll::AllToAllOp::create(b, sizes.getType(), sizes, ep,
-                                           "counts of rows");
+  Value sizes =
+      GroupSizesOp::create(b, tensorOf({total}, i32), placed.getOffsets());
+  Value arrived =
+      coll::AllToAllOp::create(b, sizes.getType(), sizes, ep, "counts of rows");
   Value places = ArrivalsOp::create(b, tensorOf({dynamic, 1}, i32), arrived,
                                     b.getI64IntegerAttr(parallel.ep), arriving);
   auto local = GroupOp::create(
       b,
       TypeRange{tensorOf({dynamic}, i32), tensorOf({here + 1}, i32),
                 tensorOf({dynamic, 1}, i32), tensorOf({here}, i32)},
-      places, Value(),
-      b.getI64IntegerAttr(here), b.getI64IntegerAttr(0), CapacityAttr());
+      places, Value(), b.getI64IntegerAttr(here), b.getI64IntegerAttr(0),
+      CapacityAttr());
 
   for (Operation *user : llvm::make_early_inc_range(group->getUsers())) {
     auto dispatch = dyn_cast<DispatchOp>(user);
@@ -135,11 +134,10 @@ LogicalResult RankProgram::exchangeRows(GroupOp group) {
     b.setLoc(dispatch.getLoc());
     dispatch.getRowsMutable().assign(placed.getRows());
     Value xs = coll::AllToAllVOp::create(
-        b, dispatch.getXs().getType(), dispatch.getXs(), sizes, arrived, pattern,
-        mode, arriving, pair, ep, b.getStringAttr("rows to experts"));
-    Value rows =
-        DispatchOp::create(b, xs.getType(), xs, local.getRows(), Value(),
-                           b.getI64IntegerAttr(1));
+        b, dispatch.getXs().getType(), dispatch.getXs(), sizes, arrived,
+        pattern, mode, arriving, pair, ep, b.getStringAttr("rows to experts"));
+    Value rows = DispatchOp::create(b, xs.getType(), xs, local.getRows(),
+                                    Value(), b.getI64IntegerAttr(1));
     dispatch.getXs().replaceAllUsesExcept(rows, xs.getDefiningOp());
   }
   for (Operation *user : llvm::make_early_inc_range(group->getUsers())) {
@@ -152,8 +150,8 @@ LogicalResult RankProgram::exchangeRows(GroupOp group) {
     b.setLoc(combine.getLoc());
     Value inOrder = CombineOp::create(
         b, combine.getYs().getType(), combine.getYs(), local.getPositions(),
-        places, Value(), Value(),
-        b.getI64IntegerAttr(here), b.getUnitAttr(), UnitAttr(), UnitAttr());
+        places, Value(), Value(), b.getI64IntegerAttr(here), b.getUnitAttr(),
+        UnitAttr(), UnitAttr());
     Value back = coll::AllToAllVOp::create(
         b, inOrder.getType(), inOrder, arrived, sizes, pattern, mode, leaving,
         pair, ep, b.getStringAttr("results to tokens"));
@@ -168,11 +166,10 @@ LogicalResult RankProgram::keepLocal(GroupOp group) {
   b.setInsertionPointAfter(group);
   b.setLoc(group.getLoc());
   int64_t here = group.getExperts() / parallel.tp;
-  Value member = coll::IndexOp::create(
-      b, tensorOf({}, b.getI32Type()), axes(Axis::tp));
+  Value member =
+      coll::IndexOp::create(b, tensorOf({}, b.getI32Type()), axes(Axis::tp));
   auto kept = KeepLocalOp::create(
-      b,
-      TypeRange{group.getIndices().getType(), group.getWeights().getType()},
+      b, TypeRange{group.getIndices().getType(), group.getWeights().getType()},
       group.getIndices(), group.getWeights(), member,
       b.getI64IntegerAttr(group.getExperts()),
       b.getI64IntegerAttr(parallel.tp));

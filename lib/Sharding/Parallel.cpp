@@ -68,9 +68,8 @@ private:
   Parallel &parallel;
 
   LogicalResult wrong(StringRef key, Attribute value, StringRef expected) {
-    return module.emitError("'")
-           << Parallel::kName << "': found " << key << " = " << value
-           << ", expected " << expected;
+    return module.emitError("'") << Parallel::kName << "': found " << key
+                                 << " = " << value << ", expected " << expected;
   }
 
   LogicalResult readEntry(StringRef key, Attribute value) {

@@ -43,8 +43,8 @@ LogicalResult RankProgram::splitProduct(GroupedMatmulOp op, int64_t dim) {
       return failure();
   }
   RankedTensorType type = op.getYs().getType();
-  op.getYs().setType(type.clone({type.getDimSize(0),
-                                 type.getDimSize(1) / parallel.tp}));
+  op.getYs().setType(
+      type.clone({type.getDimSize(0), type.getDimSize(1) / parallel.tp}));
   return success();
 }
 
@@ -183,7 +183,8 @@ void RankProgram::finishResult(OpOperand &operand) {
   b.setLoc(value.getLoc());
   // Where all have the same, the largest is that.
   Value mine = coll::ReduceScatterOp::create(
-      b, value.getType(), isPart ? coll::ReduceKind::sum : coll::ReduceKind::max,
-      value, b.getStringAttr("T"), axes(Axis::tp), "rows of the sequence");
+      b, value.getType(),
+      isPart ? coll::ReduceKind::sum : coll::ReduceKind::max, value,
+      b.getStringAttr("T"), axes(Axis::tp), "rows of the sequence");
   operand.set(isPart ? round(mine, parts[value]) : mine);
 }

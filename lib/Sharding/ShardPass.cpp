@@ -25,9 +25,8 @@ ArrayAttr RankProgram::axes(ArrayRef<Axis> list) {
 }
 
 StringAttr RankProgram::times(int64_t number, StringRef size) {
-  return b.getStringAttr(number == 1 ? size.str()
-                                     : std::to_string(number) + "*" +
-                                           size.str());
+  return b.getStringAttr(
+      number == 1 ? size.str() : std::to_string(number) + "*" + size.str());
 }
 
 LogicalResult RankProgram::run() {
@@ -62,8 +61,8 @@ struct Shard : moe::impl::ShardPassBase<Shard> {
     Builder b(module.getContext());
     SmallVector<NamedAttribute> grid;
     for (Axis axis : {Axis::dp, Axis::ep, Axis::tp})
-      grid.push_back(
-          b.getNamedAttr(name(axis), b.getI64IntegerAttr(parallel->size(axis))));
+      grid.push_back(b.getNamedAttr(name(axis),
+                                    b.getI64IntegerAttr(parallel->size(axis))));
     module->setAttr(shardAttr::kGrid, b.getDictionaryAttr(grid));
   }
 };

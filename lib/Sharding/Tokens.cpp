@@ -30,8 +30,8 @@ static bool countsTokens(DictionaryAttr attrs) {
   auto sizes = attrs ? attrs.getAs<ArrayAttr>(boundary::kSizes) : ArrayAttr();
   return sizes && llvm::any_of(sizes, [](Attribute size) {
            auto text = dyn_cast<StringAttr>(size);
-           return text && (text.getValue() == "T" ||
-                           text.getValue().ends_with("*T"));
+           return text &&
+                  (text.getValue() == "T" || text.getValue().ends_with("*T"));
          });
 }
 
@@ -55,9 +55,9 @@ void RankProgram::gatherSequence() {
     unsigned number = argument.getArgNumber();
     if (!countsTokens(func.getArgAttrDict(number)) || argument.use_empty())
       continue;
-    Value all = coll::AllGatherOp::create(
-        b, argument.getType(), argument, b.getStringAttr("S"), axes(Axis::tp),
-        "tokens of the sequence");
+    Value all = coll::AllGatherOp::create(b, argument.getType(), argument,
+                                          b.getStringAttr("S"), axes(Axis::tp),
+                                          "tokens of the sequence");
     argument.replaceAllUsesExcept(all, all.getDefiningOp());
   }
   // What is known of tokens besides results is of all that were gathered.
@@ -126,9 +126,8 @@ void RankProgram::gatherWeights() {
     if (roleOf(func.getArgAttrDict(argument.getArgNumber())) != "weight" ||
         !weights.keepShare(argument.getArgNumber(), parallel.dp))
       continue;
-    Value all = coll::AllGatherOp::create(
-        b, whole, argument, StringAttr(), axes(Axis::dp),
-        "shares of a weight");
+    Value all = coll::AllGatherOp::create(b, whole, argument, StringAttr(),
+                                          axes(Axis::dp), "shares of a weight");
     argument.replaceAllUsesExcept(all, all.getDefiningOp());
   }
 }
@@ -151,9 +150,8 @@ void RankProgram::nameSizes() {
     if (gathered && name != "S")
       over.push_back(Axis::tp);
     sums.push_back(b.getNamedAttr(
-        name,
-        b.getDictionaryAttr({b.getNamedAttr("of", b.getStringAttr("T")),
-                             b.getNamedAttr("axes", axes(over))})));
+        name, b.getDictionaryAttr({b.getNamedAttr("of", b.getStringAttr("T")),
+                                   b.getNamedAttr("axes", axes(over))})));
   };
   sum("S", {Axis::tp});
   sum("R", {Axis::ep});

@@ -81,9 +81,9 @@ LogicalResult Weights::splitSlice(tensor::ExtractSliceOp op, Split split) {
     return failure();
   sizes[dim] = b.getIndexAttr(split.share(size));
   OpBuilder builder(op);
-  Value fresh = tensor::ExtractSliceOp::create(
-      builder, op.getLoc(), op.getSource(), offsets, sizes,
-      op.getMixedStrides());
+  Value fresh =
+      tensor::ExtractSliceOp::create(builder, op.getLoc(), op.getSource(),
+                                     offsets, sizes, op.getMixedStrides());
   op.replaceAllUsesWith(fresh);
   op.erase();
   return success();

@@ -1,6 +1,7 @@
 """Random specs on grids of ranks: the sharded program must agree with the whole one.
 
-    python3 sharded_sweep.py --moe-opt PATH --moe-run PATH --count N [--seed S] [--jobs J] [--work DIR]
+    python3 sharded_sweep.py --moe-opt PATH --moe-run PATH --count N [--seed S] [--jobs J]
+        [--work DIR]
 
 Each seed gives a spec with a grid (sharded_spec.py), which is compiled with and without it and run
 at several numbers of tokens: fewer than there are ranks, one that no axis divides, many, and

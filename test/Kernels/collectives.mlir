@@ -11,7 +11,7 @@
 // CHECK-LABEL: func.func @layer_exchange_entry(
 // CHECK-SAME: moe.collectives = [
 // CHECK-SAME: {axes = ["ep"], dtype = i32, kind = "all_to_all", name = "counts", row = 1 : i64},
-// CHECK-SAME: {axes = ["ep"], dtype = bf16, kind = "all_to_all_v", mode = "exact", name = "rows", pattern = "ring", row = 8 : i64, rows = "2*R"},
+// CHECK-SAME: {axes = ["ep"], dtype = bf16, kind = "all_to_all_v", mode = "exact", name = "rows", pattern = "ring", places = 2 : i64, row = 8 : i64, rows = "2*R"},
 // CPU-SAME: {axes = ["tp"], dtype = f32, kind = "all_reduce", reduce = "sum", row = 8 : i64}],
 // REF-SAME: {axes = ["tp"], dtype = f64, kind = "all_reduce", reduce = "sum", row = 8 : i64}],
 // CHECK-SAME: moe.sizes = ["T", "R"], moe.sums = {R = {axes = ["ep"], of = "T"}}, moe.tokens_over = ["dp", "ep"],

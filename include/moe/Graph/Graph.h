@@ -30,8 +30,8 @@ inline constexpr llvm::StringLiteral kUnsigned = "moe.unsigned";
 inline constexpr llvm::StringLiteral kFanIn = "moe.fan_in";
 /// On a state argument that starts as a copy of the weight of the same name.
 inline constexpr llvm::StringLiteral kInitial = "moe.initial";
-/// On a weight of which a rank has a part: `{whole = array<i64: 8, 64>, split = [{dim =
-/// 0, axis = "ep"}]}`, as the manifest's `shard`.
+/// On a weight of which a rank has a part: `{whole = array<i64: 8, 64>, split =
+/// [{dim = 0, axis = "ep"}]}`, as the manifest's `shard`.
 inline constexpr llvm::StringLiteral kShard = "moe.shard";
 } // namespace boundary
 

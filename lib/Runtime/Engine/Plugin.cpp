@@ -78,8 +78,8 @@ moe_engine openPlugin(const std::string &name,
     const char *reason = dlerror();
     fail(MOE_UNAVAILABLE, "engine '", name, "': ", reason ? reason : path);
   }
-  auto open =
-      reinterpret_cast<moe_engine_opener>(dlsym(library, MOE_ENGINE_OPEN_SYMBOL));
+  auto open = reinterpret_cast<moe_engine_opener>(
+      dlsym(library, MOE_ENGINE_OPEN_SYMBOL));
   if (!open)
     fail(MOE_UNAVAILABLE, "engine '", name, "': ", path, " has no ",
          MOE_ENGINE_OPEN_SYMBOL);

@@ -1585,3 +1585,11 @@ func.func @keep_local(%i: tensor<?x2xi32>, %w: tensor<?x2xf32>, %m: tensor<1xi32
       : (tensor<?x2xi32>, tensor<?x2xf32>, tensor<1xi32>) -> (tensor<?x2xi32>, tensor<?x2xf32>)
   return
 }
+
+// -----
+
+func.func @group_sizes(%o: tensor<5xi32>) {
+  // expected-error @below {{expected one offset more than sizes, found 5 and 5}}
+  %0 = moe.group_sizes %o : (tensor<5xi32>) -> tensor<5xi32>
+  return
+}

@@ -188,6 +188,13 @@ func.func @placement(%indices: tensor<?x2xi32>, %arrived: tensor<8xi32>) {
   return
 }
 
+// CHECK-LABEL: func @group_sizes
+func.func @group_sizes(%offsets: tensor<5xi32>) {
+  // CHECK: moe.group_sizes %{{.*}} : (tensor<5xi32>) -> tensor<4xi32>
+  %sizes = moe.group_sizes %offsets : (tensor<5xi32>) -> tensor<4xi32>
+  return
+}
+
 // CHECK-LABEL: func @keep_local
 func.func @keep_local(%indices: tensor<?x2xi32>, %weights: tensor<?x2xf32>,
                       %member: tensor<i32>) {

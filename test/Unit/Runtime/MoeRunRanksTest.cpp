@@ -111,11 +111,8 @@ TEST_F(MoeRunRanksTest, DumpPlan) {
                     folder / "plan"}))
       << err;
   EXPECT_EQ(5, readNpy(folder / "plan/indices.npy").shape[0]);
-  for (const char *rank : {"0", "1", "2", "3"})
-    EXPECT_EQ(
-        5,
-        readNpy(folder / ("plan/all." + std::string(rank) + ".npy")).shape[0]);
-  EXPECT_FALSE(fs::exists(folder / "plan/all.npy"));
+  // Ranks have each other's, which are the same.
+  EXPECT_EQ(5, readNpy(folder / "plan/all.npy").shape[0]);
 }
 
 TEST_F(MoeRunRanksTest, Bench) {
