@@ -81,6 +81,7 @@ Team::Team(const Options &options, int ranks) {
   wanted.rank = processes ? -1 : 0;
   wanted.size = processes ? -1 : ranks;
   wanted.timeout_ms = options.timeout;
+  wanted.node_ranks = options.nodeRanks;
   wanted.flight = options.flight.empty() ? nullptr : options.flight.c_str();
   std::vector<moe_world *> worlds(processes ? 1 : size_t(ranks));
   if (processes)
