@@ -7,7 +7,7 @@
 //
 // planned-bytes SPEC [NODE_RANKS]: on the grid of a spec, with a routing from
 // standard input: the tokens of each rank, then for each rank the rows that it
-// sends to each member over ep. Prints `SENT RECEIVED EXCHANGES` for each rank.
+// sends to each member over ep. Prints `SENT RECEIVED` for each rank.
 //
 //===----------------------------------------------------------------------===//
 
@@ -67,12 +67,11 @@ int main(int argc, char **argv) {
     return 2;
   GridLayer layer = gridLayerOf(*imported.spec);
   for (int64_t rank = 0; rank < grid.ranks(); ++rank) {
-    int64_t sent = 0, received = 0, exchanges = 0;
+    int64_t sent = 0, received = 0;
     for (const Traffic &one : exactBytes(layer, grid, routing, rank)) {
       sent += one.sent;
       received += one.received;
-      ++exchanges;
     }
-    std::cout << sent << " " << received << " " << exchanges << "\n";
+    std::cout << sent << " " << received << "\n";
   }
 }
