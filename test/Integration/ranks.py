@@ -84,19 +84,18 @@ def nccl_environment(count, folder):
     )
 
 
-def start_nccl(count, folder, package, *arguments, **of_rank):
-    """Processes, in the order of ranks; `of_rank` are names of functions of the rank, which give
-    environment variables."""
+def start(command, environment):
+    return subprocess.Popen(
+        [str(part) for part in command], text=True, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
+    )
+
+
+def start_nccl(count, folder, package, *arguments):
+    """Processes, in the order of ranks."""
     shared = nccl_environment(count, folder)
-    return [
-        subprocess.Popen(
-            [str(part) for part in (BIN / "moe-run", package, *arguments)], text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env=dict(shared, RANK=str(rank), LOCAL_RANK=str(rank),
-                     **{name: value(rank) for name, value in of_rank.items()}),
-        )
-        for rank in range(count)
-    ]
+    return [start([BIN / "moe-run", package, *arguments], {**shared, "RANK": str(rank)})
+            for rank in range(count)]
 
 
 def finish(processes):
