@@ -5,11 +5,13 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from pathlib import Path
 
 HOME = Path(os.environ["MOE_MLIR_HOME"])
 BIN = HOME / "bin"
 FAKE = HOME / "test" / "Support" / "FakeNccl" / "libfake_nccl.so"
+PACKAGE_RANKS = HOME / "test" / "Support" / "PackageRanks" / "package-ranks"
 PLUGIN = HOME / "lib" / "libmoe_engine_mpi.so"
 MPIRUN = ["mpirun", "--allow-run-as-root", "--oversubscribe", "-n"]
 LIMIT = 120  # seconds, for machines with much to do
@@ -107,6 +109,27 @@ def finish(processes):
             process.wait()
     codes = [process.returncode for process in processes]
     return Ended(codes, *([text[i] for text in said] for i in range(2)))
+
+
+def shares_of(layer):
+    """How many groups of ranks have tokens of their own."""
+    parallel = layer["parallel"]
+    same = 1 if parallel.get("sequence_parallel") else parallel["grid"].get("tp", 1)
+    return ranks_of(layer) // same
+
+
+def in_one_process(engine, layer, package, x, stalled=-1):
+    """Ranks as threads that call the C interface; `out` is the bytes of y."""
+    shares = shares_of(layer)
+    with tempfile.TemporaryDirectory() as folder:
+        meeting = Path(folder) / "meeting"
+        command = [PACKAGE_RANKS, package, engine, meeting, ranks_of(layer), shares,
+                   len(x) // shares, x.shape[1], stalled]
+        done = subprocess.run(
+            [str(part) for part in command], input=x.tobytes(), capture_output=True, timeout=LIMIT,
+            env=dict(os.environ, MOE_NCCL=str(FAKE), MOE_CUDA=str(FAKE)),
+        )
+    return Ended(done.returncode, done.stdout, done.stderr.decode())
 
 
 def nccl(count, package, *arguments):

@@ -71,6 +71,8 @@ RUNS = {
                        "mpi or nccl; did you mean 'threads'? (MOE_NOT_FOUND)"),
     "no launcher": (["--engine", "nccl"], FAKES, "no launcher says which rank this is: expected "
                     "RANK and WORLD_SIZE or the like (MOE_INVALID_ARGUMENT)"),
+    "ranks of a machine are no number": (["--ranks", 2, "--node-ranks", "all"], {},
+                                         "--node-ranks expects a number, found 'all'"),
     "timeout is no number": (["--ranks", 2, "--timeout", "soon"], {},
                              "--timeout expects a number, found 'soon'"),
     "reference of several ranks": (["--ranks", 2, "--against", "pair"], {},
@@ -189,6 +191,25 @@ class Tables(Case):
                              f"{folder}/lib (MOE_UNAVAILABLE)")
 
 
+class Threads(Case):
+    def test_a_rank_stalls(self):
+        layer = spec("four", {"ep": 2, "tp": 2})
+        x = np.ones((4, layer["hidden"]), np.float32)
+        for engine in ("threads", "nccl"):
+            with self.subTest(engine):
+                ended = ranks.in_one_process(engine, layer, WORK / "four", x, stalled=1)
+                self.assertEqual(ended.code, 1)
+                lines = sorted(ended.err.splitlines())
+                self.assertEqual(len(lines), 4, ended.err)
+                for rank, line in enumerate(lines):
+                    late = "MOE_ABORTED|MOE_TIMEOUT" if rank == 1 else "MOE_TIMEOUT"
+                    self.assertRegex(line, rf"^rank {rank}: ({late}) after 0\.\d+ s: .*"
+                                           r"'sizes' over all ranks: (waited for rank 1|rank 1 did not "
+                                           r"come), after")
+                    seconds = float(line.split(" after ")[1].split(" s: ")[0])
+                    self.assertLess(seconds, 0.3 * 1.05 + 0.3)  # this machine may be busy
+
+
 def processor_seconds(pid):
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -201,6 +222,8 @@ def wait_until_busy(pid):
         time.sleep(0.01)
 
 
+LATE = (r"moe-run: error: rank 0: \w+ '.*' over .*: rank 1 did not come, "
+        r"after (0\.[7-9]|1\.)\d+ s \(MOE_TIMEOUT\)")
 BUSY = ["--tokens", 4096, "--bench", "--threads", 2]
 
 
@@ -251,8 +274,7 @@ class Mpi(Case):
     def test_a_rank_stalls(self):
         ended = self.disturbed(signal.SIGSTOP, "--timeout", 700)
         self.assertEqual(ended.code, 1, ended.err)
-        self.assertRegex(ended.err, r"moe-run: error: rank 0: \w+ '.*' over .*: "
-                                    r"rank 1 did not come, after (0\.[7-9]|1\.)\d+ s \(MOE_TIMEOUT\)")
+        self.assertRegex(ended.err, LATE)
 
 
 class Nccl(Case):
@@ -274,8 +296,7 @@ class Nccl(Case):
     def test_a_rank_stalls(self):
         ended = self.disturbed(signal.SIGSTOP, "--timeout", 700)
         self.assertEqual(ended.code, [1, -signal.SIGKILL], ended.err)
-        self.assertRegex(ended.err, r"moe-run: error: rank 0: \w+ '.*' over .*: "
-                                    r"rank 1 did not come, after (0\.[7-9]|1\.)\d+ s \(MOE_TIMEOUT\)")
+        self.assertRegex(ended.err, LATE)
 
     def test_other_packages(self):
         with tempfile.TemporaryDirectory(dir=WORK) as folder:

@@ -1,4 +1,4 @@
-"""The same packages on all engines: the same bits, the same bytes, and the whole layer's results."""
+"""The same packages on all engines: the same bits and bytes, and what the whole layer has."""
 
 import shutil
 import sys
@@ -70,6 +70,25 @@ class Engines(unittest.TestCase):
 
     def test_threads(self):
         self.check(ranks.threads)  # again, with threads in another order
+
+    def test_threads_of_an_application(self):
+        rng = np.random.default_rng(7)
+        for layer in SPECS:
+            if "dtype" in layer:
+                continue  # the application has tokens of f32
+            package = ranks.compile_spec(layer, WORK)
+            x = rng.standard_normal((5 * ranks.shares_of(layer), layer["hidden"]))
+            x = x.astype(np.float32)
+            np.save(WORK / "x.npy", x)
+            ended = ranks.threads(ranks.ranks_of(layer), package, "--random", 5, "--input",
+                                  WORK / "x.npy", "--output", WORK / "y.npy")
+            self.assertEqual(ended.code, 0, ended.err)
+            expected = np.load(WORK / "y.npy").tobytes()
+            for engine in ("threads", "nccl"):
+                with self.subTest(layer["name"], engine=engine):
+                    ended = ranks.in_one_process(engine, layer, package, x)
+                    self.assertEqual((ended.code, ended.err), (0, ""))
+                    self.assertEqual(ended.out, expected)
 
 
 if __name__ == "__main__":
