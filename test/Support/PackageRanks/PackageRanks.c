@@ -37,6 +37,8 @@ typedef struct Rank {
   pthread_t thread;
 } Rank;
 
+static int number(const char *text) { return (int)strtol(text, NULL, 10); }
+
 static double now(void) {
   struct timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
@@ -96,11 +98,11 @@ int main(int argc, char **argv) {
     return 2;
   engine = argv[2];
   meeting = argv[3];
-  ranks = atoi(argv[4]);
-  shares = atoi(argv[5]);
-  tokens = atoi(argv[6]);
-  hidden = atoi(argv[7]);
-  stalled = atoi(argv[8]);
+  ranks = number(argv[4]);
+  shares = number(argv[5]);
+  tokens = number(argv[6]);
+  hidden = number(argv[7]);
+  stalled = number(argv[8]);
   size_t count = (size_t)shares * (size_t)tokens * (size_t)hidden;
   input = calloc(count + 1, sizeof *input);
   output = calloc(count + 1, sizeof *output);
