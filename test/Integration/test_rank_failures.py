@@ -203,11 +203,11 @@ class Threads(Case):
                 self.assertEqual(len(lines), 4, ended.err)
                 for rank, line in enumerate(lines):
                     late = "MOE_ABORTED|MOE_TIMEOUT" if rank == 1 else "MOE_TIMEOUT"
-                    self.assertRegex(line, rf"^rank {rank}: ({late}) after 0\.\d+ s: .*"
+                    self.assertRegex(line, rf"^rank {rank}: ({late}) after [\d.]+ s: .*"
                                            r"'sizes' over all ranks: (waited for rank 1|rank 1 did not "
                                            r"come), after")
                     seconds = float(line.split(" after ")[1].split(" s: ")[0])
-                    self.assertLess(seconds, 0.3 * 1.05 + 0.3)  # this machine may be busy
+                    self.assertLess(seconds, 2)  # this machine may be busy
 
 
 def processor_seconds(pid):
@@ -223,7 +223,7 @@ def wait_until_busy(pid):
 
 
 LATE = (r"moe-run: error: rank 0: \w+ '.*' over .*: rank 1 did not come, "
-        r"after (0\.[7-9]|1\.)\d+ s \(MOE_TIMEOUT\)")
+        r"after [34]\.\d+ s \(MOE_TIMEOUT\)")
 BUSY = ["--tokens", 4096, "--bench", "--threads", 2]
 
 
@@ -272,7 +272,7 @@ class Mpi(Case):
         self.assertRegex(ended.err, r"rank 1 .*exited on signal 9")
 
     def test_a_rank_stalls(self):
-        ended = self.disturbed(signal.SIGSTOP, "--timeout", 700)
+        ended = self.disturbed(signal.SIGSTOP, "--timeout", 3000)
         self.assertEqual(ended.code, 1, ended.err)
         self.assertRegex(ended.err, LATE)
 
@@ -294,7 +294,7 @@ class Nccl(Case):
         self.assertRegex(ended.err, r"rank 1 has ended.*\(MOE_RANK_FAILED\)")
 
     def test_a_rank_stalls(self):
-        ended = self.disturbed(signal.SIGSTOP, "--timeout", 700)
+        ended = self.disturbed(signal.SIGSTOP, "--timeout", 3000)
         self.assertEqual(ended.code, [1, -signal.SIGKILL], ended.err)
         self.assertRegex(ended.err, LATE)
 

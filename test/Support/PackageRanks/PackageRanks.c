@@ -8,9 +8,9 @@
 |* package-ranks PACKAGE ENGINE MEETING RANKS SHARES TOKENS HIDDEN STALLED: runs
 |* forward with weights of seed 5 on f32 tokens from standard input, of which
 |* each of SHARES consecutive groups of ranks has TOKENS, and writes y to
-|* standard output. Rank STALLED, if there is one, comes a second late, past the
-|* deadline. Says for each rank that fails: `rank 1: MOE_TIMEOUT after 0.3 s:
-...`
+|* standard output. Rank STALLED, if there is one, comes after the deadline of
+|* the others. A line for each rank that fails:
+|*   rank 1: MOE_TIMEOUT after 1.003 s: why
 |*
 \*===----------------------------------------------------------------------===*/
 
@@ -23,7 +23,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { MaxRanks = 16, Timeout = 300 };
+enum { MaxRanks = 16, Timeout = 1000 };
 
 static const moe_package *package;
 static const char *engine, *meeting;
@@ -59,7 +59,7 @@ static moe_status forward(Rank *rank, moe_layer *layer, double *begin) {
   y.data = mine;
   const DLTensor *inputs[] = {&x}, *outputs[] = {&y};
   if (rank->number == stalled)
-    nanosleep(&(struct timespec){1, 0}, NULL);
+    nanosleep(&(struct timespec){3, 0}, NULL);
   *begin = now();
   moe_status status = moe_layer_run(layer, "forward", inputs, outputs);
   if (status == MOE_OK && rank->number % perShare == 0)
