@@ -31,6 +31,9 @@ struct Call {
 inline constexpr Call calls[] = {
     {"create", "moe_layer_create", "moe_status", "{n}_t **layer", 1, true, true,
      "A layer without weights; destroy it with {n}_destroy."},
+    {"create_in", "moe_layer_create_in", "moe_status",
+     "const char *cpu, moe_world *world, {n}_t **layer", 3, true, true,
+     "The layer of one of several ranks, which all call it; cpu may be NULL."},
     {"share", "moe_layer_share", "moe_status",
      "const {n}_t *layer, {n}_t **shared", 2, false, true,
      "A further layer for another thread, with the same weights and fresh "

@@ -59,6 +59,8 @@ what to do:
   --engine NAME        how ranks reach each other: threads, mpi or nccl; of the
                        latter this process is one rank, as the launcher says
                        (default: threads, or what has launched this process)
+  --node-ranks N       ranks of one machine, for the exchange 'hierarchical'
+                       (default: all)
   --timeout MS         how long ranks wait for each other (default 60000)
   --flight FILE        what ranks did last, as JSON, where they fail; '%r' in the
                        name is the rank
@@ -163,6 +165,10 @@ static const std::vector<Option> &optionTable() {
          if (v.empty())
            throw RunError("--engine expects a value");
          o.engine = v;
+       }},
+      {"--node-ranks", true,
+       [](Options &o, Text v) {
+         o.nodeRanks = int(parseNumber("--node-ranks", v, 65536));
        }},
       {"--timeout", true,
        [](Options &o, Text v) {

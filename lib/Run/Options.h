@@ -33,6 +33,7 @@ struct Options {
   uint64_t seed = 0;
   int threads = 0;
   int ranks = 0;       ///< 0: not said
+  int nodeRanks = 0;   ///< 0: all
   std::string engine;  ///< empty: not said
   std::string flight;  ///< empty: none
   int64_t timeout = 0; ///< in milliseconds; 0: the runtime's

@@ -13,7 +13,9 @@
 #include "Report.h"
 #include "moe/Version.h"
 
+#include <chrono>
 #include <filesystem>
+#include <thread>
 
 namespace moe::run {
 
@@ -61,17 +63,8 @@ static void writeResults(Session &session, const Options &options) {
     dumpPlan(session, options.dumpPlan);
 }
 
-static int runOptions(const Options &options, std::ostream &out) {
-  if (options.help) {
-    out << helpText;
-    return 0;
-  }
-  if (options.version) {
-    out << MOE_VERSION_TEXT "\n";
-    return 0;
-  }
-  moe_set_threads(options.threads);
-  Session session(options.directory, options.function, &options);
+static int runSession(Session &session, const Options &options,
+                      std::ostream &out) {
   session.loadWeights(options);
   session.makeTensors(options);
   // Before the run: it may change state that began as a weight.
@@ -97,6 +90,25 @@ static int runOptions(const Options &options, std::ostream &out) {
   return agree ? 0 : 1;
 }
 
+static int runOptions(const Options &options, std::ostream &out) {
+  if (options.help) {
+    out << helpText;
+    return 0;
+  }
+  if (options.version) {
+    out << MOE_VERSION_TEXT "\n";
+    return 0;
+  }
+  moe_set_threads(options.threads);
+  Session session(options.directory, options.function, &options);
+  try {
+    return runSession(session, options, out);
+  } catch (const std::exception &error) {
+    session.abort(error.what());
+    throw;
+  }
+}
+
 int runMain(int argc, const char *const *argv, std::ostream &out,
             std::ostream &err) {
   bool silent = isSilent({});
@@ -111,8 +123,11 @@ int runMain(int argc, const char *const *argv, std::ostream &out,
     if (!silent)
       err << "moe-run: error: out of memory\n";
   } catch (const std::exception &error) {
-    if (silent)
+    if (silent) {
+      // Launchers end all processes when one fails; the first has to speak.
+      std::this_thread::sleep_for(std::chrono::seconds(1));
       return 1;
+    }
     err << (isLocated(error) ? "" : "moe-run: error: ") << error.what() << "\n";
   }
   return 1;

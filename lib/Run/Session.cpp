@@ -100,13 +100,13 @@ Session::Session(const std::string &directory, const std::string &name,
   check(moe_package_open(directory.c_str(), &opened));
   package.reset(opened);
   manifest = json::parse(moe_package_manifest(opened));
+  functionJson(); // before others are waited for
   makeTeam(options);
   layers.resize(team->size());
   calls.resize(team->size());
   const char *cpu =
       options && !options->cpu.empty() ? options->cpu.c_str() : nullptr;
   team->each([&](size_t member) { makeLayer(member, cpu); });
-  functionJson();
 }
 
 const json &Session::functionJson() const {

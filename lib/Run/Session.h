@@ -55,6 +55,8 @@ public:
   /// A plan tensor of the ranks in this process.
   std::vector<Array> ofRanks(const std::string &planName);
   const Team &ranks() const { return *team; }
+  /// Tells other ranks why this process comes no further.
+  void abort(const char *reason) { team->abort(reason); }
   /// What ranks have exchanged during `run`; empty where there is one alone.
   const std::vector<moe_world_statistics> &exchanges() const {
     return exchanged;

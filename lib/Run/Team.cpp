@@ -33,6 +33,7 @@ static bool isOfOthers(moe_status status) {
 }
 
 /// This process's number among several that a launcher has started, or -1.
+/// Where that makes no sense it is 0: the runtime says so, and is heard.
 static int launchedRank() {
   for (auto [rank, size] :
        {std::pair{"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},
@@ -40,10 +41,13 @@ static int launchedRank() {
         {"RANK", "WORLD_SIZE"},
         {"SLURM_PROCID", "SLURM_NTASKS"}}) {
     const char *number = std::getenv(rank), *all = std::getenv(size);
-    if (number && all)
-      return std::strtol(all, nullptr, 10) > 1
-                 ? int(std::strtol(number, nullptr, 10))
-                 : -1;
+    if (!number || !all)
+      continue;
+    long mine = std::strtol(number, nullptr, 10);
+    long ranks = std::strtol(all, nullptr, 10);
+    if (ranks == 1)
+      return -1;
+    return mine > 0 && mine < ranks ? int(mine) : 0;
   }
   return -1;
 }
@@ -81,6 +85,7 @@ Team::Team(const Options &options, int ranks) {
   wanted.rank = processes ? -1 : 0;
   wanted.size = processes ? -1 : ranks;
   wanted.timeout_ms = options.timeout;
+  wanted.node_ranks = options.nodeRanks;
   wanted.flight = options.flight.empty() ? nullptr : options.flight.c_str();
   std::vector<moe_world *> worlds(processes ? 1 : size_t(ranks));
   if (processes)
@@ -105,13 +110,18 @@ Team::~Team() {
   for (Member &member : members)
     if (member.thread.joinable())
       member.thread.join();
+  // Whatever ends this process early must not keep others waiting.
+  if (std::uncaught_exceptions())
+    abort("moe-run has ended");
   for (Member &member : members)
-    if (member.world) {
-      // Whatever ends this process early must not keep others waiting.
-      if (std::uncaught_exceptions())
-        moe_world_abort(member.world, "moe-run has ended");
+    if (member.world)
       moe_world_close(member.world);
-    }
+}
+
+void Team::abort(const char *reason) {
+  for (Member &member : members)
+    if (member.world)
+      moe_world_abort(member.world, reason);
 }
 
 int Team::rank(size_t member) const {

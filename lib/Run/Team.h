@@ -65,6 +65,9 @@ public:
   /// the first to fail has thrown, once all have ended.
   void each(const std::function<void(size_t)> &body);
 
+  /// Ends the others' waiting: this process comes no further.
+  void abort(const char *reason);
+
   /// The arrays of all ranks, from those of the members here. All processes
   /// call it.
   std::vector<Array> gather(std::vector<Array> mine);

@@ -42,6 +42,9 @@ def commands(language, text):
 def installed(build, prefix):
     """An environment in which what the build installs is found by every tool."""
     environment = dict(os.environ)
+    # `python3` of an example is the one that runs this.
+    folders = [str(Path(sys.executable).parent), environment.get("PATH", "")]
+    environment["PATH"] = os.pathsep.join(folders)
     if not build or not (Path(build) / "cmake_install.cmake").is_file():
         return environment
     command = ["cmake", "--install", build, "--prefix", str(prefix)]
@@ -52,7 +55,7 @@ def installed(build, prefix):
         CMAKE_PREFIX_PATH=str(prefix),
         LD_LIBRARY_PATH=str(library),
         PKG_CONFIG_PATH=str(library / "pkgconfig"),
-        PATH=f"{prefix / 'bin'}{os.pathsep}{environment.get('PATH', '')}",
+        PATH=f"{prefix / 'bin'}{os.pathsep}{environment['PATH']}",
         PYTHONPATH=str(ROOT / "python"),
     )
     return environment

@@ -86,6 +86,28 @@ class Installed(unittest.TestCase):
         self.run_command("make", "-C", copy, f"PACKAGE={self.package}")
         self.run_application(copy / "application")
 
+    def test_c_on_several_ranks(self):
+        """Each rank is a thread; together they have what the layer of one rank has."""
+        sharded = self.scratch / "sharded"
+        spec = ROOT / "examples" / "specs" / "tiny.json"
+        self.run_command("moe-opt", spec, "--grid=ep=2,tp=2", "--emit=package", "-o", sharded)
+        results = []
+        for package, source in ((self.package, "main.c"), (sharded, "ranks.c")):
+            pkg_config = os.pathsep.join([str(package), self.environment["PKG_CONFIG_PATH"]])
+            flags = self.run_command("pkg-config", "--cflags", "--libs", "tiny",
+                                     PKG_CONFIG_PATH=pkg_config).split()
+            application = self.scratch / source.removesuffix(".c")
+            self.run_command("cc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-pthread",
+                             ROOT / "examples" / "c" / source, *flags, "-o", application)
+            output = self.run_command(application, self.weights,
+                                      LD_LIBRARY_PATH=str(self.prefix / "lib"))
+            results.append([float(y) for y in re.findall(r"y\[0\] = (\S+)", output)])
+        self.assertEqual(len(results[0]), 4)
+        for whole, ranks in zip(*results, strict=True):
+            self.assertAlmostEqual(whole, ranks, delta=1e-7)
+        with self.assertRaisesRegex(AssertionError, "rank 0: MOE_NOT_FOUND: none: error: No such"):
+            self.run_command(application, "none", LD_LIBRARY_PATH=str(self.prefix / "lib"))
+
     @unittest.skipIf(MISSING, f"Python has no {', '.join(MISSING)}")
     def test_python(self):
         # A copy, as the build writes beside the sources. What it needs is
