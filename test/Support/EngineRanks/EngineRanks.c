@@ -230,8 +230,8 @@ static void failsWithin(Exchange *made, int64_t milliseconds) {
   moe_status status =
       engine.start(engine.self, &made->transfer, &request, &failure);
   if (!status)
-    status = engine.wait(engine.self, request,
-                         begin + milliseconds * 1000000, &failure);
+    status = engine.wait(engine.self, request, begin + milliseconds * 1000000,
+                         &failure);
   report(engine.rank, status, &failure, begin);
   if (status)
     engine.abort(engine.self, status, failure.text);
