@@ -326,4 +326,4 @@ class Nccl(Case):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    unittest.main(verbosity=2)
