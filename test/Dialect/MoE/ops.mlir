@@ -188,6 +188,18 @@ func.func @placement(%indices: tensor<?x2xi32>, %arrived: tensor<8xi32>) {
   return
 }
 
+// CHECK-LABEL: func @pack
+func.func @pack(%rows: tensor<?x6xf32>, %half: tensor<?x6xf16>, %counts: tensor<4xi32>) {
+  // CHECK: %[[P:.*]] = moe.pack_rows %{{.*}} counts %{{.*}} as <kind = int8, block = 4> : (tensor<?x6xf32>, tensor<4xi32>) -> tensor<?x14xi8>
+  %0 = moe.pack_rows %rows counts %counts as <kind = int8, block = 4>
+      : (tensor<?x6xf32>, tensor<4xi32>) -> tensor<?x14xi8>
+  // CHECK: moe.unpack_rows %[[P]] as <kind = int8, block = 4> : (tensor<?x14xi8>) -> tensor<?x6xf16>
+  %1 = moe.unpack_rows %0 as <kind = int8, block = 4> : (tensor<?x14xi8>) -> tensor<?x6xf16>
+  // CHECK: moe.pack_rows %{{.*}} : (tensor<?x6xf16>) -> tensor<?x6xbf16>
+  %2 = moe.pack_rows %half : (tensor<?x6xf16>) -> tensor<?x6xbf16>
+  return
+}
+
 // CHECK-LABEL: func @group_sizes
 func.func @group_sizes(%offsets: tensor<5xi32>) {
   // CHECK: moe.group_sizes %{{.*}} : (tensor<5xi32>) -> tensor<4xi32>
