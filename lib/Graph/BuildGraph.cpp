@@ -129,6 +129,9 @@ static Parallel parallelOf(const Spec &spec) {
   to.globalCapacity = spec.capacity.scope == Scope::global;
   to.exchange = patterns[static_cast<int>(from.exchange)].str();
   to.rows = from.rows == ExchangedRows::padded ? "padded" : "exact";
+  constexpr StringLiteral wires[] = {"none", "bf16", "fp8_e4m3", "int8"};
+  to.wire = wires[static_cast<int>(from.wire)].str();
+  to.wireBlock = from.wireBlock;
   to.placement = from.placement;
   // Each rank has as many places as the one with the most experts.
   size_t places = 0;

@@ -214,6 +214,39 @@ struct NarrowMixed : OpRewritePattern<FeedForwardOp> {
   }
 };
 
+/// Rounds results to what they are sent as where they are made.
+struct FoldPack : OpRewritePattern<PackRowsOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(PackRowsOp op,
+                                PatternRewriter &rewriter) const override {
+    Operation *producer = op.getRows().getDefiningOp();
+    if (op.getFormat() || !op.getRows().hasOneUse() ||
+        !isa_and_nonnull<CombineOp, FeedForwardOp>(producer))
+      return rewriter.notifyMatchFailure(op, "not of results that are rounded");
+    rewriter.modifyOpInPlace(producer, [&] {
+      producer->getResult(0).setType(op.getPacked().getType());
+    });
+    rewriter.replaceOp(op, producer->getResult(0));
+    return success();
+  }
+};
+
+/// Adds up rows of bf16 as they came.
+struct FoldUnpack : OpRewritePattern<CombineOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(CombineOp op,
+                                PatternRewriter &rewriter) const override {
+    auto unpack = op.getYs().getDefiningOp<UnpackRowsOp>();
+    if (!unpack || unpack.getFormat())
+      return rewriter.notifyMatchFailure(op, "results are not of bf16");
+    rewriter.modifyOpInPlace(
+        op, [&] { op.getYsMutable().assign(unpack.getPacked()); });
+    return success();
+  }
+};
+
 struct Fuse : moe::impl::FusePassBase<Fuse> {
   using FusePassBase::FusePassBase;
 
@@ -224,7 +257,8 @@ struct Fuse : moe::impl::FusePassBase<Fuse> {
       patterns.add<NarrowHidden>(&getContext(), bf16Step);
       patterns.add<NarrowMixed>(&getContext());
     }
-    patterns.add<FoldDispatch, FoldActivation>(&getContext());
+    patterns.add<FoldDispatch, FoldActivation, FoldPack, FoldUnpack>(
+        &getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

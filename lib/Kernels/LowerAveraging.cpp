@@ -10,6 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "BlockCodes.h"
 #include "Lowering.h"
 
 #include <limits>
@@ -18,28 +19,6 @@ using namespace mlir;
 using namespace moe;
 
 namespace {
-
-/// A small float: a sign bit, then `exponent bits` with `bias`, then
-/// `mantissa`.
-struct SmallFloat {
-  int64_t mantissa, bias, largest; // largest: code of the largest magnitude
-  double maximum;
-  int64_t signBit;
-};
-
-SmallFloat smallFloat(QuantKind kind) {
-  switch (kind) {
-  case QuantKind::fp8_e4m3:
-    return {3, 7, 0x7E, 448.0, 7};
-  case QuantKind::fp8_e5m2:
-    return {2, 15, 0x7B, 57344.0, 7};
-  case QuantKind::mxfp4:
-    return {1, 1, 7, 6.0, 3};
-  case QuantKind::int8:
-    break;
-  }
-  llvm_unreachable("int8 is not a float");
-}
 
 class Quantization {
 public:
@@ -58,73 +37,15 @@ private:
   const bool isMx;
 
   Val read(Value buffer, Val i) { return e.cast(e.load(buffer, {i}), f32); }
-  Val powerOfTwo(Val exponent);
-  Val floorLog2(Val value);
-  Val encode(Val value);
-  Val decode(Val code);
   Val scaleOf(Val largest);
   Val scaleValue(Value scales, Val block);
   Val code(Val value, Val scale);
 };
 
-/// 2^exponent for an i32 exponent of a normal f32.
-Val Quantization::powerOfTwo(Val exponent) {
-  return e.bitcast((exponent + 127) << 23, f32);
-}
-
-/// floor(log2(value)) of a positive value; below the normal range, -127 is
-/// low enough for every use here.
-Val Quantization::floorLog2(Val value) {
-  return ((e.bitcast(value, i32) >> 23) & 255.0) - e.constant(i32, 127);
-}
-
-/// The code of the small float nearest `value`, ties to even, saturating.
-Val Quantization::encode(Val value) {
-  SmallFloat small = smallFloat(format.getKind());
-  Val magnitude = e.abs(value);
-  Val exponent = e.max(floorLog2(magnitude), e.constant(i32, 1 - small.bias));
-  // Steps of the binade that holds the value; a carry out of the mantissa
-  // lands in the next exponent by itself.
-  Val steps = e.roundEven(
-      magnitude * powerOfTwo(e.constant(i32, small.mantissa) - exponent));
-  Val code = ((exponent + double(small.bias)) << double(small.mantissa)) +
-             e.cast(steps, i32) - e.constant(i32, int64_t(1) << small.mantissa);
-  code = e.min(code, e.constant(i32, small.largest));
-  Val sign = e.bitcast(value, i32) >> 31;
-  return code | (sign << double(small.signBit));
-}
-
-Val Quantization::decode(Val code) {
-  SmallFloat small = smallFloat(format.getKind());
-  int64_t hidden = int64_t(1) << small.mantissa;
-  Val magnitude = code & double((1 << small.signBit) - 1);
-  Val exponent = magnitude >> double(small.mantissa);
-  Val fraction = magnitude & double(hidden - 1);
-  Val isNormal = exponent > 0;
-  Val steps = e.select(isNormal, fraction + double(hidden), fraction);
-  Val scale = e.select(isNormal, exponent, exponent.like(1)) -
-              e.constant(i32, small.bias + small.mantissa);
-  Val value = e.cast(steps, f32) * powerOfTwo(scale);
-  // Codes that no value has, but that others may send.
-  constexpr double infinity = std::numeric_limits<double>::infinity();
-  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-  if (format.getKind() == QuantKind::fp8_e4m3)
-    value = e.select(magnitude == 0x7F, value.like(nan), value);
-  if (format.getKind() == QuantKind::fp8_e5m2) {
-    value = e.select(magnitude == 0x7C, value.like(infinity), value);
-    value = e.select(magnitude > 0x7C, value.like(nan), value);
-  }
-  Val negative = ((code >> double(small.signBit)) & 1.0) != 0;
-  return e.select(negative, value.like(-0.0) - value, value);
-}
-
 /// What the format stores for a block whose largest magnitude is `largest`.
 Val Quantization::scaleOf(Val largest) {
   if (!isMx) {
-    double maximum = format.getKind() == QuantKind::int8
-                         ? 127.0
-                         : smallFloat(format.getKind()).maximum;
-    return largest / maximum;
+    return largest / largestValue(format.getKind());
   }
   Val exponent = floorLog2(largest) - e.constant(i32, 2);
   exponent = e.max(exponent, e.constant(i32, -127));
@@ -150,11 +71,7 @@ Val Quantization::scaleValue(Value scales, Val block) {
 Val Quantization::code(Val value, Val scale) {
   Val scaled = e.select(scale > 0, value / scale, scale.like(0));
   scaled = e.select(e.isFinite(value), scaled, scale.like(0));
-  if (format.getKind() != QuantKind::int8)
-    return encode(scaled);
-  Val rounded = e.roundEven(scaled);
-  Val clamped = e.min(e.max(rounded, rounded.like(-127)), rounded.like(127));
-  return e.cast(clamped, i32);
+  return toCode(scaled, format.getKind());
 }
 
 void Quantization::quantize(QuantizeOp op) {
@@ -220,11 +137,9 @@ void Quantization::dequantize(DequantizeOp op) {
     if (isMx) {
       Val byte = e.cast(e.load(data, {i / 2}), i32);
       Val nibble = (byte >> (e.asI32(i % 2) * 4)) & 15.0;
-      value = decode(nibble);
-    } else if (format.getKind() == QuantKind::int8) {
-      value = e.cast(e.cast(e.load(data, {i}), i32), f32);
+      value = fromCode(nibble, format.getKind());
     } else {
-      value = decode(e.cast(e.load(data, {i}), i32) & 255.0);
+      value = fromCode(e.cast(e.load(data, {i}), i32), format.getKind());
     }
     e.store(value * scale, values, {i});
   });

@@ -216,14 +216,14 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
     auto lowered =
         llvm::TypeSwitch<Operation *, LogicalResult>(&op)
             .Case<RouterOp, AddScaledOp, SelectOp, CheckFiniteOp, GroupOp,
-                  PlaceOp, ArrivalsOp, KeepLocalOp, GroupSizesOp, DispatchOp,
-                  DecodeOp, GroupedMatmulOp, FeedForwardOp, RMSNormOp,
-                  ActivateOp, CombineOp, MixOp, LossOp, ImbalanceOp,
-                  RebalanceOp, ClockOp, QuantizeOp, DequantizeOp, AccumulateOp,
-                  AverageOp, coll::AllReduceOp, coll::ReduceScatterOp,
-                  coll::AllGatherOp, coll::BroadcastOp, coll::AllToAllOp,
-                  coll::AllToAllVOp, coll::SendOp, coll::RecvOp,
-                  coll::BarrierOp, coll::IndexOp>([&](auto op) {
+                  PlaceOp, ArrivalsOp, KeepLocalOp, PackRowsOp, UnpackRowsOp,
+                  GroupSizesOp, DispatchOp, DecodeOp, GroupedMatmulOp,
+                  FeedForwardOp, RMSNormOp, ActivateOp, CombineOp, MixOp,
+                  LossOp, ImbalanceOp, RebalanceOp, ClockOp, QuantizeOp,
+                  DequantizeOp, AccumulateOp, AverageOp, coll::AllReduceOp,
+                  coll::ReduceScatterOp, coll::AllGatherOp, coll::BroadcastOp,
+                  coll::AllToAllOp, coll::AllToAllVOp, coll::SendOp,
+                  coll::RecvOp, coll::BarrierOp, coll::IndexOp>([&](auto op) {
               l.e.setLoc(op.getLoc());
               if (failed(checkShapes(l, op)))
                 return failure();

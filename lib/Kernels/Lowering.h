@@ -154,6 +154,8 @@ void lower(Lowering &l, GroupOp op);
 void lower(Lowering &l, PlaceOp op);
 void lower(Lowering &l, ArrivalsOp op);
 void lower(Lowering &l, KeepLocalOp op);
+void lower(Lowering &l, PackRowsOp op);
+void lower(Lowering &l, UnpackRowsOp op);
 void lower(Lowering &l, DispatchOp op);
 void lower(Lowering &l, GroupSizesOp op);
 void lower(Lowering &l, DecodeOp op);

@@ -86,6 +86,9 @@ Rows rowsOf(Operation *op) {
       .Case<ClockOp>(
           [&](ClockOp op) { llvm::append_range(rows.free, op.getAfter()); })
       .Case<PlaceOp>([&](PlaceOp op) { rows.tokens = {op.getIndices()}; })
+      .Case<PackRowsOp>([&](PackRowsOp op) { rows.tokens = {op.getRows()}; })
+      .Case<UnpackRowsOp>(
+          [&](UnpackRowsOp op) { rows.tokens = {op.getPacked()}; })
       .Case<KeepLocalOp>([&](KeepLocalOp op) {
         rows.tokens = {op.getIndices(), op.getWeights()};
       })

@@ -41,6 +41,7 @@ private:
               int64_t inputs, const QuantizationSpec &quantization, bool bias);
   void feedForward(Of of, int64_t width, int64_t inner, GateUp gateUp,
                    const QuantizationSpec &quantization, bool bias);
+  int64_t bytesSent(int64_t bytes) const;
   void sizes();
   void router();
   void experts();
@@ -134,6 +135,21 @@ void LayerBuilder::feedForward(Of of, int64_t width, int64_t inner,
   matrix(of, prefix + "down", Split::inputs, width, inner, quantization, bias);
 }
 
+/// Of a row whose values have `bytes` each where they are made.
+int64_t LayerBuilder::bytesSent(int64_t bytes) const {
+  const ParallelSpec &parallel = spec.parallel;
+  switch (parallel.wire) {
+  case Wire::none:
+    return layer.width * bytes;
+  case Wire::bf16:
+    return layer.width * 2;
+  case Wire::fp8_e4m3:
+  case Wire::int8:
+    break;
+  }
+  return layer.width + 4 * ((layer.width - 1) / parallel.wireBlock + 1);
+}
+
 void LayerBuilder::sizes() {
   const RouterSpec &r = spec.router;
   layer.name = spec.name;
@@ -155,6 +171,8 @@ void LayerBuilder::sizes() {
   bool isF32 = r.weightOn == WeightOn::input || spec.experts.latent ||
                spec.experts.inputNorm;
   layer.rowBytes = isF32 ? 4 : layer.activationBytes;
+  layer.sentRowBytes = bytesSent(layer.rowBytes);
+  layer.sentResultBytes = bytesSent(4);
   layer.latent = spec.experts.latent > 0;
   bool identity = r.nullExperts && r.nullKind == NullKind::identity;
   layer.capacity = spec.capacity;

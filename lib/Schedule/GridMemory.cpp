@@ -79,13 +79,20 @@ GridMemory moe::memoryOf(const GridLayer &layer, const RankGrid &grid,
                       sharedParts(grid, layer.sharedIntermediate) * activation +
                   layer.hidden * 4);
   int64_t sent = routed * layer.slots;
+  // Rows that are sent as bytes are there as values, too.
+  int64_t packedRow = layer.sentRowBytes == layer.width * layer.rowBytes
+                          ? 0
+                          : layer.sentRowBytes;
+  int64_t packedResult =
+      layer.sentResultBytes == layer.width * 4 ? 0 : layer.sentResultBytes;
   if (exchanges)
-    fixed += sent * layer.width * (layer.rowBytes + 4);
+    fixed += sent * (layer.sentRowBytes + layer.width * 4 + packedResult);
   // A row, what is in the middle of its expert, and what comes out; for
   // another rank also in the order of arrival.
   int64_t row = layer.width * layer.rowBytes +
                 layer.intermediate / grid.expertParts() * activation +
-                layer.width * (exchanges ? 8 : 4) + (exchanges ? 12 : 0);
+                layer.width * (exchanges ? 8 : 4) +
+                (exchanges ? 12 + packedRow + packedResult : 0);
   memory.worst =
       fixed + row * mostRows(layer, grid, routed, groupTokens, tokens);
   memory.expected = std::min(memory.worst, fixed + row * arriving);

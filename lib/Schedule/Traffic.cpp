@@ -184,9 +184,8 @@ void Program::exchange() {
   auto rows = [&](int64_t from, int64_t to) {
     return routing.rows(group.rank(from), to);
   };
-  exchangeRows(GridStep::dispatch, "rows to experts",
-               layer.width * layer.rowBytes, rows);
-  exchangeRows(GridStep::back, "results to tokens", layer.width * 4,
+  exchangeRows(GridStep::dispatch, "rows to experts", layer.sentRowBytes, rows);
+  exchangeRows(GridStep::back, "results to tokens", layer.sentResultBytes,
                [&](int64_t from, int64_t to) { return rows(to, from); });
 }
 

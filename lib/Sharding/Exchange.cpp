@@ -97,6 +97,55 @@ GroupOp RankProgram::placeExperts(GroupOp group) {
                          b.getI64IntegerAttr(nulls), group.getCapacityAttr());
 }
 
+/// The type of rows while they are exchanged: their own where the wire has none
+/// that is smaller.
+RankedTensorType RankProgram::wireType(RankedTensorType type) {
+  if (parallel.wire == "none" || parallel.size(Axis::ep) == 1)
+    return type;
+  if (parallel.wire == "bf16")
+    return type.getElementTypeBitWidth() == 16 ? type
+                                               : type.clone(b.getBF16Type());
+  int64_t bytes = wireFormat().getRowBytes(type.getDimSize(1));
+  return tensorOf({type.getDimSize(0), bytes}, b.getI8Type());
+}
+
+QuantAttr RankProgram::wireFormat() {
+  if (parallel.wire == "bf16")
+    return {};
+  return QuantAttr::get(b.getContext(), *symbolizeQuantKind(parallel.wire),
+                        parallel.wireBlock);
+}
+
+Value RankProgram::pack(Value rows, Value counts) {
+  RankedTensorType type = wireType(cast<RankedTensorType>(rows.getType()));
+  if (type == rows.getType())
+    return rows;
+  return PackRowsOp::create(b, type, rows, counts, wireFormat());
+}
+
+Value RankProgram::unpack(Value packed, Value counts, Type type) {
+  if (packed.getType() == type)
+    return packed;
+  return UnpackRowsOp::create(b, type, packed, counts, wireFormat());
+}
+
+/// The rows of a dispatch as they are sent. Rows are packed before they are
+/// copied, each once however many experts it goes to, unless they are changed
+/// on the way.
+Value RankProgram::packDispatched(DispatchOp dispatch, Value sizes) {
+  if (dispatch.getWeights())
+    return pack(dispatch.getXs(), sizes);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPoint(dispatch);
+  Value packed = pack(dispatch.getX(), Value());
+  if (packed == dispatch.getX())
+    return dispatch.getXs();
+  auto type = cast<RankedTensorType>(packed.getType());
+  return DispatchOp::create(
+      b, type.clone(SmallVector<int64_t>{dynamic, type.getDimSize(1)}), packed,
+      dispatch.getRows(), Value(), dispatch.getSlotsAttr());
+}
+
 /// Sends rows to the ranks of their experts and results back.
 LogicalResult RankProgram::exchangeRows(GroupOp group) {
   b.setInsertionPointAfter(group);
@@ -133,12 +182,21 @@ LogicalResult RankProgram::exchangeRows(GroupOp group) {
     b.setInsertionPointAfter(dispatch);
     b.setLoc(dispatch.getLoc());
     dispatch.getRowsMutable().assign(placed.getRows());
+    Type type = dispatch.getXs().getType();
+    SmallVector<OpOperand *> uses;
+    for (OpOperand &use : dispatch.getXs().getUses())
+      uses.push_back(&use);
+    Value sent = packDispatched(dispatch, sizes);
     Value xs = coll::AllToAllVOp::create(
-        b, dispatch.getXs().getType(), dispatch.getXs(), sizes, arrived,
-        pattern, mode, arriving, pair, ep, b.getStringAttr("rows to experts"));
-    Value rows = DispatchOp::create(b, xs.getType(), xs, local.getRows(),
-                                    Value(), b.getI64IntegerAttr(1));
-    dispatch.getXs().replaceAllUsesExcept(rows, xs.getDefiningOp());
+        b, sent.getType(), sent, sizes, arrived, pattern, mode, arriving, pair,
+        ep, b.getStringAttr("rows to experts"));
+    Value rows =
+        DispatchOp::create(b, type, unpack(xs, arrived, type), local.getRows(),
+                           Value(), b.getI64IntegerAttr(1));
+    for (OpOperand *use : uses)
+      use->set(rows);
+    if (dispatch.use_empty())
+      dispatch.erase();
   }
   for (Operation *user : llvm::make_early_inc_range(group->getUsers())) {
     if (auto matmul = dyn_cast<GroupedMatmulOp>(user))
@@ -152,10 +210,11 @@ LogicalResult RankProgram::exchangeRows(GroupOp group) {
         b, combine.getYs().getType(), combine.getYs(), local.getPositions(),
         places, Value(), Value(), b.getI64IntegerAttr(here), b.getUnitAttr(),
         UnitAttr(), UnitAttr());
+    Value sent = pack(inOrder, arrived);
     Value back = coll::AllToAllVOp::create(
-        b, inOrder.getType(), inOrder, arrived, sizes, pattern, mode, leaving,
-        pair, ep, b.getStringAttr("results to tokens"));
-    combine.getYsMutable().assign(back);
+        b, sent.getType(), sent, arrived, sizes, pattern, mode, leaving, pair,
+        ep, b.getStringAttr("results to tokens"));
+    combine.getYsMutable().assign(unpack(back, sizes, inOrder.getType()));
     combine.getPositionsMutable().assign(placed.getPositions());
   }
   return success();

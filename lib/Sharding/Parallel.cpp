@@ -40,6 +40,10 @@ DictionaryAttr Parallel::toAttr(MLIRContext *context) const {
     list.append("exchange", b.getStringAttr(exchange));
   if (rows != "exact")
     list.append("rows", b.getStringAttr(rows));
+  if (wire != "none")
+    list.append("wire", b.getStringAttr(wire));
+  if (wire != "none" && wireBlock != 128)
+    list.append("wire_block", b.getI64IntegerAttr(wireBlock));
   if (!placement.empty()) {
     SmallVector<Attribute> members;
     for (const std::vector<int64_t> &experts : placement)
@@ -77,6 +81,7 @@ private:
                         .Case("dp", &parallel.dp)
                         .Case("ep", &parallel.ep)
                         .Case("tp", &parallel.tp)
+                        .Case("wire_block", &parallel.wireBlock)
                         .Default(nullptr);
     if (size) {
       auto number = dyn_cast<IntegerAttr>(value);
@@ -95,12 +100,17 @@ private:
       *flag = key != "local_capacity";
       return isa<UnitAttr>(value) ? success() : wrong(key, value, "a unit");
     }
-    if (key == "exchange" || key == "rows") {
+    std::string *choice = llvm::StringSwitch<std::string *>(key)
+                              .Case("exchange", &parallel.exchange)
+                              .Case("rows", &parallel.rows)
+                              .Case("wire", &parallel.wire)
+                              .Default(nullptr);
+    if (choice) {
       auto text = dyn_cast<StringAttr>(value);
-      ArrayRef<StringRef> known = key == "rows" ? rowModes() : patterns();
+      ArrayRef<StringRef> known = choices(key);
       if (!text || !llvm::is_contained(known, text.getValue()))
         return wrong(key, value, "one of " + llvm::join(known, ", "));
-      (key == "rows" ? parallel.rows : parallel.exchange) = text.str();
+      *choice = text.str();
       return success();
     }
     if (key == "placement")
@@ -109,14 +119,14 @@ private:
            << Parallel::kName << "': found the unknown key '" << key << "'";
   }
 
-  static ArrayRef<StringRef> patterns() {
-    static constexpr StringRef all[] = {"all_to_all", "point_to_point",
-                                        "hierarchical", "ring"};
-    return all;
-  }
-  static ArrayRef<StringRef> rowModes() {
-    static constexpr StringRef all[] = {"exact", "padded"};
-    return all;
+  static ArrayRef<StringRef> choices(StringRef key) {
+    static constexpr StringRef patterns[] = {"all_to_all", "point_to_point",
+                                             "hierarchical", "ring"};
+    static constexpr StringRef modes[] = {"exact", "padded"};
+    static constexpr StringRef wires[] = {"none", "bf16", "fp8_e4m3", "int8"};
+    if (key == "rows")
+      return modes;
+    return key == "wire" ? ArrayRef(wires) : ArrayRef(patterns);
   }
 
   LogicalResult readPlacement(Attribute value) {

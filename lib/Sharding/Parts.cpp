@@ -114,8 +114,10 @@ static void markPart(llvm::MapVector<Value, Type> &parts, Value result) {
 /// Whether the operation is linear in its operands that are parts, all others
 /// being factors or parts too. Its result is a part then.
 bool RankProgram::passOn(Operation *op) {
-  if (isa<coll::AllToAllVOp>(op)) {
-    markPart(parts, op->getResult(0));
+  if (isa<PackRowsOp, UnpackRowsOp, coll::AllToAllVOp>(op)) {
+    // Parts are packed one by one: the sum has the errors of all.
+    Value result = op->getResult(0);
+    parts[result] = result.getType();
     return true;
   }
   if (auto combine = dyn_cast<CombineOp>(op)) {

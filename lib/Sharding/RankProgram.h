@@ -51,6 +51,11 @@ private:
   mlir::LogicalResult exchangeRows(GroupOp group);
   mlir::LogicalResult keepLocal(GroupOp group);
   GroupOp placeExperts(GroupOp group);
+  mlir::RankedTensorType wireType(mlir::RankedTensorType type);
+  QuantAttr wireFormat();
+  mlir::Value pack(mlir::Value rows, mlir::Value counts);
+  mlir::Value unpack(mlir::Value packed, mlir::Value counts, mlir::Type type);
+  mlir::Value packDispatched(DispatchOp dispatch, mlir::Value sizes);
 
   //--- Parts.cpp ------------------------------------------------------------
   mlir::LogicalResult splitProducts();

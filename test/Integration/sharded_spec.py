@@ -41,6 +41,7 @@ def sharded_spec(seed):
     if ep > 1 and not on_tp:
         parallel["exchange"] = dice.pick("all_to_all", "point_to_point", "hierarchical", "ring")
         parallel["rows"] = dice.pick("exact", "exact", "padded")
+        parallel.update(_wire(Dice(f"wire {seed}")))
     if dp > 1 and dice.chance(0.4):
         parallel["fsdp"] = True
     _one_token_at_a_time(spec, dp * ep > 1, on_tp or "placement" in parallel)
@@ -54,6 +55,14 @@ def sharded_spec(seed):
         return sharded_spec(seed + 1000003)
     _widths(spec, tp, on_tp)
     return {**spec, "parallel": parallel}, spec
+
+
+def _wire(dice):
+    """Rows as they are, for half of the specs."""
+    wire = dice.pick("none", "none", "none", "bf16", "int8", "fp8_e4m3")
+    if wire == "none":
+        return {}
+    return {"wire": wire, **({"wire_block": dice.pick(1, 5, 32, 64)} if dice.chance(0.5) else {})}
 
 
 def _has_table_of_few(router):

@@ -240,3 +240,25 @@ func.func @unweighted(%x: tensor<?x8xf32>, %local: tensor<?x1xi32>,
       : (tensor<?x8xf32>, tensor<?x1xi32>, tensor<?x1xi32>) -> tensor<?x8xf32>
   return %y : tensor<?x8xf32>
 }
+
+// -----
+
+// Results that are sent as bf16 are rounded where they are made, and read as
+// they came.
+// CHECK-LABEL: func @packed
+// CHECK-SAME: (%[[YS:.*]]: tensor<?x8xf32>,
+func.func @packed(%ys: tensor<?x8xf32>, %p: tensor<?x1xi32>, %n: tensor<4xi32>)
+    -> (tensor<?x8xf32>, tensor<?x12xi8>) {
+  // CHECK: %[[Y:.*]] = moe.combine %[[YS]], {{.*}} -> tensor<?x8xbf16>
+  // CHECK-NEXT: %[[Z:.*]] = moe.combine %[[Y]], {{.*}} -> tensor<?x8xf32>
+  // CHECK-NEXT: %[[B:.*]] = moe.pack_rows %[[Z]] as
+  // CHECK-NEXT: return %[[Z]], %[[B]]
+  %y = moe.combine %ys, %p, %p {experts = 4 : i64, unweighted}
+      : (tensor<?x8xf32>, tensor<?x1xi32>, tensor<?x1xi32>) -> tensor<?x8xf32>
+  %packed = moe.pack_rows %y counts %n : (tensor<?x8xf32>, tensor<4xi32>) -> tensor<?x8xbf16>
+  %back = moe.unpack_rows %packed counts %n : (tensor<?x8xbf16>, tensor<4xi32>) -> tensor<?x8xf32>
+  %z = moe.combine %back, %p, %p {experts = 4 : i64, unweighted}
+      : (tensor<?x8xf32>, tensor<?x1xi32>, tensor<?x1xi32>) -> tensor<?x8xf32>
+  %bytes = moe.pack_rows %z as <kind = int8, block = 8> : (tensor<?x8xf32>) -> tensor<?x12xi8>
+  return %z, %bytes : tensor<?x8xf32>, tensor<?x12xi8>
+}

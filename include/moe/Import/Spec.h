@@ -64,6 +64,7 @@ enum class ProjectionForm { feed_forward, recurrent };
 enum class ExpertsOn { ep, tp };
 enum class Exchange { all_to_all, point_to_point, hierarchical, ring };
 enum class ExchangedRows { exact, padded };
+enum class Wire { none, bf16, fp8_e4m3, int8 };
 enum class Compression { none, blockwise_int8, fp8_e4m3, fp8_e5m2, mxfp4 };
 enum class WeightKind { none, fp8_e4m3, int8, int4, mxfp4, nvfp4 };
 enum class LoadBalanceForm { hf, switch_transformer };
@@ -188,6 +189,8 @@ struct ParallelSpec {
   ExpertsOn expertsOn = ExpertsOn::ep;
   Exchange exchange = Exchange::all_to_all;
   ExchangedRows rows = ExchangedRows::exact;
+  Wire wire = Wire::none;  // what rows are while they are exchanged
+  int64_t wireBlock = 128; // values that share a scale
   bool sequenceParallel = false;
   bool fsdp = false;
   std::optional<int64_t> expertsPerDevice; // set by import unless placed

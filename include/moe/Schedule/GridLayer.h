@@ -40,9 +40,11 @@ struct GridLayer {
   int64_t intermediate = 1, unit = 1;
   int64_t sharedIntermediate = 0, sharedUnit = 1;
   int64_t activationBytes = 4; // of an element of x and of y
-  int64_t rowBytes = 4;        // of an element of a row on its way to an expert
-  bool latent = false;         // a projection follows the experts
-  bool addsTokens = false;     // to what experts gave: some are passed on
+  int64_t rowBytes = 4;        // of an element of a row that an expert reads
+  /// Of a row on its way to an expert, and of one on its way back.
+  int64_t sentRowBytes = 4, sentResultBytes = 4;
+  bool latent = false;          // a projection follows the experts
+  bool addsTokens = false;      // to what experts gave: some are passed on
   bool choosesTogether = false; // experts for all tokens, not for each
   bool hasLosses = false;
   CapacitySpec capacity;

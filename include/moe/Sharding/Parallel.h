@@ -35,6 +35,10 @@ struct Parallel {
   bool globalCapacity = true;
   std::string exchange = "all_to_all";
   std::string rows = "exact";
+  /// What rows are while they are exchanged, and how many values of one share a
+  /// scale.
+  std::string wire = "none";
+  int64_t wireBlock = 128;
   /// The experts of each member of ep; empty: equal shares in order.
   std::vector<std::vector<int64_t>> placement;
 

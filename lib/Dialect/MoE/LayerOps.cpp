@@ -44,6 +44,9 @@ LogicalResult DispatchOp::verify() {
   // [O15]
   Type from = getX().getType().getElementType();
   Type to = getXs().getType().getElementType();
+  if (getWeights() && from.isInteger(8))
+    return emitOpError("expected 'x' of values with weights, found packed "
+                       "rows");
   if (getWeights() && !to.isF32())
     return emitOpError() << "expected 'xs' of 'f32', as products with weights "
                          << "are, found " << to;

@@ -233,3 +233,7 @@ LogicalResult QuantAttr::verify(function_ref<InFlightDiagnostic()> emitError,
     return emitError() << "expected blocks of 32 with mxfp4, found " << block;
   return success();
 }
+
+int64_t QuantAttr::getRowBytes(int64_t values) const {
+  return values + 4 * llvm::divideCeil(values, getBlock());
+}

@@ -214,6 +214,8 @@ static std::vector<Key> makeTable() {
     choice<parallel, &X::exchange>("parallel.exchange",
         {"all_to_all", "point_to_point", "hierarchical", "ring"}),
     choice<parallel, &X::rows>("parallel.rows", {"exact", "padded"}),
+    choice<parallel, &X::wire>("parallel.wire", {"none", "bf16", "fp8_e4m3", "int8"}),
+    integer<parallel, &X::wireBlock>("parallel.wire_block", 1, 1 << 20),
     flag<parallel, &X::sequenceParallel>("parallel.sequence_parallel"),
     flag<parallel, &X::fsdp>("parallel.fsdp"),
     size<parallel, &X::expertsPerDevice>("parallel.experts_per_device"),

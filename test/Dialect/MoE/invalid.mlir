@@ -1593,3 +1593,49 @@ func.func @group_sizes(%o: tensor<5xi32>) {
   %0 = moe.group_sizes %o : (tensor<5xi32>) -> tensor<5xi32>
   return
 }
+
+// -----
+
+// [O36]
+func.func @pack(%x: tensor<?x6xf32>) {
+  // expected-error @below {{expected a format with scales of f32, found mxfp4}}
+  %0 = moe.pack_rows %x as <kind = mxfp4, block = 32> : (tensor<?x6xf32>) -> tensor<?x10xi8>
+  return
+}
+
+// -----
+
+// [O36]
+func.func @pack(%x: tensor<?x6xf32>) {
+  // expected-error @below {{expected 'packed' of bf16 without a format, found 'i8'}}
+  %0 = moe.pack_rows %x : (tensor<?x6xf32>) -> tensor<?x6xi8>
+  return
+}
+
+// -----
+
+// [O36]
+func.func @unpack(%x: tensor<?x6xbf16>) {
+  // expected-error @below {{expected 'packed' of i8 with a format, found 'bf16'}}
+  %0 = moe.unpack_rows %x as <kind = int8, block = 4> : (tensor<?x6xbf16>) -> tensor<?x6xf32>
+  return
+}
+
+// -----
+
+// [O36]
+func.func @pack(%x: tensor<?x6xf32>) {
+  // expected-error @below {{expected 'packed' of shape [R, W] with W = 14, found 'tensor<?x10xi8>'}}
+  %0 = moe.pack_rows %x as <kind = int8, block = 4> : (tensor<?x6xf32>) -> tensor<?x10xi8>
+  return
+}
+
+// -----
+
+// [O15]
+func.func @weighted_bytes(%x: tensor<?x6xi8>, %r: tensor<?xi32>, %w: tensor<?x2xf32>) {
+  // expected-error @below {{expected 'x' of values with weights, found packed rows}}
+  %0 = moe.dispatch %x, %r weights %w {slots = 2 : i64}
+      : (tensor<?x6xi8>, tensor<?xi32>, tensor<?x2xf32>) -> tensor<?x6xf32>
+  return
+}

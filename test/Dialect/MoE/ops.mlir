@@ -188,6 +188,26 @@ func.func @placement(%indices: tensor<?x2xi32>, %arrived: tensor<8xi32>) {
   return
 }
 
+// CHECK-LABEL: func @pack
+func.func @pack(%rows: tensor<?x6xf32>, %half: tensor<?x6xf16>, %sizes: tensor<4xi32>) {
+  // CHECK: moe.pack_rows %{{.*}} counts %{{.*}} as <kind = int8, block = 4> : (tensor<?x6xf32>, tensor<4xi32>) -> tensor<?x14xi8>
+  %packed = moe.pack_rows %rows counts %sizes as <kind = int8, block = 4>
+      : (tensor<?x6xf32>, tensor<4xi32>) -> tensor<?x14xi8>
+  // CHECK: moe.pack_rows %{{.*}} : (tensor<?x6xf16>) -> tensor<?x6xbf16>
+  %0 = moe.pack_rows %half : (tensor<?x6xf16>) -> tensor<?x6xbf16>
+  return
+}
+
+// CHECK-LABEL: func @unpack
+func.func @unpack(%packed: tensor<?x14xi8>, %sizes: tensor<4xi32>) {
+  // CHECK: moe.unpack_rows %{{.*}} counts %{{.*}} as <kind = int8, block = 4> : (tensor<?x14xi8>, tensor<4xi32>) -> tensor<?x6xf32>
+  %rows = moe.unpack_rows %packed counts %sizes as <kind = int8, block = 4>
+      : (tensor<?x14xi8>, tensor<4xi32>) -> tensor<?x6xf32>
+  // CHECK: moe.unpack_rows %{{.*}} as <kind = fp8_e4m3, block = 4> : (tensor<?x14xi8>) -> tensor<?x6xf16>
+  %0 = moe.unpack_rows %packed as <kind = fp8_e4m3, block = 4> : (tensor<?x14xi8>) -> tensor<?x6xf16>
+  return
+}
+
 // CHECK-LABEL: func @group_sizes
 func.func @group_sizes(%offsets: tensor<5xi32>) {
   // CHECK: moe.group_sizes %{{.*}} : (tensor<5xi32>) -> tensor<4xi32>

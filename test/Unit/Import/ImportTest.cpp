@@ -159,7 +159,8 @@ TEST(Import, EveryValueArrives) {
     "dtype": {"activation": "f16", "weights": "bf16", "router": "f32",
               "accumulate": "f32"},
     "parallel": {"grid": {"dp": 2, "ep": 4, "tp": 2}, "experts_on": "tp",
-                 "exchange": "ring", "sequence_parallel": true,
+                 "exchange": "ring", "wire": "int8", "wire_block": 64,
+                 "sequence_parallel": true,
                  "experts_per_device": 6},
     "averaging": {"group_size": 5, "match_timeout_ms": 6,
                   "exchange_timeout_ms": 7,
@@ -218,6 +219,8 @@ TEST(Import, EveryValueArrives) {
   EXPECT_EQ(spec.parallel.tp, 2);
   EXPECT_EQ(spec.parallel.expertsOn, ExpertsOn::tp);
   EXPECT_EQ(spec.parallel.exchange, Exchange::ring);
+  EXPECT_EQ(spec.parallel.wire, Wire::int8);
+  EXPECT_EQ(spec.parallel.wireBlock, 64);
   EXPECT_TRUE(spec.parallel.sequenceParallel);
   EXPECT_EQ(spec.parallel.expertsPerDevice, 6);
   EXPECT_EQ(spec.averaging.groupSize, 5);

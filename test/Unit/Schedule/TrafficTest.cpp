@@ -55,6 +55,17 @@ TEST(Traffic, OfExpertsAndParts) {
             "sizes 72/72; counts of all tokens 16/16; counts of rows 8/8; "
             "rows to experts 32/56; results to tokens 112/64; "
             "parts of sums 48/48");
+  // Both as 4 bytes and two scales; as bf16, which rows were.
+  EXPECT_EQ(sent(smallLayer(", \"dtype\": {\"activation\": \"bf16\"}, "
+                            "\"parallel\": {\"wire\": \"int8\", "
+                            "\"wire_block\": 3}"),
+                 gridOf(1, 2, 1), routing, 0),
+            "sizes 24/24; counts of all tokens 16/16; counts of rows 8/8; "
+            "rows to experts 48/24; results to tokens 24/48");
+  EXPECT_EQ(sent(smallLayer(", \"parallel\": {\"wire\": \"bf16\"}"),
+                 gridOf(1, 2, 1), routing, 0),
+            "sizes 24/24; counts of all tokens 16/16; counts of rows 8/8; "
+            "rows to experts 32/16; results to tokens 16/32");
 }
 
 TEST(Traffic, OfSequences) {

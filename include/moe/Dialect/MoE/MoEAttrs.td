@@ -127,6 +127,10 @@ def MoE_QuantAttr : MoE_Attr<"Quant", "quant"> {
     ```
   }];
   let parameters = (ins "QuantKind":$kind, "int64_t":$block);
+  let extraClassDeclaration = [{
+    /// Of a row of so many values with its scales, which are f32.
+    int64_t getRowBytes(int64_t values) const;
+  }];
 }
 
 def MoE_FormatAttr : MoE_Attr<"Format", "format"> {

@@ -19,6 +19,8 @@ class MoE_Op<string mnemonic, list<Trait> traits = []>
 // Storage types of activations and weights; what is computed in between is f32.
 def MoE_Data : RankedTensorOf<[F32, BF16, F16]>;
 def MoE_F32 : RankedTensorOf<[F32]>;
+/// Rows as they are, or packed to be sent.
+def MoE_Rows : RankedTensorOf<[F32, BF16, F16, I8]>;
 def MoE_I32 : RankedTensorOf<[I32]>;
 def MoE_I64 : RankedTensorOf<[I64]>;
 
@@ -284,6 +286,57 @@ def MoE_KeepLocalOp : MoE_Op<"keep_local"> {
 }
 
 //===----------------------------------------------------------------------===//
+// Rows on their way
+//===----------------------------------------------------------------------===//
+
+def MoE_PackRowsOp : MoE_Op<"pack_rows"> {
+  let summary = "rows in fewer bytes";
+  let description = [{
+    Each row on its own: rounded to bf16, or to a format of blocks along the row,
+    the last possibly shorter. Then a row of bytes is the data of its values and
+    after them the f32 scales of its blocks, in the byte order of the machine.
+    A block with a value that is not finite becomes NaN. With `counts` only so
+    many rows count as they are in all; what is past them is unspecified.
+
+    ```
+      row [H]        |  v0 v1 v2 v3  |  v4 v5  |            H = 6, block = 4
+      packed [H + 4 * ceil(H / block)]
+                     |  d0 d1 d2 d3     d4 d5  |  s0 (4 bytes)  |  s1 (4 bytes)  |
+    ```
+
+    ```mlir
+    %packed = moe.pack_rows %rows counts %sizes as <kind = int8, block = 4>
+        : (tensor<?x6xf32>, tensor<4xi32>) -> tensor<?x14xi8>
+    ```
+  }];
+  let arguments = (ins MoE_Data:$rows, Optional<MoE_I32>:$counts,
+      OptionalAttr<MoE_QuantAttr>:$format);
+  let results = (outs RankedTensorOf<[BF16, I8]>:$packed);
+  let assemblyFormat = [{
+    $rows (`counts` $counts^)? (`as` $format^)? attr-dict `:` functional-type(operands, results)
+  }];
+}
+
+def MoE_UnpackRowsOp : MoE_Op<"unpack_rows"> {
+  let summary = "the values of packed rows";
+  let description = [{
+    Each value times the scale of its block, rounded to the type of the result.
+    With `counts` only so many rows count as they are in all.
+
+    ```mlir
+    %rows = moe.unpack_rows %packed counts %sizes as <kind = int8, block = 4>
+        : (tensor<?x14xi8>, tensor<4xi32>) -> tensor<?x6xf32>
+    ```
+  }];
+  let arguments = (ins RankedTensorOf<[BF16, I8]>:$packed, Optional<MoE_I32>:$counts,
+      OptionalAttr<MoE_QuantAttr>:$format);
+  let results = (outs MoE_Data:$rows);
+  let assemblyFormat = [{
+    $packed (`counts` $counts^)? (`as` $format^)? attr-dict `:` functional-type(operands, results)
+  }];
+}
+
+//===----------------------------------------------------------------------===//
 // Experts
 //===----------------------------------------------------------------------===//
 
@@ -309,9 +362,9 @@ def MoE_DispatchOp : MoE_Op<"dispatch"> {
         : (tensor<?x8xbf16>, tensor<?xi32>, tensor<?x2xf32>) -> tensor<?x8xf32>
     ```
   }];
-  let arguments = (ins MoE_Data:$x, MoE_I32:$rows, Optional<MoE_F32>:$weights,
+  let arguments = (ins MoE_Rows:$x, MoE_I32:$rows, Optional<MoE_F32>:$weights,
       I64Attr:$slots);
-  let results = (outs MoE_Data:$xs);
+  let results = (outs MoE_Rows:$xs);
   let assemblyFormat = [{
     $x `,` $rows (`weights` $weights^)? attr-dict `:` functional-type(operands, results)
   }];
@@ -489,7 +542,7 @@ def MoE_CombineOp : MoE_Op<"combine", [AttrSizedOperandSegments]> {
            tensor<?x8xbf16>) -> tensor<?x8xbf16>
     ```
   }];
-  let arguments = (ins MoE_F32:$ys, MoE_I32:$positions, MoE_I32:$indices,
+  let arguments = (ins RankedTensorOf<[F32, BF16]>:$ys, MoE_I32:$positions, MoE_I32:$indices,
       Optional<MoE_F32>:$weights, Optional<MoE_Data>:$x, I64Attr:$experts,
       UnitAttr:$unweighted, UnitAttr:$identity_nulls, UnitAttr:$pass_through);
   let results = (outs MoE_Data:$y);
