@@ -36,16 +36,20 @@ SmallFloat smallFloat(QuantKind kind) {
   case QuantKind::mxfp4:
     return {1, 1, 7, 6.0, 3};
   case QuantKind::int8:
+  case QuantKind::int4:
     break;
   }
-  llvm_unreachable("int8 is not a float");
+  llvm_unreachable("an integer is not a float");
 }
 
 class Quantization {
 public:
   Quantization(Lowering &l, QuantAttr format)
       : l(l), e(l.e), format(format), f32(e.getF32Type()), i32(e.getI32Type()),
-        isMx(format.getKind() == QuantKind::mxfp4) {}
+        isMx(format.getKind() == QuantKind::mxfp4),
+        isInteger(format.getKind() == QuantKind::int8 ||
+                  format.getKind() == QuantKind::int4),
+        isPacked(isMx || format.getKind() == QuantKind::int4) {}
 
   void quantize(QuantizeOp op);
   void dequantize(DequantizeOp op);
@@ -55,8 +59,15 @@ private:
   Emitter &e;
   QuantAttr format;
   Type f32, i32;
-  const bool isMx;
+  const bool isMx, isInteger;
+  const bool isPacked; // two values a byte
 
+  /// The largest magnitude of what is stored.
+  double maximum() const {
+    if (isInteger)
+      return format.getKind() == QuantKind::int8 ? 127 : 7;
+    return smallFloat(format.getKind()).maximum;
+  }
   Val read(Value buffer, Val i) { return e.cast(e.load(buffer, {i}), f32); }
   Val powerOfTwo(Val exponent);
   Val floorLog2(Val value);
@@ -121,10 +132,7 @@ Val Quantization::decode(Val code) {
 /// What the format stores for a block whose largest magnitude is `largest`.
 Val Quantization::scaleOf(Val largest) {
   if (!isMx) {
-    double maximum = format.getKind() == QuantKind::int8
-                         ? 127.0
-                         : smallFloat(format.getKind()).maximum;
-    return largest / maximum;
+    return largest / maximum();
   }
   Val exponent = floorLog2(largest) - e.constant(i32, 2);
   exponent = e.max(exponent, e.constant(i32, -127));
@@ -150,18 +158,20 @@ Val Quantization::scaleValue(Value scales, Val block) {
 Val Quantization::code(Val value, Val scale) {
   Val scaled = e.select(scale > 0, value / scale, scale.like(0));
   scaled = e.select(e.isFinite(value), scaled, scale.like(0));
-  if (format.getKind() != QuantKind::int8)
+  if (!isInteger)
     return encode(scaled);
   Val rounded = e.roundEven(scaled);
-  Val clamped = e.min(e.max(rounded, rounded.like(-127)), rounded.like(127));
-  return e.cast(clamped, i32);
+  Val clamped = e.min(e.max(rounded, rounded.like(-maximum())),
+                      rounded.like(maximum()));
+  Val whole = e.cast(clamped, i32);
+  return isPacked ? whole & 15.0 : whole;
 }
 
 void Quantization::quantize(QuantizeOp op) {
   Value values = l[op.getValues()];
   Extent count = l.extent(op.getValues(), 0);
   Extent blocks = count.dividedBy(format.getBlock());
-  Extent bytes = isMx ? count.dividedBy(2) : count;
+  Extent bytes = isPacked ? count.dividedBy(2) : count;
   Value data = l.result(op.getData(), {bytes});
   Value scales = l.result(op.getScales(), {blocks});
   Value status = l.result(op.getStatus());
@@ -181,7 +191,7 @@ void Quantization::quantize(QuantizeOp op) {
     // The stored scale of a block of zeros is 0 for mxfp4 too, but means
     // 2^-127.
     Val scale = e.select(largest > 0, scaleValue(scales, block), zero);
-    if (!isMx)
+    if (!isPacked)
       return e.loop(first, end, [&](Val i) {
         e.store(e.cast(code(read(values, i), scale), i8), data, {i});
       });
@@ -205,10 +215,10 @@ void Quantization::quantize(QuantizeOp op) {
 void Quantization::dequantize(DequantizeOp op) {
   Value data = l[op.getData()], scales = l[op.getScales()];
   Extent count = l.extent(op.getData(), 0);
-  if (isMx) {
+  if (isPacked) {
     // ceil(n/2) bytes are those of n values; else the last may be half empty,
     // unless the result says so.
-    Extent twice = count.divisor % 2 == 0
+    Extent twice = count.divisor % 2 == 0 && count.multiplier == 1
                        ? Extent{count.factor, count.divisor / 2, count.size}
                        : count.times(2);
     count = l.knownExtent(op.getValues(), 0).value_or(twice);
@@ -217,10 +227,11 @@ void Quantization::dequantize(DequantizeOp op) {
   e.parallel(l.size(op.getValues(), 0), [&](Val i) {
     Val scale = scaleValue(scales, i / format.getBlock());
     Val value;
-    if (isMx) {
+    if (isPacked) {
       Val byte = e.cast(e.load(data, {i / 2}), i32);
       Val nibble = (byte >> (e.asI32(i % 2) * 4)) & 15.0;
-      value = decode(nibble);
+      // A nibble of int4 has its sign in bit 3.
+      value = isMx ? decode(nibble) : e.cast((nibble ^ nibble.like(8)) - nibble.like(8), f32);
     } else if (format.getKind() == QuantKind::int8) {
       value = e.cast(e.cast(e.load(data, {i}), i32), f32);
     } else {

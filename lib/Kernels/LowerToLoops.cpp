@@ -115,7 +115,7 @@ LogicalResult FunctionLowering::collectSizes() {
       return failure();
   // Then those of rows that come from other ranks.
   for (Operation &op : func.getBody().front())
-    if (isOfColl(op) || isa<ArrivalsOp>(op))
+    if (isOfColl(op) || isa<ArrivalsOp, ResizeOp>(op))
       for (StringRef name : {"rows", "bound"})
         if (auto text = op.getAttrOfType<StringAttr>(name))
           addSize(*Extent::parse(text.getValue()));
@@ -220,7 +220,8 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
                   DecodeOp, GroupedMatmulOp, FeedForwardOp, RMSNormOp,
                   ActivateOp, CombineOp, MixOp, LossOp, ImbalanceOp,
                   RebalanceOp, ClockOp, QuantizeOp, DequantizeOp, AccumulateOp,
-                  AverageOp, coll::AllReduceOp, coll::ReduceScatterOp,
+                  AverageOp, ResizeOp, SliceMeanOp, RequireOp,
+                  coll::AllReduceOp, coll::ReduceScatterOp,
                   coll::AllGatherOp, coll::BroadcastOp, coll::AllToAllOp,
                   coll::AllToAllVOp, coll::SendOp, coll::RecvOp,
                   coll::BarrierOp, coll::IndexOp>([&](auto op) {

@@ -83,6 +83,8 @@ Rows rowsOf(Operation *op) {
       .Case<AccumulateOp>(
           [&](AccumulateOp op) { rows.tokens = {op.getSum(), op.getValues()}; })
       .Case<AverageOp>([&](AverageOp op) { rows.free = {op.getSets()}; })
+      .Case<ResizeOp>([&](ResizeOp op) { rows.free = {op.getValues()}; })
+      .Case<SliceMeanOp>([&](SliceMeanOp op) { rows.free = {op.getSlices()}; })
       .Case<ClockOp>(
           [&](ClockOp op) { llvm::append_range(rows.free, op.getAfter()); })
       .Case<PlaceOp>([&](PlaceOp op) { rows.tokens = {op.getIndices()}; })
