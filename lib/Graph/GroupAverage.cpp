@@ -17,6 +17,8 @@
 #include "moe/Dialect/Coll/Coll.h"
 #include "moe/Kernels/Extent.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
 using namespace mlir;
 using namespace moe;
 
@@ -130,6 +132,10 @@ void GroupAverage::build() {
   Type f32 = b.getF32Type();
   Value values = b.argument("values", "input", vector(f32), {"n"});
   Value count = b.argument("count", "input", b.i64({}));
+  if (spec.errorFeedback) {
+    Value error = b.argument("error", "input", vector(f32), {"n"});
+    values = AccumulateOp::create(b, vector(f32), values, error);
+  }
   ResizeOp sliced = resize(values, all, f32);
   Value status = sliced.getStatus(), sum = sliced.getResult();
   if (spec.compression == Compression::fp16)
@@ -138,15 +144,28 @@ void GroupAverage::build() {
   if (members > 1)
     status = reduce(coll::ReduceKind::max, status, "statuses");
   RequireOp::create(b, status);
+  Value sent = sum, slices = sum, member;
   if (members > 1) {
     count = reduce(coll::ReduceKind::sum, count, "contributions");
-    sum = fromWire(exchange(toWire(sum, all)));
+    Parts wire = toWire(sum, all);
+    sent = fromWire(wire);
+    slices = fromWire(exchange(wire));
+    member = coll::IndexOp::create(b, b.i32({}), axes);
+  } else {
+    member = arith::ConstantOp::create(
+        b, DenseElementsAttr::get(b.i32({}), int32_t(0)));
   }
-  Value mean = SliceMeanOp::create(b, vector(f32), sum, count, members);
+  Value mean = SliceMeanOp::create(b, vector(f32), slices, count, members);
   // The owner of a slice takes what it gave to others.
+  Value given = mean;
   if (members > 1)
-    mean = fromWire(gather(toWire(mean, slice)));
-  b.result("mean", "output", resize(mean, n, f32).getResult(), {"n"});
+    given = fromWire(gather(toWire(mean, slice)));
+  b.result("mean", "output", resize(given, n, f32).getResult(), {"n"});
+  if (spec.errorFeedback) {
+    Value error = ResidualOp::create(b, vector(f32), sum, sent, mean, given,
+                                     count, member);
+    b.result("error_next", "output", resize(error, n, f32).getResult(), {"n"});
+  }
   b.result("status", "plan", status);
   b.finish();
 }

@@ -9,8 +9,7 @@
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
-
-#include <cassert>
+#include "llvm/Support/MathExtras.h"
 
 using namespace moe;
 
@@ -19,8 +18,10 @@ Extent Extent::dividedBy(int64_t number) const {
     return constant((factor + number - 1) / number);
   if (multiplier % number == 0)
     return {factor, divisor, size, multiplier / number};
-  assert(number % multiplier == 0 && "the quotient is no extent");
-  return {factor, divisor * (number / multiplier), size};
+  if (number % multiplier == 0)
+    return {factor, divisor * (number / multiplier), size};
+  // That is no extent: one that is never less.
+  return {factor, divisor, size, multiplier / number + 1};
 }
 
 std::string Extent::str() const {
@@ -59,5 +60,11 @@ std::optional<Extent> Extent::parse(std::string_view text) {
       extent.multiplier <= 0)
     return std::nullopt;
   extent.size = name.str();
+  if (extent.divisor != 1 || extent.multiplier == 1)
+    return extent;
+  // Nothing is rounded up.
+  if (llvm::MulOverflow(extent.factor, extent.multiplier, extent.factor))
+    return std::nullopt;
+  extent.multiplier = 1;
   return extent;
 }

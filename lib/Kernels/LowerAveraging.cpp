@@ -161,8 +161,8 @@ Val Quantization::code(Val value, Val scale) {
   if (!isInteger)
     return encode(scaled);
   Val rounded = e.roundEven(scaled);
-  Val clamped = e.min(e.max(rounded, rounded.like(-maximum())),
-                      rounded.like(maximum()));
+  Val clamped =
+      e.min(e.max(rounded, rounded.like(-maximum())), rounded.like(maximum()));
   Val whole = e.cast(clamped, i32);
   return isPacked ? whole & 15.0 : whole;
 }
@@ -231,7 +231,8 @@ void Quantization::dequantize(DequantizeOp op) {
       Val byte = e.cast(e.load(data, {i / 2}), i32);
       Val nibble = (byte >> (e.asI32(i % 2) * 4)) & 15.0;
       // A nibble of int4 has its sign in bit 3.
-      value = isMx ? decode(nibble) : e.cast((nibble ^ nibble.like(8)) - nibble.like(8), f32);
+      value = isMx ? decode(nibble)
+                   : e.cast((nibble ^ nibble.like(8)) - nibble.like(8), f32);
     } else if (format.getKind() == QuantKind::int8) {
       value = e.cast(e.cast(e.load(data, {i}), i32), f32);
     } else {

@@ -63,6 +63,27 @@ void moe::lower(Lowering &l, SliceMeanOp op) {
   });
 }
 
+void moe::lower(Lowering &l, ResidualOp op) {
+  Emitter &e = l.e;
+  Extent all = l.extent(op.getValues(), 0);
+  Value values = l[op.getValues()], sent = l[op.getSent()];
+  Value mean = l[op.getMean()], given = l[op.getGiven()];
+  Value error = l.result(op.getError(), {all});
+  Type f64 = e.getF64Type();
+  auto read = [&](Value from, Val i) { return e.cast(e.load(from, {i}), f64); };
+  Val count = e.cast(e.load(l[op.getCount()], {}), f64);
+  Val size = l.size(op.getMean(), 0);
+  Val begin = e.asIndex(e.load(l[op.getMember()], {})) * size;
+  e.parallel(l.size(all), [&](Val i) {
+    Val lost = read(values, i) - read(sent, i);
+    Val isOwn = (begin <= i) & (i < begin + size);
+    Val ofMean = e.choose(
+        isOwn, [&] { return count * (read(mean, i - begin) - read(given, i)); },
+        [&] { return lost.like(0); });
+    e.store(lost + ofMean, error, {i});
+  });
+}
+
 void moe::lower(Lowering &l, RequireOp op) {
   Emitter &e = l.e;
   l.publish(op.getStatus());

@@ -74,7 +74,7 @@ FunctionLowering::shape(RankedTensorType type, DictionaryAttr attrs) {
     if (sizes && next < sizes.size())
       if (auto text = dyn_cast<StringAttr>(sizes[next++]))
         extent = Extent::parse(text.getValue());
-    if (!extent)
+    if (!extent || extent->multiplier != 1)
       return func.emitError("expected a size such as \"T\" or \"2*T\" in '")
              << boundary::kSizes << "' for each dynamic dimension of " << type;
     result.push_back(*extent);
@@ -220,17 +220,17 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
                   DecodeOp, GroupedMatmulOp, FeedForwardOp, RMSNormOp,
                   ActivateOp, CombineOp, MixOp, LossOp, ImbalanceOp,
                   RebalanceOp, ClockOp, QuantizeOp, DequantizeOp, AccumulateOp,
-                  AverageOp, ResizeOp, SliceMeanOp, RequireOp,
-                  coll::AllReduceOp, coll::ReduceScatterOp,
-                  coll::AllGatherOp, coll::BroadcastOp, coll::AllToAllOp,
-                  coll::AllToAllVOp, coll::SendOp, coll::RecvOp,
-                  coll::BarrierOp, coll::IndexOp>([&](auto op) {
-              l.e.setLoc(op.getLoc());
-              if (failed(checkShapes(l, op)))
-                return failure();
-              lower(l, op);
-              return failure(l.hasFailed());
-            })
+                  AverageOp, ResizeOp, SliceMeanOp, ResidualOp, RequireOp,
+                  coll::AllReduceOp, coll::ReduceScatterOp, coll::AllGatherOp,
+                  coll::BroadcastOp, coll::AllToAllOp, coll::AllToAllVOp,
+                  coll::SendOp, coll::RecvOp, coll::BarrierOp, coll::IndexOp>(
+                [&](auto op) {
+                  l.e.setLoc(op.getLoc());
+                  if (failed(checkShapes(l, op)))
+                    return failure();
+                  lower(l, op);
+                  return failure(l.hasFailed());
+                })
             .Case([&](tensor::ExtractSliceOp op) { return lowerSlice(l, op); })
             .Case([&](arith::ConstantOp op) { return lowerConstant(l, op); })
             .Default([](Operation *op) {

@@ -175,6 +175,7 @@ void lower(Lowering &l, AccumulateOp op);
 void lower(Lowering &l, AverageOp op);
 void lower(Lowering &l, ResizeOp op);
 void lower(Lowering &l, SliceMeanOp op);
+void lower(Lowering &l, ResidualOp op);
 void lower(Lowering &l, RequireOp op);
 void lower(Lowering &l, coll::AllReduceOp op);
 void lower(Lowering &l, coll::ReduceScatterOp op);

@@ -147,7 +147,8 @@ void moe_averager::work() noexcept {
     std::snprintf(result.text, sizeof result.text, "%s", moe_last_error());
   } else {
     double sent = double(layer.world->statistics().sent_bytes - before);
-    double plain = 2.0 * (members - 1) / members * double(count) * sizeof(float);
+    double plain =
+        2.0 * (members - 1) / members * double(count) * sizeof(float);
     result.state = MOE_AVERAGE_SUCCESS;
     result.peers_count = members;
     result.compression_ratio = plain / sent;

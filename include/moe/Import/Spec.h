@@ -213,6 +213,7 @@ struct AveragingSpec {
   Compression compression = Compression::blockwise_int8;
   int64_t block = 0; // left out: 64, or 32 for mxfp4
   AverageOver over = AverageOver::grid;
+  bool errorFeedback = false;
 };
 
 /// What the package can be asked to do.

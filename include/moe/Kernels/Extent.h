@@ -21,7 +21,7 @@ namespace moe {
 struct Extent {
   int64_t factor = 1;
   int64_t divisor = 1;
-  std::string size; // empty: the number `factor`
+  std::string size;       // empty: the number `factor`
   int64_t multiplier = 1; // 1 without a divisor
 
   static Extent constant(int64_t number) { return {number, 1, ""}; }

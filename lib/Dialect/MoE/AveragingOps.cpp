@@ -154,6 +154,17 @@ LogicalResult SliceMeanOp::verify() {
                  succeeded(dims.check("mean", getMean(), {"s"})));
 }
 
+LogicalResult ResidualOp::verify() {
+  Dims dims(*this);
+  return success(succeeded(dims.check("values", getValues(), {"m*s"})) &&
+                 succeeded(dims.check("sent", getSent(), {"m*s"})) &&
+                 succeeded(dims.check("mean", getMean(), {"s"})) &&
+                 succeeded(dims.check("given", getGiven(), {"m*s"})) &&
+                 succeeded(dims.check("count", getCount(), {})) &&
+                 succeeded(dims.check("member", getMember(), {})) &&
+                 succeeded(dims.check("error", getError(), {"m*s"})));
+}
+
 LogicalResult RequireOp::verify() {
   return Dims(*this).check("status", getStatus(), {});
 }

@@ -225,6 +225,7 @@ static std::vector<Key> makeTable() {
         {"none", "blockwise_int8", "fp8_e4m3", "fp8_e5m2", "mxfp4", "int4", "fp16"}),
     integer<averaging, &A::block>("averaging.compression.block", 1, 1 << 20), // [S16]
     choice<averaging, &A::over>("averaging.over", {"grid", "dp"}),
+    flag<averaging, &A::errorFeedback>("averaging.error_feedback"),
     functionList(),
     integer<weights, &WeightsSpec::layer>("weights.layer", 0),
     texts<weights, &WeightsSpec::prefix>("weights.prefix"),

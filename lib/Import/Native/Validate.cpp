@@ -124,7 +124,7 @@ private:
                 function == Function::dequantize) &&
                (spec.averaging.compression == Compression::none ||
                 spec.averaging.compression == Compression::fp16))
-        needs("functions", "averaging.compression.kind", "a format");
+        needs("functions", "averaging.compression.kind", "a format of blocks");
   }
 
   void checkCompression() { // [S16]

@@ -255,8 +255,7 @@ void moe_world::meetAll(std::atomic<int32_t> &ready) {
     int32_t other = partnerOf(rank(), round, even);
     if (other >= size())
       continue;
-    Group &pair =
-        groupOf({std::min(rank(), other), std::max(rank(), other)});
+    Group &pair = groupOf({std::min(rank(), other), std::max(rank(), other)});
     Operation operation;
     operation.kind = "barrier";
     operation.name = "match";

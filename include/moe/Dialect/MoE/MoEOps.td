@@ -753,6 +753,34 @@ def MoE_SliceMeanOp : MoE_Op<"slice_mean"> {
   }];
 }
 
+def MoE_ResidualOp : MoE_Op<"residual"> {
+  let summary = "what rounding has taken from a mean";
+  let description = [{
+    `values` less what was `sent` of them, and in the slice of `member`, who
+    rounded the `mean` of it before all were `given` that, `count` times what
+    was taken there. Added to the values of the next mean it is made up for.
+
+    ```
+      values [m*s]  sent [m*s]  mean [s]  given [m*s]  error [m*s]
+      1.2 2.1       1 2         1.7       2 3          .2  .1 + 2 * (1.7 - 3)
+                                          m = 2, count = 2, member = 1
+    ```
+
+    ```mlir
+    %error = moe.residual %values, %sent, %mean, %given, %count, %member
+        : (tensor<?xf32>, tensor<?xf32>, tensor<?xf32>, tensor<?xf32>,
+           tensor<i64>, tensor<i32>) -> tensor<?xf32>
+    ```
+  }];
+  let arguments = (ins MoE_F32:$values, MoE_F32:$sent, MoE_F32:$mean,
+      MoE_F32:$given, MoE_I64:$count, MoE_I32:$member);
+  let results = (outs MoE_F32:$error);
+  let assemblyFormat = [{
+    $values `,` $sent `,` $mean `,` $given `,` $count `,` $member attr-dict
+    `:` functional-type(operands, results)
+  }];
+}
+
 def MoE_RequireOp : Op<MoE_Dialect, "require", [MemoryEffects<[MemWrite]>]> {
   let summary = "ends the function where a status is not 0";
   let description = [{
