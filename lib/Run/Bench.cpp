@@ -11,6 +11,7 @@
 #include "Report.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace moe::run {
 
@@ -58,10 +59,13 @@ Report benchmark(Session &session) {
   for (int i = 0; i < 3 || (i < 100 && spent < 0.2); ++i)
     spent += once();
   spent = 0;
+  double exchanged = -session.exchangeSeconds();
   while (seconds.size() < 10 || (seconds.size() < 1000 && spent < 1)) {
     seconds.push_back(once());
     spent += seconds.back();
   }
+  exchanged += session.exchangeSeconds();
+  double total = std::accumulate(seconds.begin(), seconds.end(), 0.0);
   std::sort(seconds.begin(), seconds.end());
   double median = std::max(seconds[seconds.size() / 2], 1e-9);
   Report report;
@@ -74,6 +78,8 @@ Report benchmark(Session &session) {
     report["gflop_per_second"] =
         operations(session.spec(), statistics) / median * 1e-9;
     report["routing_fraction"] = statistics.routing_fraction;
+    if (exchanged > 0)
+      report["exchange_fraction"] = exchanged / total;
   }
   return report;
 }

@@ -61,6 +61,13 @@ static moe_world_statistics figuresOf(const moe_world *world) {
   return figures;
 }
 
+double Session::exchangeSeconds() const {
+  double most = 0;
+  for (size_t member = 0; !team->isAlone() && member < calls.size(); ++member)
+    most = std::max(most, figuresOf(team->world(member)).waited_seconds);
+  return most;
+}
+
 /// What has been exchanged since `before`, on all ranks.
 void Session::measure(std::vector<moe_world_statistics> &before) {
   std::vector<Array> mine;

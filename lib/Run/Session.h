@@ -42,6 +42,9 @@ public:
   void run();
   /// The same without a look at the results; returns how long it took.
   double time();
+  /// What the ranks of this process have spent in exchanges so far, the most of
+  /// any.
+  double exchangeSeconds() const;
 
   /// An output, or anything that the layer shows.
   Array get(const std::string &name);

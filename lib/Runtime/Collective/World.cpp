@@ -147,13 +147,15 @@ void moe_world::begin(Operation &operation) {
   entry.operation = operation.kind;
   entry.axes = operation.axes;
   entry.start = operation.start;
-  std::snprintf(entry.name.data(), entry.name.size(), "%s", operation.name);
+  std::string_view name = operation.name;
+  entry.name[name.copy(entry.name.data(), entry.name.size() - 1)] = 0;
   ++figures.operations;
 }
 
 void moe_world::finish(Operation &operation, moe_status status) {
   FlightEntry &entry = *operation.entry;
   entry.end = moe_clock();
+  figures.waited_seconds += double(entry.end - entry.start) * 1e-9;
   entry.status = status;
   entry.ended = true;
 }
@@ -209,13 +211,11 @@ void moe_world::move(Operation &operation, Group &group, const moe_piece *send,
   transfer.what = operation.what;
   transfer.flags = operation.flags;
 
-  int64_t start = moe_clock();
   moe_engine_request *request = nullptr;
   moe_engine_failure failure = {};
   moe_status status = engine.start(engine.self, &transfer, &request, &failure);
   if (status == MOE_OK)
     status = engine.wait(engine.self, request, operation.deadline, &failure);
-  figures.waited_seconds += double(moe_clock() - start) * 1e-9;
   if (status != MOE_OK)
     failExchange(operation, status, failure);
 

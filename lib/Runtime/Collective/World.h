@@ -131,7 +131,7 @@ struct moe_world {
 
 private:
   void begin(moe::runtime::Operation &operation);
-  static void finish(moe::runtime::Operation &operation, moe_status status);
+  void finish(moe::runtime::Operation &operation, moe_status status);
   /// In a handler: ends the world with the exception in flight.
   [[noreturn]] void failOperation(moe::runtime::Operation &operation);
   void record(moe_status status, const std::string &message);

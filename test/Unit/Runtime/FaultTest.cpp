@@ -14,6 +14,8 @@
 
 #include "moe/Runtime/Package.h"
 
+#include <atomic>
+
 using namespace moe::runtime;
 using namespace moe::test;
 
@@ -95,6 +97,7 @@ static moe_status call(Exchange &exchange, int32_t number) {
 
 /// The first piece that is not empty gets shorter.
 static void shorten(moe_transfer &transfer) {
+  transfer.flags &= ~uint64_t(MOE_TRANSFER_EQUAL);
   int32_t members = transfer.reduce ? 1 : transfer.members;
   auto cut = [&](const moe_piece *pieces) {
     for (int32_t i = 0; i < members; ++i)
@@ -175,11 +178,15 @@ static std::vector<Outcome> runTrial(const Subject &subject, Fault fault,
     options.timeoutMs = stallTimeoutMs;
   Ranks ranks(subject.ranks(), options);
   std::vector<Outcome> outcomes(static_cast<size_t>(subject.ranks()));
+  std::atomic<int32_t> ready{0};
   ranks.run([&](moe_world &world) {
     int32_t self = world.rank();
     Outcome &outcome = outcomes[static_cast<size_t>(self)];
     Exchange exchange(world, {1, world.size(), 1}, makeTable(subject, self));
     outcome.first = call(exchange, 0);
+    // A fault may end what others have not yet seen the end of.
+    for (++ready; ready < world.size();)
+      std::this_thread::yield();
     if (self == subject.faulty())
       return misbehave(ranks, subject, fault, phase, exchanges, exchange,
                        outcome);
@@ -230,7 +237,7 @@ static std::string judge(const Subject &subject, Fault fault, int32_t rank,
   if (fault == Fault::dies)
     mentions(text("rank ", subject.faulty(), " has ended, after "));
   else if (fault == Fault::stalls)
-    mentions(text("waited for rank ", subject.faulty(), ", after "));
+    mentions(text("rank ", subject.faulty(), " did not come, after "));
   else
     mentions(text("rank ", subject.faulty()));
   double limit = fault == Fault::stalls ? stallTimeoutMs * 1e-3 + 0.1 : 5;

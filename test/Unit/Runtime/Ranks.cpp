@@ -11,6 +11,9 @@
 
 #include "Ranks.h"
 
+#include <cstdlib>
+#include <dlfcn.h>
+
 #include "Runtime/Engine/Threads.h"
 
 using namespace moe::runtime;
@@ -76,13 +79,44 @@ moe_status TamperedEngine::wait(void *self, moe_engine_request *request,
   return engine.inner.wait(engine.inner.self, request, deadline, failure);
 }
 
+/// Runs `body` for each rank on a thread of its own.
+template <typename Body> static void onThreads(int32_t size, const Body &body) {
+  std::vector<std::thread> threads;
+  for (int32_t rank = 0; rank < size; ++rank)
+    threads.emplace_back([&body, rank] { body(rank); });
+  for (std::thread &thread : threads)
+    thread.join();
+}
+
+/// Those of the plug-in that MOE_TEST_ENGINE names, or else threads.
+static std::vector<moe_engine> openEngines(int32_t size) {
+  const char *library = std::getenv("MOE_TEST_ENGINE");
+  if (!library)
+    return openThreads(size);
+  static auto open = reinterpret_cast<moe_engine_opener>(
+      dlsym(dlopen(library, RTLD_NOW | RTLD_LOCAL), MOE_ENGINE_OPEN_SYMBOL));
+  TemporaryFolder folder;
+  std::string place = folder / "place";
+  std::vector<moe_engine> engines(static_cast<size_t>(size));
+  onThreads(size, [&](int32_t rank) {
+    moe_engine &engine = engines[static_cast<size_t>(rank)];
+    engine.abi_version = MOE_ENGINE_ABI_VERSION;
+    engine.struct_size = sizeof engine;
+    moe_engine_options options = {rank, size, moe_clock() + 20000000000,
+                                  place.c_str()};
+    moe_engine_failure failure = {};
+    EXPECT_EQ(MOE_OK, open(&options, &engine, &failure)) << failure.text;
+  });
+  return engines;
+}
+
 Ranks::Ranks(int32_t size, const RanksOptions &options) {
   moe_world_options worldOptions = {};
   worldOptions.timeout_ms = options.timeoutMs;
   worldOptions.node_ranks = options.nodeRanks;
   worldOptions.flight =
       options.flight.empty() ? nullptr : options.flight.c_str();
-  for (const moe_engine &engine : openThreads(size)) {
+  for (const moe_engine &engine : openEngines(size)) {
     engines.push_back(std::make_unique<TamperedEngine>(engine));
     moe_engine table = engines.back()->table();
     if (!options.reduces)
@@ -92,17 +126,15 @@ Ranks::Ranks(int32_t size, const RanksOptions &options) {
 }
 
 Ranks::~Ranks() {
-  worlds.clear();
-  for (auto &engine : engines)
-    engine->closeInner();
+  // Some engines wait for each other there.
+  onThreads(size(), [&](int32_t rank) {
+    worlds[static_cast<size_t>(rank)].reset();
+    engines[static_cast<size_t>(rank)]->closeInner();
+  });
 }
 
 void Ranks::run(const std::function<void(moe_world &)> &body) {
-  std::vector<std::thread> threads;
-  for (auto &world : worlds)
-    threads.emplace_back([&] { body(*world); });
-  for (std::thread &thread : threads)
-    thread.join();
+  onThreads(size(), [&](int32_t rank) { body((*this)[rank]); });
 }
 
 Collective makeCollective(CollectiveKind kind, moe_element dtype, int64_t row) {

@@ -112,6 +112,11 @@ bool Worker::run() {
   attempt([&] { device.enter(); });
   while (!isStopping())
     attempt([&] { serve(); });
+  // Others would wait for what this rank leaves unfinished.
+  if (!active.empty() && !getFailure()) {
+    abort(Failure(MOE_RANK_FAILED, rank, text("rank ", rank, " has ended")));
+    endAll(*getFailure());
+  }
   // Before others are waited for, who may wait for this rank.
   mesh.sendAll({MessageKind::Bye, rank, 0});
   attempt([&] {

@@ -236,7 +236,7 @@ static moe_status waitUntil(const Rank &rank, moe_engine_request &request,
       int32_t first;
       std::string missing = describeMissing(request, &first);
       if (first >= 0)
-        rank.hub->end(MOE_TIMEOUT, first, "waited for " + missing);
+        rank.hub->end(MOE_TIMEOUT, first, missing + " did not come");
       continue;
     }
     waitForChange(rank, sight, waiting ? deadline : moe_clock() + longTime);
