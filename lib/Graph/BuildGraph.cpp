@@ -7,6 +7,7 @@
 
 #include "FunctionBuilder.h"
 
+#include "moe/Dialect/Coll/Coll.h"
 #include "moe/Sharding/Parallel.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -58,10 +59,11 @@ struct Format {
         static_cast<QuantKind>(static_cast<int>(spec.compression) -
                                static_cast<int>(Compression::blockwise_int8));
     bool mx = kind == QuantKind::mxfp4;
+    bool isPacked = mx || kind == QuantKind::int4;
     attr = QuantAttr::get(b.getContext(), kind, spec.block);
     data = b.tensor({dynamic}, b.getI8Type());
     scales = b.tensor({dynamic}, mx ? Type(b.getI8Type()) : b.getF32Type());
-    dataSize = mx ? "ceil(n/2)" : "n";
+    dataSize = isPacked ? "ceil(n/2)" : "n";
     unsignedData = kind != QuantKind::int8;
     unsignedScales = mx;
     scaleSize = "ceil(n/" + std::to_string(spec.block) + ")";
@@ -145,7 +147,7 @@ static Parallel parallelOf(const Spec &spec) {
 OwningOpRef<ModuleOp> moe::buildGraph(const Spec &spec, MLIRContext &context,
                                       StringRef file) {
   context.loadDialect<arith::ArithDialect, func::FuncDialect, math::MathDialect,
-                      tensor::TensorDialect, MoEDialect>();
+                      tensor::TensorDialect, MoEDialect, coll::CollDialect>();
   auto location = NameLoc::get(StringAttr::get(&context, spec.name),
                                FileLineColLoc::get(&context, file, 1, 1));
   OwningOpRef<ModuleOp> module = ModuleOp::create(location);
@@ -171,6 +173,9 @@ OwningOpRef<ModuleOp> moe::buildGraph(const Spec &spec, MLIRContext &context,
       break;
     case Function::average:
       buildAverage(*module);
+      break;
+    case Function::average_group:
+      buildAverageGroup(spec, *module);
       break;
     }
   }

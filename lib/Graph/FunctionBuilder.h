@@ -63,6 +63,9 @@ private:
 /// The forward function of a spec.
 void buildForward(const Spec &spec, mlir::ModuleOp module);
 
+/// `average_group`, over the ranks of a spec's grid.
+void buildAverageGroup(const Spec &spec, mlir::ModuleOp module);
+
 } // namespace moe
 
 #endif // MOE_LIB_GRAPH_FUNCTIONBUILDER_H

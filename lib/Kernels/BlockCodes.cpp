@@ -31,14 +31,18 @@ Format formatOf(QuantKind kind) {
   case QuantKind::mxfp4:
     return {1, 1, 7, 6.0, 3};
   case QuantKind::int8:
+  case QuantKind::int4:
     break;
   }
-  llvm_unreachable("int8 is not a float");
+  llvm_unreachable("an integer is not a float");
 }
 
 } // namespace
 
-static constexpr double largestInt8 = 127;
+/// 0 for floats.
+static double largestInteger(QuantKind kind) {
+  return kind == QuantKind::int8 ? 127 : kind == QuantKind::int4 ? 7 : 0;
+}
 
 Val moe::powerOfTwo(Val exponent) {
   return exponent.e->bitcast((exponent + 127) << 23, exponent.e->getF32Type());
@@ -50,16 +54,18 @@ Val moe::floorLog2(Val value) {
 }
 
 double moe::largestValue(QuantKind kind) {
-  return kind == QuantKind::int8 ? largestInt8 : formatOf(kind).maximum;
+  double integer = largestInteger(kind);
+  return integer ? integer : formatOf(kind).maximum;
 }
 
 Val moe::toCode(Val value, QuantKind kind) {
   Emitter &e = *value.e;
   Type i32 = e.getI32Type();
-  if (kind == QuantKind::int8) {
+  if (double largest = largestInteger(kind)) {
     Val rounded = e.roundEven(value);
-    Val most = rounded.like(largestInt8), least = rounded.like(-largestInt8);
-    return e.cast(e.min(e.max(rounded, least), most), i32);
+    Val most = rounded.like(largest), least = rounded.like(-largest);
+    Val whole = e.cast(e.min(e.max(rounded, least), most), i32);
+    return kind == QuantKind::int4 ? whole & 15.0 : whole;
   }
   Format format = formatOf(kind);
   Val magnitude = e.abs(value);
@@ -82,6 +88,8 @@ Val moe::fromCode(Val code, QuantKind kind) {
   Type f32 = e.getF32Type();
   if (kind == QuantKind::int8)
     return e.cast(code, f32);
+  if (kind == QuantKind::int4) // whose sign is in bit 3
+    return e.cast((code ^ code.like(8)) - code.like(8), f32);
   Format format = formatOf(kind);
   auto hidden = double(int64_t(1) << format.mantissa);
   Val magnitude = code & double((1 << format.signBit) - 1);

@@ -9,8 +9,20 @@
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace moe;
+
+Extent Extent::dividedBy(int64_t number) const {
+  if (isConstant())
+    return constant((factor + number - 1) / number);
+  if (multiplier % number == 0)
+    return {factor, divisor, size, multiplier / number};
+  if (number % multiplier == 0)
+    return {factor, divisor * (number / multiplier), size};
+  // That is no extent: one that is never less.
+  return {factor, divisor, size, multiplier / number + 1};
+}
 
 std::string Extent::str() const {
   if (isConstant())
@@ -20,12 +32,17 @@ std::string Extent::str() const {
     text = std::to_string(factor) + "*" + text;
   if (divisor != 1)
     text = "ceil(" + text + "/" + std::to_string(divisor) + ")";
+  if (multiplier != 1)
+    text = std::to_string(multiplier) + "*" + text;
   return text;
 }
 
 std::optional<Extent> Extent::parse(std::string_view text) {
   Extent extent;
   llvm::StringRef rest(text);
+  if (rest.contains("*ceil(") &&
+      (rest.consumeInteger(10, extent.multiplier) || !rest.consume_front("*")))
+    return std::nullopt;
   bool divided = rest.consume_front("ceil(");
   if (divided && !rest.consume_back(")"))
     return std::nullopt;
@@ -39,8 +56,15 @@ std::optional<Extent> Extent::parse(std::string_view text) {
   bool isIdentifier =
       !name.empty() && llvm::isAlpha(name.front()) &&
       llvm::all_of(name, [](char c) { return llvm::isAlnum(c) || c == '_'; });
-  if (!isIdentifier || extent.factor <= 0 || extent.divisor <= 0)
+  if (!isIdentifier || extent.factor <= 0 || extent.divisor <= 0 ||
+      extent.multiplier <= 0)
     return std::nullopt;
   extent.size = name.str();
+  if (extent.divisor != 1 || extent.multiplier == 1)
+    return extent;
+  // Nothing is rounded up.
+  if (llvm::MulOverflow(extent.factor, extent.multiplier, extent.factor))
+    return std::nullopt;
+  extent.multiplier = 1;
   return extent;
 }

@@ -24,7 +24,8 @@ class Quantization {
 public:
   Quantization(Lowering &l, QuantAttr format)
       : l(l), e(l.e), format(format), f32(e.getF32Type()), i32(e.getI32Type()),
-        isMx(format.getKind() == QuantKind::mxfp4) {}
+        isMx(format.getKind() == QuantKind::mxfp4),
+        isPacked(isMx || format.getKind() == QuantKind::int4) {}
 
   void quantize(QuantizeOp op);
   void dequantize(DequantizeOp op);
@@ -35,6 +36,7 @@ private:
   QuantAttr format;
   Type f32, i32;
   const bool isMx;
+  const bool isPacked; // two values a byte
 
   Val read(Value buffer, Val i) { return e.cast(e.load(buffer, {i}), f32); }
   Val scaleOf(Val largest);
@@ -78,7 +80,7 @@ void Quantization::quantize(QuantizeOp op) {
   Value values = l[op.getValues()];
   Extent count = l.extent(op.getValues(), 0);
   Extent blocks = count.dividedBy(format.getBlock());
-  Extent bytes = isMx ? count.dividedBy(2) : count;
+  Extent bytes = isPacked ? count.dividedBy(2) : count;
   Value data = l.result(op.getData(), {bytes});
   Value scales = l.result(op.getScales(), {blocks});
   Value status = l.result(op.getStatus());
@@ -98,7 +100,7 @@ void Quantization::quantize(QuantizeOp op) {
     // The stored scale of a block of zeros is 0 for mxfp4 too, but means
     // 2^-127.
     Val scale = e.select(largest > 0, scaleValue(scales, block), zero);
-    if (!isMx)
+    if (!isPacked)
       return e.loop(first, end, [&](Val i) {
         e.store(e.cast(code(read(values, i), scale), i8), data, {i});
       });
@@ -122,10 +124,10 @@ void Quantization::quantize(QuantizeOp op) {
 void Quantization::dequantize(DequantizeOp op) {
   Value data = l[op.getData()], scales = l[op.getScales()];
   Extent count = l.extent(op.getData(), 0);
-  if (isMx) {
+  if (isPacked) {
     // ceil(n/2) bytes are those of n values; else the last may be half empty,
     // unless the result says so.
-    Extent twice = count.divisor % 2 == 0
+    Extent twice = count.divisor % 2 == 0 && count.multiplier == 1
                        ? Extent{count.factor, count.divisor / 2, count.size}
                        : count.times(2);
     count = l.knownExtent(op.getValues(), 0).value_or(twice);
@@ -134,7 +136,7 @@ void Quantization::dequantize(DequantizeOp op) {
   e.parallel(l.size(op.getValues(), 0), [&](Val i) {
     Val scale = scaleValue(scales, i / format.getBlock());
     Val value;
-    if (isMx) {
+    if (isPacked) {
       Val byte = e.cast(e.load(data, {i / 2}), i32);
       Val nibble = (byte >> (e.asI32(i % 2) * 4)) & 15.0;
       value = fromCode(nibble, format.getKind());

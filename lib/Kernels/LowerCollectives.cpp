@@ -162,7 +162,7 @@ void moe::lower(Lowering &l, coll::BroadcastOp op) {
 void moe::lower(Lowering &l, coll::AllToAllOp op) {
   const Extent &rows = l.extent(op.getX(), 0);
   int64_t members = coll::getGroupSize(op, op.getAxes()).value_or(1);
-  if (rows.divisor != 1 || rows.factor % members != 0)
+  if (!rows.isMultipleOf(members))
     return l.fail("expected rows in " + Twine(members) +
                   " equal blocks, found " + rows.str());
   Exchange exchange = describe(op);

@@ -74,7 +74,7 @@ FunctionLowering::shape(RankedTensorType type, DictionaryAttr attrs) {
     if (sizes && next < sizes.size())
       if (auto text = dyn_cast<StringAttr>(sizes[next++]))
         extent = Extent::parse(text.getValue());
-    if (!extent)
+    if (!extent || extent->multiplier != 1)
       return func.emitError("expected a size such as \"T\" or \"2*T\" in '")
              << boundary::kSizes << "' for each dynamic dimension of " << type;
     result.push_back(*extent);
@@ -115,7 +115,7 @@ LogicalResult FunctionLowering::collectSizes() {
       return failure();
   // Then those of rows that come from other ranks.
   for (Operation &op : func.getBody().front())
-    if (isOfColl(op) || isa<ArrivalsOp>(op))
+    if (isOfColl(op) || isa<ArrivalsOp, ResizeOp>(op))
       for (StringRef name : {"rows", "bound"})
         if (auto text = op.getAttrOfType<StringAttr>(name))
           addSize(*Extent::parse(text.getValue()));
@@ -220,7 +220,8 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
                   GroupSizesOp, DispatchOp, DecodeOp, GroupedMatmulOp,
                   FeedForwardOp, RMSNormOp, ActivateOp, CombineOp, MixOp,
                   LossOp, ImbalanceOp, RebalanceOp, ClockOp, QuantizeOp,
-                  DequantizeOp, AccumulateOp, AverageOp, coll::AllReduceOp,
+                  DequantizeOp, AccumulateOp, AverageOp, ResizeOp, SliceMeanOp,
+                  ResidualOp, RequireOp, coll::AllReduceOp,
                   coll::ReduceScatterOp, coll::AllGatherOp, coll::BroadcastOp,
                   coll::AllToAllOp, coll::AllToAllVOp, coll::SendOp,
                   coll::RecvOp, coll::BarrierOp, coll::IndexOp>([&](auto op) {

@@ -67,6 +67,8 @@ Val Lowering::size(const Extent &extent) {
     value = value * extent.factor;
   if (extent.divisor != 1)
     value = (value + (extent.divisor - 1)) / extent.divisor;
+  if (extent.multiplier != 1)
+    value = value * extent.multiplier;
   return value;
 }
 
@@ -101,6 +103,15 @@ Value Lowering::result(Value tensor, ArrayRef<Extent> leading) {
     buffer = scratch(element, shape);
   bind(tensor, buffer, shape);
   return buffer;
+}
+
+void Lowering::publish(Value tensor) {
+  Value buffer = exposed.lookup(tensor);
+  if (!buffer || buffer == buffers.lookup(tensor))
+    return;
+  SmallVector<Extent, 3> extents(shape(tensor));
+  copy(buffers.lookup(tensor), buffer, extents);
+  bind(tensor, buffer, extents);
 }
 
 void Lowering::forEach(ArrayRef<Extent> shape,
@@ -151,9 +162,11 @@ Value Lowering::scratch(Type element, ArrayRef<Extent> shape) {
     varying = &extent;
   }
   // At most one dimension of what the workspace holds varies.
-  int64_t varyingBytes = 0;
+  int64_t varyingBytes = 0, roundedUp = 0;
   if (varying) {
-    overflow |= llvm::MulOverflow(staticBytes, varying->factor, varyingBytes);
+    overflow |=
+        llvm::MulOverflow(staticBytes, varying->multiplier, roundedUp) ||
+        llvm::MulOverflow(roundedUp, varying->factor, varyingBytes);
     int64_t &per = inUse.per[varying->size];
     overflow |= llvm::AddOverflow(
         per, llvm::divideCeilSigned(varyingBytes, varying->divisor), per);
@@ -162,7 +175,7 @@ Value Lowering::scratch(Type element, ArrayRef<Extent> shape) {
   }
   overflow |= llvm::AddOverflow(
       inUse.constant,
-      2 * alignment + staticBytes * (varying && varying->divisor != 1),
+      2 * alignment + (varying && varying->divisor != 1 ? roundedUp : 0),
       inUse.constant);
   if (overflow && !failedOnce)
     fail("the workspace is larger than memory can be");

@@ -71,6 +71,8 @@ public:
   /// leaves the function, else room in the workspace. `leading` gives the
   /// extents of its first dimensions; the others are static.
   mlir::Value result(mlir::Value tensor, llvm::ArrayRef<Extent> leading = {});
+  /// Gives the caller a result before the function has ended.
+  void publish(mlir::Value tensor);
   /// `body` at every index of `shape`, in order.
   void forEach(llvm::ArrayRef<Extent> shape,
                llvm::function_ref<void(llvm::ArrayRef<Val>)> body);
@@ -173,6 +175,10 @@ void lower(Lowering &l, QuantizeOp op);
 void lower(Lowering &l, DequantizeOp op);
 void lower(Lowering &l, AccumulateOp op);
 void lower(Lowering &l, AverageOp op);
+void lower(Lowering &l, ResizeOp op);
+void lower(Lowering &l, SliceMeanOp op);
+void lower(Lowering &l, ResidualOp op);
+void lower(Lowering &l, RequireOp op);
 void lower(Lowering &l, coll::AllReduceOp op);
 void lower(Lowering &l, coll::ReduceScatterOp op);
 void lower(Lowering &l, coll::AllGatherOp op);

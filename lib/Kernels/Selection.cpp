@@ -51,6 +51,7 @@ Val moe::emitFirstBad(Lowering &l, const Extent &count, int64_t chunk,
                       llvm::function_ref<Val(Val)> isBad) {
   Emitter &e = l.e;
   Type i32 = e.getI32Type();
+  chunk = llvm::alignTo(chunk, count.multiplier);
   Extent chunks = count.dividedBy(chunk);
   Value found = l.scratch(i32, {chunks});
   Val none = e.constant(i32, 0);

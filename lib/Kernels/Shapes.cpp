@@ -83,6 +83,12 @@ Rows rowsOf(Operation *op) {
       .Case<AccumulateOp>(
           [&](AccumulateOp op) { rows.tokens = {op.getSum(), op.getValues()}; })
       .Case<AverageOp>([&](AverageOp op) { rows.free = {op.getSets()}; })
+      .Case<ResizeOp>([&](ResizeOp op) { rows.free = {op.getValues()}; })
+      .Case<SliceMeanOp>([&](SliceMeanOp op) { rows.free = {op.getSlices()}; })
+      .Case<ResidualOp>([&](ResidualOp op) {
+        rows.tokens = {op.getValues(), op.getSent(), op.getGiven()};
+        rows.free = {op.getMean()};
+      })
       .Case<ClockOp>(
           [&](ClockOp op) { llvm::append_range(rows.free, op.getAfter()); })
       .Case<PlaceOp>([&](PlaceOp op) { rows.tokens = {op.getIndices()}; })

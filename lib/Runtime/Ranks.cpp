@@ -86,6 +86,9 @@ void gatherSums(moe_layer &layer, size_t index) {
   const Function &function = manifest.functions[index];
   FunctionState &state = layer.functions[index];
   int token = function.tokenSize();
+  // Where there are no tokens, what there is instead is the same on all.
+  if (token < 0 && !function.sizes.empty())
+    token = 0;
   int64_t own = token < 0 ? 0 : state.sizes[static_cast<size_t>(token)];
   if (layer.world)
     gatherSizes(

@@ -204,8 +204,7 @@ class Threads(Case):
                 for rank, line in enumerate(lines):
                     late = "MOE_ABORTED|MOE_TIMEOUT" if rank == 1 else "MOE_TIMEOUT"
                     self.assertRegex(line, rf"^rank {rank}: ({late}) after [\d.]+ s: .*"
-                                           r"'sizes' over all ranks: (waited for rank 1|rank 1 did not "
-                                           r"come), after")
+                                           r"'sizes' over all ranks: rank 1 did not come, after")
                     seconds = float(line.split(" after ")[1].split(" s: ")[0])
                     self.assertLess(seconds, 2)  # this machine may be busy
 

@@ -222,3 +222,24 @@ func.func @arrivals(%counts: tensor<6xi32> {moe.name = "counts"})
   %local = moe.arrivals %counts {members = 3 : i64, rows = "8*R"} : (tensor<6xi32>) -> tensor<?x1xi32>
   return %local : tensor<?x1xi32>
 }
+
+// -----
+
+// What follows a requirement is done only where the status is 0; the caller has
+// the status by then.
+
+// CHECK-LABEL: func.func @layer_required_entry(
+// CHECK: %[[BAD:.*]] = memref.load %{{.*}}[] : memref<i32>
+// CHECK: %[[GOOD:.*]] = arith.cmpi eq, %{{.*}}, %{{.*}} : i32
+// CHECK: scf.if %[[GOOD]] {
+// CHECK: call @moe_collective
+module attributes {coll.grid = {dp = 2, ep = 1, tp = 1}} {
+func.func @required(%x: tensor<4xf32> {moe.name = "x", moe.role = "input"},
+                    %s: tensor<i32> {moe.name = "s", moe.role = "input"})
+    -> (tensor<4xf32> {moe.name = "y", moe.role = "output"},
+        tensor<i32> {moe.name = "status", moe.role = "plan"}) {
+  moe.require %s : (tensor<i32>) -> ()
+  %y = coll.all_reduce sum %x over [dp] : (tensor<4xf32>) -> tensor<4xf32>
+  return %y, %s : tensor<4xf32>, tensor<i32>
+}
+}

@@ -65,7 +65,16 @@ enum class ExpertsOn { ep, tp };
 enum class Exchange { all_to_all, point_to_point, hierarchical, ring };
 enum class ExchangedRows { exact, padded };
 enum class Wire { none, bf16, fp8_e4m3, int8 };
-enum class Compression { none, blockwise_int8, fp8_e4m3, fp8_e5m2, mxfp4 };
+enum class Compression {
+  none,
+  blockwise_int8,
+  fp8_e4m3,
+  fp8_e5m2,
+  mxfp4,
+  int4,
+  fp16
+};
+enum class AverageOver { grid, dp };
 enum class WeightKind { none, fp8_e4m3, int8, int4, mxfp4, nvfp4 };
 enum class LoadBalanceForm { hf, switch_transformer };
 
@@ -206,6 +215,8 @@ struct AveragingSpec {
   int64_t exchangeTimeoutMs = 60000;
   Compression compression = Compression::blockwise_int8;
   int64_t block = 0; // left out: 64, or 32 for mxfp4
+  AverageOver over = AverageOver::grid;
+  bool errorFeedback = false;
 };
 
 /// What the package can be asked to do.
@@ -215,7 +226,8 @@ enum class Function {
   quantize,
   dequantize,
   accumulate,
-  average
+  average,
+  average_group
 };
 
 struct WeightsSpec {

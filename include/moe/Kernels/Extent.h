@@ -16,31 +16,35 @@
 
 namespace moe {
 
-/// The size of a dimension: a number, or ceil(factor * size / divisor) of a
-/// size that is known when the function is called.
+/// The size of a dimension: a number, or multiplier * ceil(factor * size /
+/// divisor) of a size that is known when the function is called.
 struct Extent {
   int64_t factor = 1;
   int64_t divisor = 1;
-  std::string size; // empty: the number `factor`
+  std::string size;       // empty: the number `factor`
+  int64_t multiplier = 1; // 1 without a divisor
 
   static Extent constant(int64_t number) { return {number, 1, ""}; }
   bool isConstant() const { return size.empty(); }
   bool operator==(const Extent &other) const {
     return factor == other.factor && divisor == other.divisor &&
-           size == other.size;
+           size == other.size && multiplier == other.multiplier;
   }
   bool operator!=(const Extent &other) const { return !(*this == other); }
-  /// Of an extent that is not divided.
   Extent times(int64_t number) const {
-    return {factor * number, divisor, size};
+    if (divisor == 1)
+      return {factor * number, 1, size};
+    return {factor, divisor, size, multiplier * number};
   }
-  /// ceil(this / number).
-  Extent dividedBy(int64_t number) const {
-    if (isConstant())
-      return constant((factor + number - 1) / number);
-    return {factor, divisor * number, size};
+  /// ceil(this / number), for a number that divides the multiplier or is a
+  /// multiple of it.
+  Extent dividedBy(int64_t number) const;
+  /// Whether it is one for every value of the size.
+  bool isMultipleOf(int64_t number) const {
+    return (divisor == 1 ? factor : multiplier) % number == 0;
   }
-  /// As the manifest writes it: "64", "T", "2*T", "ceil(n/64)".
+  /// As the manifest writes it: "64", "T", "2*T", "ceil(n/64)",
+  /// "8*ceil(n/64)".
   std::string str() const;
   static std::optional<Extent> parse(std::string_view text);
 };

@@ -258,6 +258,51 @@ MOE_API moe_status moe_layer_create_in(const moe_package *package,
                                        const char *cpu, moe_world *world,
                                        moe_layer **layer);
 
+/*--- Averaging ------------------------------------------------------------*/
+
+/** Values that this rank adds up, until the group replaces them by the mean of
+ *  all that its members have added. Used by one thread at a time. */
+typedef struct moe_averager moe_averager;
+
+typedef enum moe_average_state {
+  MOE_AVERAGE_SUCCESS = 0,     /* the values are the mean */
+  MOE_AVERAGE_NO_PEERS = 1,    /* the group is this rank alone */
+  MOE_AVERAGE_IN_PROGRESS = 2, /* ask again */
+  MOE_AVERAGE_FAILED = 3       /* the values are as they were */
+} moe_average_state;
+
+typedef struct moe_average_result {
+  moe_average_state state;
+  int32_t peers_count;      /* members whose values are in it, this one too */
+  int32_t ready, target;    /* ranks that are known to have come, of all */
+  double compression_ratio; /* bytes of f32 over those that were sent */
+  moe_status status;        /* why it failed */
+  char text[256];
+} moe_average_result;
+
+/** For `count` values, of a layer whose package has `average_group` and
+ *  `accumulate`. It goes before the layer. */
+MOE_API moe_status moe_averager_create(moe_layer *layer, int64_t count,
+                                       moe_averager **averager);
+/** Adds `values` to those that are there; the first ones after a success
+ *  replace the mean. Not while a step is in progress. */
+MOE_API moe_status moe_averager_accumulate(moe_averager *averager,
+                                           const float *values);
+/** Begins a step, or goes on with the one that is in progress, for at most
+ *  `wait_ms`; negative: until it has ended. Each rank of the world takes part
+ *  in it. Until then the layer and its world are not used for anything else.
+ *  Whatever the result, the status is MOE_OK unless the call was wrong. */
+MOE_API moe_status moe_averager_step(moe_averager *averager, int64_t wait_ms,
+                                     moe_average_result *result);
+/** Copies what is there: a sum and how often was added to it, or a mean and 0.
+ *  Either may be NULL. */
+MOE_API moe_status moe_averager_get(const moe_averager *averager, float *values,
+                                    int64_t *contributions);
+/** Forgets the values. Not while a step is in progress. */
+MOE_API moe_status moe_averager_clear(moe_averager *averager);
+/** Waits for a step in progress. */
+MOE_API void moe_averager_destroy(moe_averager *averager);
+
 /*--- Threads --------------------------------------------------------------*/
 
 /** Runs `body(context, begin, end)` over a partition of [0, count). */

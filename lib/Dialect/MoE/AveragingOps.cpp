@@ -25,7 +25,8 @@ using namespace moe;
 /// as many, and one scale a block.
 static LogicalResult verifyQuantized(Operation *op, QuantAttr format,
                                      Value values, Value data, Value scales) {
-  bool isPacked = format.getKind() == QuantKind::mxfp4;
+  bool isMx = format.getKind() == QuantKind::mxfp4;
+  bool isPacked = isMx || format.getKind() == QuantKind::int4;
   Dims dims(op);
   if (failed(dims.check("values", values, {"n"})))
     return failure();
@@ -42,9 +43,9 @@ static LogicalResult verifyQuantized(Operation *op, QuantAttr format,
 
   // [O20]
   Type element = getElementTypeOrSelf(scales);
-  if (element.isInteger(8) != isPacked)
+  if (element.isInteger(8) != isMx)
     return op->emitOpError()
-           << "expected scales of " << (isPacked ? "i8" : "f32")
+           << "expected scales of " << (isMx ? "i8" : "f32")
            << " with kind = " << stringifyQuantKind(format.getKind())
            << ", found " << element;
   return success();
@@ -120,4 +121,50 @@ LogicalResult AverageOp::verify() {
   return success(succeeded(dims.check("sets", getSets(), {"m", "n"})) &&
                  succeeded(dims.check("mean", getMean(), {"n"})) &&
                  succeeded(dims.check("status", getStatus(), {})));
+}
+
+//===----------------------------------------------------------------------===//
+// The mean over a group
+//===----------------------------------------------------------------------===//
+
+LogicalResult ResizeOp::verify() {
+  Dims dims(*this);
+  if (failed(dims.check("values", getValues(), {"n"})) ||
+      failed(dims.check("result", getResult(), {"r"})) ||
+      failed(dims.check("status", getStatus(), {})))
+    return failure();
+  return verifyExtent(*this, "rows", getRows(), getResult());
+}
+
+LogicalResult SliceMeanOp::verify() {
+  int64_t members = getMembers();
+  if (failed(verifyRange([&] { return emitOpError(); }, "members", members, 1)))
+    return failure();
+  Dims dims(*this);
+  if (failed(dims.check("slices", getSlices(), {"m*s"})))
+    return failure();
+  // [O34]
+  if (std::optional<int64_t> count = dims.get("m*s")) {
+    if (*count % members != 0)
+      return emitOpError() << "expected 'slices' that " << members
+                           << " members have equal shares of, found " << *count;
+    dims.set("s", *count / members);
+  }
+  return success(succeeded(dims.check("count", getCount(), {})) &&
+                 succeeded(dims.check("mean", getMean(), {"s"})));
+}
+
+LogicalResult ResidualOp::verify() {
+  Dims dims(*this);
+  return success(succeeded(dims.check("values", getValues(), {"m*s"})) &&
+                 succeeded(dims.check("sent", getSent(), {"m*s"})) &&
+                 succeeded(dims.check("mean", getMean(), {"s"})) &&
+                 succeeded(dims.check("given", getGiven(), {"m*s"})) &&
+                 succeeded(dims.check("count", getCount(), {})) &&
+                 succeeded(dims.check("member", getMember(), {})) &&
+                 succeeded(dims.check("error", getError(), {"m*s"})));
+}
+
+LogicalResult RequireOp::verify() {
+  return Dims(*this).check("status", getStatus(), {});
 }

@@ -231,6 +231,9 @@ LogicalResult QuantAttr::verify(function_ref<InFlightDiagnostic()> emitError,
     return failure();
   if (kind == QuantKind::mxfp4 && block != 32)
     return emitError() << "expected blocks of 32 with mxfp4, found " << block;
+  if (kind == QuantKind::int4 && block % 2 != 0)
+    return emitError() << "expected blocks of an even size with int4, found "
+                       << block;
   return success();
 }
 

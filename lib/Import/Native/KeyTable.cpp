@@ -76,8 +76,8 @@ Key renormalizeMode() {
 
 Key functionList() {
   Key key{"functions", KeyType::functions};
-  key.values = {"forward",    "step",       "quantize",
-                "dequantize", "accumulate", "average"};
+  key.values = {"forward",    "step",    "quantize",     "dequantize",
+                "accumulate", "average", "average_group"};
   return key;
 }
 
@@ -224,8 +224,10 @@ static std::vector<Key> makeTable() {
     size<averaging, &A::matchTimeoutMs>("averaging.match_timeout_ms"),
     size<averaging, &A::exchangeTimeoutMs>("averaging.exchange_timeout_ms"),
     choice<averaging, &A::compression>("averaging.compression.kind",
-        {"none", "blockwise_int8", "fp8_e4m3", "fp8_e5m2", "mxfp4"}),
+        {"none", "blockwise_int8", "fp8_e4m3", "fp8_e5m2", "mxfp4", "int4", "fp16"}),
     integer<averaging, &A::block>("averaging.compression.block", 1, 1 << 20), // [S16]
+    choice<averaging, &A::over>("averaging.over", {"grid", "dp"}),
+    flag<averaging, &A::errorFeedback>("averaging.error_feedback"),
     functionList(),
     integer<weights, &WeightsSpec::layer>("weights.layer", 0),
     texts<weights, &WeightsSpec::prefix>("weights.prefix"),

@@ -122,8 +122,9 @@ private:
         needs("functions", "router.load_balancing", "'dynamic' for 'step'");
       else if ((function == Function::quantize ||
                 function == Function::dequantize) &&
-               spec.averaging.compression == Compression::none)
-        needs("functions", "averaging.compression.kind", "a format");
+               (spec.averaging.compression == Compression::none ||
+                spec.averaging.compression == Compression::fp16))
+        needs("functions", "averaging.compression.kind", "a format of blocks");
   }
 
   void checkCompression() { // [S16]
@@ -131,6 +132,10 @@ private:
         spec.averaging.block != 32)
       valueNeeds("averaging.compression.kind", "averaging.compression.block",
                  "32");
+    if (spec.averaging.compression == Compression::int4 &&
+        spec.averaging.block % 2 != 0)
+      valueNeeds("averaging.compression.kind", "averaging.compression.block",
+                 "an even size");
   }
 };
 

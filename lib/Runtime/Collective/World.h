@@ -17,6 +17,7 @@
 #include "../Buffer.h"
 #include "Flight.h"
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 
@@ -98,6 +99,10 @@ struct moe_world {
             const moe_piece *send, const moe_piece *receive,
             moe_reduction reduce = MOE_REDUCE_NONE,
             moe_element dtype = MOE_BYTE);
+
+  /// Meets each other rank in turn; `ready` counts those that have come, with
+  /// this one.
+  void meetAll(std::atomic<int32_t> &ready);
 
   /// Ends this world, here and on all ranks that can be reached, unless it has
   /// ended. For what keeps this rank from coming to where others wait for it.

@@ -1639,3 +1639,58 @@ func.func @weighted_bytes(%x: tensor<?x6xi8>, %r: tensor<?xi32>, %w: tensor<?x2x
       : (tensor<?x6xi8>, tensor<?xi32>, tensor<?x2xf32>) -> tensor<?x6xf32>
   return
 }
+
+// -----
+
+// [O33]
+func.func @resize_rows(%v: tensor<?xf32>) {
+  // expected-error @below {{expected a size such as "R" or "8*R" in 'rows' with a result of 'tensor<?xf32>', found "4*ceil(n/"}}
+  %0:2 = moe.resize %v {rows = "4*ceil(n/"} : (tensor<?xf32>) -> (tensor<?xf32>, tensor<i32>)
+  return
+}
+
+// -----
+
+// [O34]
+func.func @slice_mean_members(%v: tensor<5xf32>, %n: tensor<i64>) {
+  // expected-error @below {{expected 'slices' that 2 members have equal shares of, found 5}}
+  %0 = moe.slice_mean %v, %n {members = 2 : i64} : (tensor<5xf32>, tensor<i64>) -> tensor<2xf32>
+  return
+}
+
+// -----
+
+// [O34]
+func.func @slice_mean_no_members(%v: tensor<5xf32>, %n: tensor<i64>) {
+  // expected-error @below {{expected 'members' from 1 to 2147483647, found 0}}
+  %0 = moe.slice_mean %v, %n {members = 0 : i64} : (tensor<5xf32>, tensor<i64>) -> tensor<5xf32>
+  return
+}
+
+// -----
+
+// [O1]
+func.func @residual_sizes(%v: tensor<4xf32>, %w: tensor<6xf32>, %m: tensor<2xf32>, %n: tensor<i64>, %i: tensor<i32>) {
+  // expected-error @below {{expected 'given' of shape [m*s] with m*s = 4, found 'tensor<6xf32>'}}
+  // expected-note @above {{'values' has m*s = 4}}
+  %0 = moe.residual %v, %v, %m, %w, %n, %i : (tensor<4xf32>, tensor<4xf32>, tensor<2xf32>, tensor<6xf32>, tensor<i64>, tensor<i32>) -> tensor<4xf32>
+  return
+}
+
+// -----
+
+// [O1]
+func.func @require_one(%s: tensor<2xi32>) {
+  // expected-error @below {{expected 'status' of shape [], found 'tensor<2xi32>'}}
+  moe.require %s : (tensor<2xi32>) -> ()
+  return
+}
+
+// -----
+
+// [O10]
+func.func @int4_block(%v: tensor<64xf32>) {
+  // expected-error @below {{expected blocks of an even size with int4, found 31}}
+  %0:3 = moe.quantize %v <kind = int4, block = 31> : (tensor<64xf32>) -> (tensor<32xi8>, tensor<3xf32>, tensor<i32>)
+  return
+}

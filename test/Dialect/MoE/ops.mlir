@@ -497,3 +497,21 @@ func.func @decode(%d: tensor<2x5x8xi8>, %s: tensor<2x3x3xf32>, %one: tensor<1x1x
       : (tensor<?x?xi8>, tensor<?x?xf32>) -> tensor<?x?xf32>
   return
 }
+
+// CHECK-LABEL: func @average_group
+func.func @average_group(%values: tensor<?xf32>, %count: tensor<i64>, %member: tensor<i32>,
+                         %slices: tensor<?xf32>, %sent: tensor<?xf32>, %given: tensor<?xf32>) {
+  // CHECK: moe.resize %{{.*}} {rows = "4*ceil(n/4)"} : (tensor<?xf32>) -> (tensor<?xf16>, tensor<i32>)
+  %result, %status = moe.resize %values {rows = "4*ceil(n/4)"}
+      : (tensor<?xf32>) -> (tensor<?xf16>, tensor<i32>)
+  // CHECK: moe.require %{{.*}} : (tensor<i32>) -> ()
+  moe.require %status : (tensor<i32>) -> ()
+  // CHECK: moe.slice_mean %{{.*}}, %{{.*}} {members = 2 : i64} : (tensor<?xf32>, tensor<i64>) -> tensor<?xf32>
+  %mean = moe.slice_mean %slices, %count {members = 2 : i64}
+      : (tensor<?xf32>, tensor<i64>) -> tensor<?xf32>
+  // CHECK: moe.residual %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} :
+  %error = moe.residual %values, %sent, %mean, %given, %count, %member
+      : (tensor<?xf32>, tensor<?xf32>, tensor<?xf32>, tensor<?xf32>,
+         tensor<i64>, tensor<i32>) -> tensor<?xf32>
+  return
+}

@@ -180,18 +180,20 @@ static const BadInput inputs[] = {
      rest(R"("functions": [])"),
      {{Kind::error, 4, 15,
        "functions: found an empty list, expected a list with any of 'forward', "
-       "'step', 'quantize', 'dequantize', 'accumulate' or 'average'"}}},
+       "'step', 'quantize', 'dequantize', 'accumulate', 'average' or "
+       "'average_group'"}}},
     {"UnknownFunction",
      rest(R"("functions": ["foward"])"),
      {{Kind::error, 4, 16,
        "functions: unknown value 'foward', expected 'forward', 'step', "
-       "'quantize', 'dequantize', 'accumulate' or 'average'; did you mean "
+       "'quantize', 'dequantize', 'accumulate', 'average' or "
+       "'average_group'; did you mean "
        "'forward'?"}}},
     {"NumberForFunction",
      rest(R"("functions": ["forward", 1])"),
      {{Kind::error, 4, 27,
        "functions: found 1, expected 'forward', 'step', 'quantize', "
-       "'dequantize', 'accumulate' or 'average'"}}},
+       "'dequantize', 'accumulate', 'average' or 'average_group'"}}},
     {"NegativeLayer",
      rest(R"("weights": {"layer": -1})"),
      {{Kind::error, 4, 23,

@@ -195,8 +195,8 @@ static const BadInput inputs[] = {
      rest(
          R"("functions": ["quantize"], "averaging": {"compression": {"kind": "none"}})"),
      {{Kind::error, 4, 2,
-       "functions needs averaging.compression.kind to be a format, found "
-       "'none'"},
+       "functions needs averaging.compression.kind to be a format of blocks, "
+       "found 'none'"},
       {Kind::note, 4, 59, "averaging.compression.kind is given here"}}},
     {"Mxfp4Block",
      rest(R"("averaging": {"compression": {"kind": "mxfp4", "block": 64}})"),
@@ -204,6 +204,19 @@ static const BadInput inputs[] = {
        "averaging.compression.kind 'mxfp4' needs averaging.compression.block "
        "to be 32, found 64"},
       {Kind::note, 4, 49, "averaging.compression.block is given here"}}},
+    {"QuantizeToFp16",
+     rest(
+         R"("functions": ["quantize"], "averaging": {"compression": {"kind": "fp16"}})"),
+     {{Kind::error, 4, 2,
+       "functions needs averaging.compression.kind to be a format of blocks, "
+       "found 'fp16'"},
+      {Kind::note, 4, 59, "averaging.compression.kind is given here"}}},
+    {"Int4Block",
+     rest(R"("averaging": {"compression": {"kind": "int4", "block": 63}})"),
+     {{Kind::error, 4, 32,
+       "averaging.compression.kind 'int4' needs averaging.compression.block "
+       "to be an even size, found 63"},
+      {Kind::note, 4, 48, "averaging.compression.block is given here"}}},
     {"HugeBlock",
      rest(R"("averaging": {"compression": {"block": 1048577}})"),
      {{Kind::error, 4, 41,

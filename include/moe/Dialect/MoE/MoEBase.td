@@ -59,7 +59,7 @@ def MoE_GateEnum : MoE_Enum<"GateKind", "how a shared expert is mixed in",
 def MoE_LossEnum : MoE_Enum<"LossKind", "auxiliary losses",
     ["load_balance_hf", "load_balance_switch", "importance", "router_z"]>;
 def MoE_QuantEnum : MoE_Enum<"QuantKind", "blockwise formats",
-    ["int8", "fp8_e4m3", "fp8_e5m2", "mxfp4"]>;
+    ["int8", "fp8_e4m3", "fp8_e5m2", "mxfp4", "int4"]>;
 def MoE_WeightEnum : MoE_Enum<"WeightFormatKind", "formats of weights",
     ["none", "fp8_e4m3", "int8", "int4", "mxfp4", "nvfp4"]>;
 

@@ -760,4 +760,94 @@ def MoE_AverageOp : MoE_Op<"average"> {
   let assemblyFormat = "$sets attr-dict `:` functional-type(operands, results)";
 }
 
+def MoE_ResizeOp : MoE_Op<"resize"> {
+  let summary = "the first values, and zeros after the last";
+  let description = [{
+    As many of `values` as the result has room for, rounded to its element type,
+    and zeros where there are fewer. `rows` says how many the result has, where
+    its type does not. `status` is 0, or 1 + the first value that is not finite
+    in the result.
+
+    ```
+      values [n]           result           rows = "4*ceil(n/4)", n = 6
+      a b c d e f          a b c d e f 0 0
+    ```
+
+    ```mlir
+    %result, %status = moe.resize %values {rows = "4*ceil(n/4)"}
+        : (tensor<?xf32>) -> (tensor<?xf16>, tensor<i32>)
+    ```
+  }];
+  let arguments = (ins MoE_Data:$values, OptionalAttr<StrAttr>:$rows);
+  let results = (outs MoE_Data:$result, MoE_I32:$status);
+  let assemblyFormat = "$values attr-dict `:` functional-type(operands, results)";
+}
+
+def MoE_SliceMeanOp : MoE_Op<"slice_mean"> {
+  let summary = "mean of slices that lie one after the other";
+  let description = [{
+    The elementwise sum of as many equal `slices` as there are `members`, in
+    their order, in f64, over `count`, or over 1 if that is less.
+
+    ```
+      slices [members*s]     count     mean [s]
+      1 2 | 5 6              2         3 4           members = 2
+    ```
+
+    ```mlir
+    %mean = moe.slice_mean %slices, %count {members = 2 : i64}
+        : (tensor<?xf32>, tensor<i64>) -> tensor<?xf32>
+    ```
+  }];
+  let arguments = (ins MoE_F32:$slices, MoE_I64:$count, I64Attr:$members);
+  let results = (outs MoE_F32:$mean);
+  let assemblyFormat = [{
+    $slices `,` $count attr-dict `:` functional-type(operands, results)
+  }];
+}
+
+def MoE_ResidualOp : MoE_Op<"residual"> {
+  let summary = "what rounding has taken from a mean";
+  let description = [{
+    `values` less what was `sent` of them, and in the slice of `member`, who
+    rounded the `mean` of it before all were `given` that, `count` times what
+    was taken there. Added to the values of the next mean it is made up for.
+
+    ```
+      values [m*s]  sent [m*s]  mean [s]  given [m*s]  error [m*s]
+      1.2 2.1       1 2         1.7       2 3          .2  .1 + 2 * (1.7 - 3)
+                                          m = 2, count = 2, member = 1
+    ```
+
+    ```mlir
+    %error = moe.residual %values, %sent, %mean, %given, %count, %member
+        : (tensor<?xf32>, tensor<?xf32>, tensor<?xf32>, tensor<?xf32>,
+           tensor<i64>, tensor<i32>) -> tensor<?xf32>
+    ```
+  }];
+  let arguments = (ins MoE_F32:$values, MoE_F32:$sent, MoE_F32:$mean,
+      MoE_F32:$given, MoE_I64:$count, MoE_I32:$member);
+  let results = (outs MoE_F32:$error);
+  let assemblyFormat = [{
+    $values `,` $sent `,` $mean `,` $given `,` $count `,` $member attr-dict
+    `:` functional-type(operands, results)
+  }];
+}
+
+def MoE_RequireOp : Op<MoE_Dialect, "require", [MemoryEffects<[MemWrite]>]> {
+  let summary = "ends the function where a status is not 0";
+  let description = [{
+    What follows is done only where `status` is 0. Otherwise `status` is the
+    only result that the caller gets, if it is one. Where others wait in
+    exchanges that follow, all ranks must have the same status.
+
+    ```mlir
+    moe.require %status : (tensor<i32>) -> ()
+    ```
+  }];
+  let arguments = (ins MoE_I32:$status);
+  let assemblyFormat = "$status attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
 #endif // MOE_DIALECT_MOE_OPS
