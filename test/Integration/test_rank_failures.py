@@ -223,8 +223,8 @@ def wait_until_busy(pid):
 
 
 # Where it is in an exchange when it stops is chance.
-LATE = (r"moe-run: error: rank 0: \w+ '.*' over .*: rank 1 did not (come|move all pieces), "
-        r"after [34]\.\d+ s \(MOE_TIMEOUT\)")
+LATE = (r"moe-run: error: rank 0: \w+ '.*' over .*: (rank 1 did not (come|move all pieces)|all ranks "
+        r"came, but NCCL did not end), after [34]\.\d+ s \(MOE_TIMEOUT\)")
 BUSY = ["--tokens", 4096, "--bench", "--threads", 2]
 
 
