@@ -204,7 +204,8 @@ class Threads(Case):
                 for rank, line in enumerate(lines):
                     late = "MOE_ABORTED|MOE_TIMEOUT" if rank == 1 else "MOE_TIMEOUT"
                     self.assertRegex(line, rf"^rank {rank}: ({late}) after [\d.]+ s: .*"
-                                           r"'sizes' over all ranks: rank 1 did not come, after")
+                                           r"'sizes' over all ranks: "
+                                           r"rank 1 did not come, after")
                     seconds = float(line.split(" after ")[1].split(" s: ")[0])
                     self.assertLess(seconds, 2)  # this machine may be busy
 
@@ -222,8 +223,9 @@ def wait_until_busy(pid):
 
 
 # Where it is in an exchange when it stops is chance.
-LATE = (r"moe-run: error: rank 0: \w+ '.*' over .*: (rank 1 did not (come|move all pieces)|all ranks "
-        r"came, but NCCL did not end), after [34]\.\d+ s \(MOE_TIMEOUT\)")
+LATE = (r"moe-run: error: rank 0: \w+ '.*' over .*: "
+        r"(rank 1 did not (come|move all pieces)|all ranks came, but NCCL did not end), "
+        r"after [34]\.\d+ s \(MOE_TIMEOUT\)")
 BUSY = ["--tokens", 4096, "--bench", "--threads", 2]
 
 
