@@ -23,9 +23,11 @@ MAX = np.finfo(np.float32).max
 
 PROGRAM = """
 module attributes {{moe.name = "pack"}} {{
-  func.func @forward(%x: tensor<?x{width}xf32> {{moe.name = "x", moe.role = "input", moe.sizes = ["T"]}},
-                     %n: tensor<2xi32> {{moe.name = "n", moe.role = "input"}})
-      -> (tensor<?x{bytes}x{element}> {{moe.name = "packed", moe.role = "output", moe.sizes = ["T"]}},
+  func.func @forward(
+      %x: tensor<?x{width}xf32> {{moe.name = "x", moe.role = "input", moe.sizes = ["T"]}},
+      %n: tensor<2xi32> {{moe.name = "n", moe.role = "input"}})
+      -> (tensor<?x{bytes}x{element}>
+            {{moe.name = "packed", moe.role = "output", moe.sizes = ["T"]}},
           tensor<?x{width}xf32> {{moe.name = "y", moe.role = "output", moe.sizes = ["T"]}}) {{
     %packed = moe.pack_rows %x {format}
         : (tensor<?x{width}xf32>) -> tensor<?x{bytes}x{element}>
