@@ -141,6 +141,13 @@ static Collective readCollective(const JsonNode &node, const Grid &grid,
     collective.places = node["places"].integer(1, INT32_MAX);
   if (hasKey(node, "bound", collective.mode == Mode::padded))
     readBound(node["bound"], function, collective);
+  if (ragged && node.has("rows")) {
+    Dim room = readDim(node["rows"], function);
+    if (room.divisor != 1)
+      node["rows"].failExpected("a number, or one times a size");
+    collective.room = room.factor;
+    collective.roomSize = room.size;
+  }
   auto member = [&](const char *key) {
     return static_cast<int32_t>(
         node[key].integer(0, membersOver(grid, collective.axes) - 1));

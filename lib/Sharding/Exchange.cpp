@@ -222,6 +222,9 @@ LogicalResult RankProgram::exchangeRows(GroupOp group) {
 
 /// Leaves the slots of this rank's experts; the results of all ranks add up.
 LogicalResult RankProgram::keepLocal(GroupOp group) {
+  if (group.getCapacity())
+    return group.emitOpError("has a capacity; expected none where experts are "
+                             "spread over tp");
   b.setInsertionPointAfter(group);
   b.setLoc(group.getLoc());
   int64_t here = group.getExperts() / parallel.tp;
@@ -238,10 +241,7 @@ LogicalResult RankProgram::keepLocal(GroupOp group) {
                 group.getPositions().getType(),
                 tensorOf({here}, b.getI32Type())},
       kept.getLocal(), kept.getKept(), b.getI64IntegerAttr(here),
-      b.getI64IntegerAttr(0), group.getCapacityAttr());
-  if (group.getCapacity())
-    return group.emitOpError("has a capacity; expected none where experts are "
-                             "spread over tp");
+      b.getI64IntegerAttr(0), CapacityAttr());
   for (Operation *user : llvm::make_early_inc_range(group->getUsers())) {
     if (auto dispatch = dyn_cast<DispatchOp>(user)) {
       dispatch.getRowsMutable().assign(local.getRows());

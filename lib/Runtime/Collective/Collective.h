@@ -61,6 +61,9 @@ struct Collective {
   /// function, which must be the same on all members.
   int64_t bound = 0;
   int boundSize = -1; ///< index into Function::sizes; -1: a plain number
+  /// Rows that all_to_all_v has room for, in the same way; -1: nobody said.
+  int64_t room = -1;
+  int roomSize = -1;
   std::string name;
 };
 

@@ -15,6 +15,7 @@
 #include "moe/Runtime/Package.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace moe::runtime {
 
@@ -106,6 +107,7 @@ void Exchange::describe(Entry &entry) {
     entry.what += " '" + collective.name + "'";
   entry.what += " over " + describeAxes(collective.axes);
   entry.bound = collective.bound;
+  entry.room = collective.room;
   entry.operation.kind = name(collective.kind);
   entry.operation.name = collective.name.c_str();
   entry.operation.axes = collective.axes;
@@ -119,14 +121,15 @@ void Exchange::describe(Entry &entry) {
 
 void Exchange::begin(const int64_t *sizes) {
   world.check();
+  auto scale = [&](const Entry &entry, int64_t factor, int size, int64_t &to) {
+    if (size >= 0 && __builtin_mul_overflow(factor, sizes[size], &to))
+      fail(MOE_SHAPE_MISMATCH, entry.what, ": the bound ", factor, " * ",
+           sizes[size], " overflows");
+  };
   for (Entry &entry : entries) {
     const Collective &collective = entry.collective;
-    if (collective.boundSize < 0)
-      continue;
-    if (__builtin_mul_overflow(collective.bound, sizes[collective.boundSize],
-                               &entry.bound))
-      fail(MOE_SHAPE_MISMATCH, entry.what, ": the bound ", collective.bound,
-           " * ", sizes[collective.boundSize], " overflows");
+    scale(entry, collective.bound, collective.boundSize, entry.bound);
+    scale(entry, collective.room, collective.roomSize, entry.room);
   }
 }
 
@@ -151,19 +154,23 @@ static void addCounts(const Context &context, std::vector<int64_t> &sizes,
 }
 
 static void allToAllRows(const Context &context, const Collective &collective,
-                         int64_t bound, const void *send, void *receive,
-                         int64_t rows, const int32_t *sendCounts,
+                         int64_t bound, int64_t room, const void *send,
+                         void *receive, int64_t rows, const int32_t *sendCounts,
                          const int32_t *receiveCounts) {
   moe_world &world = context.world;
   int64_t rowBytes = collective.row * bytes(collective.dtype);
   std::vector<int64_t> &sent = world.numbers[0], &received = world.numbers[1];
   addCounts(context, sent, sendCounts, collective.places, rowBytes);
   addCounts(context, received, receiveCounts, collective.places, rowBytes);
-  int64_t total = 0;
-  for (int64_t size : sent)
-    total += size / rowBytes;
-  if (total > rows)
-    context.mismatch("counts say ", total, " rows, there are ", rows);
+  auto rowsOf = [&](const std::vector<int64_t> &sizes) {
+    return std::accumulate(sizes.begin(), sizes.end(), int64_t(0)) / rowBytes;
+  };
+  if (rowsOf(sent) > rows)
+    context.mismatch("counts say ", rowsOf(sent), " rows, there are ", rows);
+  // Those are counts of other ranks.
+  if (room >= 0 && rowsOf(received) > room)
+    context.mismatch("counts say that ", rowsOf(received),
+                     " rows come, there is room for ", room);
   Traffic traffic{send, receive, sent, received};
   if (collective.mode == Mode::padded)
     allToAllPadded(context, collective.pattern, traffic, bound * rowBytes);
@@ -199,8 +206,8 @@ void Exchange::dispatch(Entry &entry, const void *send, void *receive,
   case CollectiveKind::allToAllV:
     requireSet(sendCounts, "send_counts");
     requireSet(receiveCounts, "receive_counts");
-    return allToAllRows(context, collective, entry.bound, send, receive, rows,
-                        sendCounts, receiveCounts);
+    return allToAllRows(context, collective, entry.bound, entry.room, send,
+                        receive, rows, sendCounts, receiveCounts);
   case CollectiveKind::send:
   case CollectiveKind::recv: {
     if (!entry.pair)

@@ -42,7 +42,7 @@ private:
     Group *pair = nullptr; ///< with the peer, where there is one
     Operation operation;
     std::string what;
-    int64_t bound = 0; ///< for the sizes of this run
+    int64_t bound = 0, room = -1; ///< for the sizes of this run
   };
   void describe(Entry &entry);
   void dispatch(Entry &entry, const void *send, void *receive, int64_t rows,
