@@ -126,6 +126,12 @@ static Json checkpoint(const WeightsSpec &weights) {
   return result;
 }
 
+/// How long ranks wait for each other in a step of an averager.
+static Json averaging(const AveragingSpec &spec) {
+  return {{"match_timeout_ms", spec.matchTimeoutMs},
+          {"exchange_timeout_ms", spec.exchangeTimeoutMs}};
+}
+
 static Json collective(const Collective &collective) {
   Json result = {{"kind", collective.kind}, {"axes", collective.axes}};
   auto add = [&](const char *key, const std::string &value) {
@@ -253,6 +259,9 @@ std::string moe::makeManifest(const PackageInfo &info,
   manifest["target"] = target(info);
   if (info.spec)
     manifest["checkpoint"] = checkpoint(info.spec->weights);
+  if (info.spec &&
+      llvm::is_contained(info.spec->functions, Function::average_group))
+    manifest["averaging"] = averaging(info.spec->averaging);
   manifest["weights"] = weights;
   manifest["state"] = state;
   manifest["functions"] = functions;

@@ -109,9 +109,15 @@ struct CheckpointRules {
   std::vector<std::string> prefixes, ignore;
 };
 
+/// Milliseconds of each phase of a step; 0: the world's timeout.
+struct AveragingTimeouts {
+  int64_t matchMs = 0, exchangeMs = 0;
+};
+
 struct Manifest {
   std::string name, triple;
   Grid grid;
+  AveragingTimeouts averaging;
   CheckpointRules checkpoint;
   std::vector<Variant> variants; ///< at least one
   std::vector<Weight> weights;
