@@ -174,8 +174,12 @@ static Json function(const Signature &signature) {
       {"sizes", signature.sizes},
       {"arguments", arguments},
       {"workspace", {{"constant", signature.workspaceConstant}, {"per", per}}}};
-  for (const SizeSum &sum : signature.sums)
-    result["sums"][sum.size] = {{"of", sum.of}, {"axes", sum.axes}};
+  for (const SizeSum &sum : signature.sums) {
+    Json &entry = result["sums"][sum.size];
+    entry = {{"of", sum.of}, {"axes", sum.axes}};
+    if (!sum.before.empty())
+      entry["before"] = sum.before;
+  }
   if (!signature.tokensOver.empty())
     result["tokens_over"] = signature.tokensOver;
   if (signature.hasExchange)

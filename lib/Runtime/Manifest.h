@@ -73,6 +73,8 @@ struct Argument {
 struct Sum {
   int size = 0, of = 0; ///< indices into Function::sizes
   int32_t axes = 0;
+  /// Only of ranks that come before along these of the axes; 0: of all.
+  int32_t before = 0;
 };
 
 struct Function {

@@ -98,7 +98,7 @@ class Threads(Failing):
             for rank, averager in enumerate(group.averagers):
                 averager.accumulate(values_of(SEED, 0, rank, COUNT))
             self.late(group, (0, 1, 3), "barrier 'match' over all ranks", "match",
-                      "rank 2 did not come")
+                      r"rank \d did not come")
 
     def test_match(self):
         package = self.package(4, LATE, NEVER)
@@ -245,7 +245,7 @@ class Nccl(Failing):
     def test_match(self):
         package = self.package(self.SIZE, LATE, NEVER)
         self.repeat(lambda: self.waiting(
-            package, None, "1:3", "match", "barrier 'match' over all ranks", "rank 1 did not come"))
+            package, None, "1:3", "match", "barrier 'match' over all ranks", r"rank \d did not come"))
 
     def test_exchange(self):
         package = self.package(self.SIZE, NEVER, LATE)
