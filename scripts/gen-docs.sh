@@ -24,8 +24,10 @@ generate -gen-dialect-doc Dialect/MoE/MoEOps.td docs/Dialects/MoE.md -dialect=mo
 generate -gen-dialect-doc Dialect/Coll/CollOps.td docs/Dialects/Coll.md -dialect=coll
 generate -gen-pass-doc Sharding/Passes.td docs/Passes.md
 mv "$new/docs/Passes.md" "$new/docs/Sharding.md"
+generate -gen-pass-doc Sim/Passes.td docs/Passes.md
+mv "$new/docs/Passes.md" "$new/docs/Sim.md"
 generate -gen-pass-doc Kernels/Passes.td docs/Passes.md
-cat "$new/docs/Sharding.md" >>"$new/docs/Passes.md"
+cat "$new/docs/Sharding.md" "$new/docs/Sim.md" >>"$new/docs/Passes.md"
 
 if [ "${1:-}" = --check ]; then
   cd "$root"
