@@ -26,6 +26,10 @@ generate -gen-pass-doc Sharding/Passes.td docs/Passes.md
 mv "$new/docs/Passes.md" "$new/docs/Sharding.md"
 generate -gen-pass-doc Kernels/Passes.td docs/Passes.md
 cat "$new/docs/Sharding.md" >>"$new/docs/Passes.md"
+mv "$new/docs/Passes.md" "$new/docs/All.md"
+generate -gen-pass-doc Target/GPU/Passes.td docs/Passes.md
+cat "$new/docs/Passes.md" >>"$new/docs/All.md"
+mv "$new/docs/All.md" "$new/docs/Passes.md"
 
 if [ "${1:-}" = --check ]; then
   cd "$root"
