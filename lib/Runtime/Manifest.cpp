@@ -209,8 +209,11 @@ static void readHead(const JsonNode &root, Manifest &manifest,
     manifest.grid = readGrid(root["grid"]);
   JsonNode target = root["target"];
   std::string kind = target["kind"].string();
-  if (kind != "cpu" && kind != "reference")
-    target["kind"].failExpected("\"cpu\" or \"reference\"");
+  manifest.usesGPU = kind == "cuda";
+  if (kind != "cpu" && kind != "reference" && !manifest.usesGPU)
+    target["kind"].failExpected("\"cpu\", \"cuda\" or \"reference\"");
+  if (manifest.usesGPU)
+    manifest.architectures = readTexts(target["gpu"]);
   if (target.has("triple"))
     manifest.triple = target["triple"].string();
   readVariants(target["variants"], manifest);

@@ -111,6 +111,8 @@ struct CheckpointRules {
 
 struct Manifest {
   std::string name, triple;
+  bool usesGPU = false;
+  std::vector<std::string> architectures; ///< of its kernels
   Grid grid;
   CheckpointRules checkpoint;
   std::vector<Variant> variants; ///< at least one
