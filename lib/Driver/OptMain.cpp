@@ -11,6 +11,7 @@
 #include "moe/Kernels/Passes.h"
 #include "moe/Sharding/Passes.h"
 #include "moe/Sim/Passes.h"
+#include "moe/Target/GPU/Passes.h"
 #include "moe/Version.h"
 
 #include "mlir/InitAllDialects.h"
@@ -32,6 +33,7 @@ static int runPasses(int argc, char **argv) {
   registerMoEKernelsPasses();
   registerMoEShardingPasses();
   registerMoESimPasses();
+  registerMoEGPUPasses();
   return mlir::failed(
       mlir::MlirOptMain(argc, argv, "moe-opt: passes\n", registry));
 }

@@ -111,6 +111,9 @@ struct CheckpointRules {
 
 struct Manifest {
   std::string name, triple;
+  bool usesGPU = false;
+  bool isSimulated = false; ///< and the GPU is the simulator
+  std::vector<std::string> architectures; ///< of its kernels
   Grid grid;
   CheckpointRules checkpoint;
   std::vector<Variant> variants; ///< at least one

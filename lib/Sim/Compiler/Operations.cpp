@@ -60,6 +60,12 @@ static std::optional<Register> registerOf(StringRef name) {
 }
 
 static Rewrite rewriteRegister(Operation *op, StringRef name, Calls &calls) {
+  if (name.starts_with("clock") || name.starts_with("globaltimer")) {
+    Value time = calls.call("moe_sim_time", calls.i64(), {});
+    return replace(
+        op,
+        calls.bits(time, op->getResult(0).getType().getIntOrFloatBitWidth()));
+  }
   std::optional<Register> which = registerOf(name);
   if (!which)
     return op->emitOpError("is not known to the simulator");

@@ -298,7 +298,7 @@ void SimulateKernels::runOnOperation() {
   ModuleOp module = getOperation();
   if (architecture != 80 && architecture != 90) {
     module.emitError("'architecture' is ")
-        << architecture << ", expected 80 or 90";
+        << Twine(architecture.getValue()) << ", expected 80 or 90";
     return signalPassFailure();
   }
   auto devices = llvm::to_vector(module.getOps<gpu::GPUModuleOp>());

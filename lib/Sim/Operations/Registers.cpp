@@ -93,6 +93,11 @@ MOE_SIM_CALL uint32_t moe_sim_register(uint32_t number) {
   return 0;
 }
 
+/// Cycles or nanoseconds: it only goes on, and the same in every run.
+MOE_SIM_CALL uint64_t moe_sim_time() {
+  return ++self().block->cluster->launch.time;
+}
+
 /// Something in the block's static shared memory.
 MOE_SIM_CALL void *moe_sim_static_shared(int64_t offset) {
   const Block &block = *self().block;
