@@ -9,6 +9,8 @@
 
 #include "moe/Sim/Passes.h"
 
+#include "llvm/ADT/StringExtras.h"
+
 using namespace llvm;
 using namespace moe;
 

@@ -129,6 +129,7 @@ void Cluster::enter(void *argument) {
   try {
     endThread();
   } catch (const Stopped &) {
+    thread.done = true;
   }
   abandon();
 }
@@ -222,7 +223,8 @@ void Cluster::run() {
         deadlock();
       runNext();
     }
-  } catch (Stopped) {
+  } catch (const Stopped &) {
+    current = nullptr; // the report says the rest
   }
 }
 

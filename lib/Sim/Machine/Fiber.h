@@ -48,12 +48,12 @@ private:
   void *outside = nullptr; // that of whoever resumed it
   Stack *stack = nullptr;
   // What sanitizers keep for each stack.
-  void *insideFake = nullptr;
-  void *outsideFake = nullptr;
-  const void *outsideBottom = nullptr;
-  size_t outsideSize = 0;
-  void *tsanInside = nullptr;
-  void *tsanOutside = nullptr;
+  [[maybe_unused]] void *insideFake = nullptr;
+  [[maybe_unused]] void *outsideFake = nullptr;
+  [[maybe_unused]] const void *outsideBottom = nullptr;
+  [[maybe_unused]] size_t outsideSize = 0;
+  [[maybe_unused]] void *tsanInside = nullptr;
+  [[maybe_unused]] void *tsanOutside = nullptr;
 };
 
 } // namespace moe::sim

@@ -51,7 +51,7 @@ struct Launch {
   Random *random;
   uint64_t electSeed = 0; // for elect.sync
   uint64_t time = 0;
-  unsigned preempt = 0;   // how many accesses on average until another's turn
+  unsigned preempt = 0; // how many accesses on average until another's turn
   // By address of an atomic: the clusters that have released something there.
   std::unordered_map<void *, std::unordered_set<uint32_t>> released;
 

@@ -35,7 +35,7 @@ Memory::~Memory() {
 char *Memory::allocate(size_t size) {
   if (size == 0 || size > free())
     return nullptr;
-  size_t whole = (size + alignment - 1) / alignment * alignment;
+  size_t whole = (size + 2 * alignment - 1) / (2 * alignment) * 2 * alignment;
   auto *memory = static_cast<char *>(
       std::aligned_alloc(2 * alignment, 2 * (guard + alignment) + whole));
   if (!memory)

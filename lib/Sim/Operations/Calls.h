@@ -29,6 +29,7 @@ template <typename Body> auto guarded(Body &&body) {
   try {
     return body();
   } catch (const Stopped &) {
+    self().done = true;
   }
   abandon();
 }

@@ -21,7 +21,7 @@
 using namespace moe::sim;
 
 static Warpgroup &groupOf(Thread &thread, unsigned site) {
-  if (thread.block->threads.size() < (thread.index / 128 + 1) * 128)
+  if (thread.block->threads.size() < size_t(thread.index / 128 + 1) * 128)
     fail(thread, Fault::Divergence, "wgmma by a warp that is not one of four",
          site);
   return thread.block->warpgroups[thread.index / 128];
@@ -52,13 +52,13 @@ struct Descriptor {
     if (contiguousIsK)
       // Rows of `span` bytes, eight at a time; a product's K never leaves the
       // span, except without a swizzle, where there are two pieces of 16.
-      offset = at % span + at / span * leading + minor % 8 * span +
+      offset = at % span + at / span * leading + uint64_t(minor % 8) * span +
                minor / 8 * stride;
     else if (swizzle)
-      offset = at % span + at / span * leading + minor % 8 * span +
+      offset = at % span + at / span * leading + uint64_t(minor % 8) * span +
                minor / 8 * stride;
     else
-      offset = at % span + at / span * stride + minor % 8 * span +
+      offset = at % span + at / span * stride + uint64_t(minor % 8) * span +
                minor / 8 * leading;
     return swizzled(start + offset, swizzle);
   }

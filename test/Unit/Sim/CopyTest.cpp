@@ -33,12 +33,12 @@ Map encode(void *address, unsigned width, int swizzle) {
 /// What a box looks like in shared memory.
 std::vector<uint16_t> loadBox(unsigned width, int swizzle, int x, int y) {
   useDevice();
-  std::vector<uint16_t> values(64 * 32);
+  std::vector<uint16_t> values(2048);
   for (size_t i = 0; i < values.size(); ++i)
     values[i] = uint16_t(i + 1);
   Buffer<uint16_t> buffer(values);
   Map map = encode(buffer.get(), width, swizzle);
-  std::vector<uint16_t> all(width * 8);
+  std::vector<uint16_t> all(size_t(width) * 8);
   int status = runToEnd(32, [&] {
     auto *tile = static_cast<uint16_t *>(moe_sim_static_shared(0));
     void *full = moe_sim_static_shared(8192);
@@ -99,7 +99,7 @@ TEST(Copy, WhatIsOutsideOfATensorIsZero) {
 
 TEST(Copy, StoresLeaveOutWhatIsOutside) {
   useDevice();
-  Buffer<uint16_t> buffer(std::vector<uint16_t>(64 * 32, 9));
+  Buffer<uint16_t> buffer(std::vector<uint16_t>(2048, 9));
   Map map = encode(buffer.get(), 64, 3);
   int status = runToEnd(32, [&] {
     auto *tile = static_cast<uint16_t *>(moe_sim_static_shared(0));
@@ -146,7 +146,7 @@ TEST(Copy, ShortCpAsyncFillsWithZeros) {
 
 TEST(Copy, MapsThatNoTensorHasAreRefused) {
   useDevice();
-  Buffer<uint16_t> buffer(std::vector<uint16_t>(64 * 32));
+  Buffer<uint16_t> buffer(std::vector<uint16_t>(2048));
   Map map;
   uint64_t extents[] = {64, 32}, strides[] = {128}, odd[] = {130};
   uint32_t box[] = {64, 8}, wide[] = {128, 8}, ones[] = {1, 1};

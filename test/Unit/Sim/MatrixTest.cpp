@@ -157,8 +157,9 @@ TEST(Matrix, LdmatrixFeedsMma) {
     }
     moe_sim_barrier(0, -1, 0);
     uint32_t ra[4], rb[2];
-    moe_sim_ldmatrix(a + lane % 16 * 16 + lane / 16 * 8, 4, 0, ra, 0);
-    moe_sim_ldmatrix(b + lane % 16 * 8, 2, 1, rb, 0);
+    moe_sim_ldmatrix(a + ptrdiff_t(lane % 16 * 16 + lane / 16 * 8), 4, 0, ra,
+                     0);
+    moe_sim_ldmatrix(b + ptrdiff_t(lane % 16) * 8, 2, 1, rb, 0);
     float c[4] = {0, 0, 0, 0}, d[4];
     moe_sim_mma(&product, ra, rb, c, d, 0);
     for (int i = 0; i < 4; ++i) {
@@ -189,8 +190,8 @@ TEST(Matrix, StmatrixIsTheReverseOfLdmatrix) {
       }
       moe_sim_barrier(0, -1, 0);
       uint32_t registers[4];
-      moe_sim_ldmatrix(in + lane * 8, 4, transposed, registers, 0);
-      moe_sim_stmatrix(out + lane * 8, 4, transposed, registers, 0);
+      moe_sim_ldmatrix(in + size_t(lane) * 8, 4, transposed, registers, 0);
+      moe_sim_stmatrix(out + size_t(lane) * 8, 4, transposed, registers, 0);
       moe_sim_barrier(0, -1, 0);
       for (unsigned i = lane; i < 256; i += 32) {
         moe_sim_load(out + i, 2, 2, 3, 0);
@@ -235,7 +236,7 @@ void testWgmma(unsigned swizzle, bool aIsColumns) {
   auto placeM = [&](int row, int depth) {
     return move(unsigned(depth) * 128 + unsigned(row) * 2);
   };
-  std::vector<float> all(m * n);
+  std::vector<float> all(size_t(m) * n);
   int status = runToEnd(128, [&] {
     int t = int(thread());
     auto *a = static_cast<char *>(moe_sim_static_shared(0));
@@ -258,7 +259,7 @@ void testWgmma(unsigned swizzle, bool aIsColumns) {
                     : swizzle == 64 ? 2
                     : swizzle == 32 ? 3
                                     : 0;
-    auto describe = [&](char *at, uint64_t leading, uint64_t stride) {
+    auto describe = [&](const char *at, uint64_t leading, uint64_t stride) {
       return (reinterpret_cast<uintptr_t>(at) & 0x3ffff) >> 4 |
              leading >> 4 << 16 | stride >> 4 << 32 | mode << 62;
     };

@@ -40,7 +40,7 @@ TEST(Warp, Shuffles) {
   auto index = lanes([](unsigned lane) {
     return moe_sim_shuffle(Index, everyone, lane * 10, 2, 24 << 8 | 7, 0);
   });
-  for (unsigned lane = 0; lane < 32; ++lane) {
+  for (uint64_t lane = 0; lane < 32; ++lane) {
     EXPECT_EQ(butterfly[lane], valid | (lane ^ 5) * 10);
     EXPECT_EQ(up[lane], lane < 3 ? lane * 10 : valid | (lane - 3) * 10);
     EXPECT_EQ(down[lane], lane > 28 ? lane * 10 : valid | (lane + 3) * 10);
