@@ -31,7 +31,6 @@ public:
   void run();
 
 private:
-  Lowering &l;
   Emitter &e;
   const Product &product;
   const ProductTile &tile;
@@ -48,8 +47,8 @@ private:
 } // namespace
 
 FmaTile::FmaTile(Lowering &l, const Product &product, const ProductTile &tile)
-    : l(l), e(l.e), product(product), tile(tile),
-      row(tile.thread / double(side)), out(tile.thread % double(side)) {
+    : e(l.e), product(product), tile(tile), row(tile.thread / double(side)),
+      out(tile.thread % double(side)) {
   int64_t bytes = shape.depth * pitch * 4;
   auto view = [&](int64_t number) {
     return e.shared(tile.shared, number * bytes, e.getF32Type(),

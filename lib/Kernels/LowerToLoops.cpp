@@ -41,7 +41,7 @@ public:
   FunctionLowering(func::FuncOp func, StringRef package, Device device,
                    const VectorUnit &unit)
       : func(func), package(package), converter(func.getContext()),
-        l(func.getLoc(), func.getContext(), device, unit) {}
+        l(func->getParentOfType<ModuleOp>(), func.getLoc(), device, unit) {}
 
   LogicalResult run();
 

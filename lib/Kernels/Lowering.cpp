@@ -18,14 +18,15 @@ using namespace moe;
 /// Every buffer of the workspace starts on a cache line.
 static constexpr int64_t alignment = 64;
 
-Lowering::Lowering(Location loc, MLIRContext *context, Device device,
+Lowering::Lowering(ModuleOp module, Location loc, Device device,
                    const VectorUnit &unit)
-    : e(loc, context,
-        device == Device::reference ? FloatType(Float64Type::get(context))
-                                    : FloatType(Float32Type::get(context)),
+    : e(loc, module.getContext(),
+        device == Device::reference
+            ? FloatType(Float64Type::get(module.getContext()))
+            : FloatType(Float32Type::get(module.getContext())),
         /*sequential=*/device == Device::reference),
       reference(device == Device::reference), gpu(device == Device::gpu),
-      unit(unit), lanes(gpu ? 1 : unit.core.lanes) {}
+      unit(unit), lanes(gpu ? 1 : unit.core.lanes), module(module) {}
 
 void Lowering::bind(Value tensor, Value buffer, ArrayRef<Extent> shape) {
   buffers[tensor] = buffer;
@@ -222,12 +223,7 @@ static memref::GlobalOp makeTable(OpBuilder &b, Location loc, ModuleOp module,
                                   IntegerAttr());
 }
 
-static ModuleOp moduleOf(OpBuilder &b) {
-  return b.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
-}
-
 Value Lowering::table(StringRef name, ArrayRef<float> values) {
-  ModuleOp module = moduleOf(e);
   std::string symbol = ("moe_table." + name).str();
   auto global = module.lookupSymbol<memref::GlobalOp>(symbol);
   if (!global)
@@ -239,7 +235,6 @@ Value Lowering::table(StringRef name, ArrayRef<float> values) {
 }
 
 Value Lowering::table(StringRef name, ArrayRef<int32_t> values) {
-  ModuleOp module = moduleOf(e);
   auto content = DenseElementsAttr::get(
       RankedTensorType::get(values.size(), e.getI32Type()), values);
   for (int64_t number = 0;; ++number) {
@@ -254,7 +249,6 @@ Value Lowering::table(StringRef name, ArrayRef<int32_t> values) {
 }
 
 Val Lowering::callRuntime(StringRef name, Type result, ValueRange operands) {
-  ModuleOp module = moduleOf(e);
   if (!module.lookupSymbol(name)) {
     OpBuilder::InsertionGuard guard(e);
     e.setInsertionPointToStart(module.getBody());

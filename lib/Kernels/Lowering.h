@@ -17,6 +17,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/StringMap.h"
 
 namespace moe {
@@ -42,7 +43,7 @@ struct VectorUnit {
 /// it is, and room for what is in between.
 class Lowering {
 public:
-  Lowering(mlir::Location loc, mlir::MLIRContext *context, Device device,
+  Lowering(mlir::ModuleOp module, mlir::Location loc, Device device,
            const VectorUnit &unit);
 
   Emitter e;
@@ -144,6 +145,7 @@ public:
   const WorkspaceSize &workspaceSize() const { return needed; }
 
 private:
+  mlir::ModuleOp module; // code at hand may be in no module yet
   llvm::DenseMap<mlir::Value, mlir::Value> buffers, exposed;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<Extent, 3>> shapes,
       exposedShapes;

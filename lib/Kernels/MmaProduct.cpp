@@ -58,7 +58,6 @@ public:
   void run();
 
 private:
-  Lowering &l;
   Emitter &e;
   const Product &product;
   const ProductTile &tile;
@@ -90,7 +89,7 @@ private:
 static int64_t bytesOf(int64_t lines) { return stages * lines * pitch * 2; }
 
 MmaTile::MmaTile(Lowering &l, const Product &product, const ProductTile &tile)
-    : l(l), e(l.e), product(product), tile(tile),
+    : e(l.e), product(product), tile(tile),
       element(cast<MemRefType>(product.x.getType()).getElementType()),
       lane(tile.thread % 32.0) {
   Val warp = tile.thread / 32.0;

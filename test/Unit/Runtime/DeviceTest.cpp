@@ -174,7 +174,7 @@ TEST_F(DeviceTest, TensorsOfTheDeviceAreUsedWhereTheyAre) {
       dlsym(library, "cuCtxPopCurrent_v2"));
   moe_cu_address in = 0, out = 0;
   push(nullptr);
-  ASSERT_EQ(0, alloc(&in, 16));
+  ASSERT_EQ(0, alloc(&in, 20));
   ASSERT_EQ(0, alloc(&out, 16));
   pop(nullptr);
   std::memcpy(reinterpret_cast<void *>(in), x.data.data(), 16);
@@ -183,6 +183,12 @@ TEST_F(DeviceTest, TensorsOfTheDeviceAreUsedWhereTheyAre) {
   x.view.device = y.view.device = {kDLCUDA, 0};
   EXPECT_MOE_OK(run(x.view, y.view));
   EXPECT_FLOAT_EQ(14, reinterpret_cast<float *>(out)[3]);
+  // Not where kernels can read it.
+  x.data[3] = 2;
+  std::memcpy(reinterpret_cast<void *>(in + 4), x.data.data(), 16);
+  x.view.data = reinterpret_cast<void *>(in + 4);
+  EXPECT_MOE_OK(run(x.view, y.view));
+  EXPECT_FLOAT_EQ(18, reinterpret_cast<float *>(out)[3]);
   x.view.device.device_id = 1;
   EXPECT_STATUS(MOE_INVALID_ARGUMENT, run(x.view, y.view),
                 "tensor 'x': expected memory of GPU 0, found that of GPU 1");

@@ -148,6 +148,12 @@ SHOWN int cuMemcpyDtoHAsync_v2(void *to, moe_cu_address from, size_t size,
   memcpy(to, (const void *)from, size);
   return needs_context();
 }
+SHOWN int cuMemcpyDtoDAsync_v2(moe_cu_address to, moe_cu_address from,
+                               size_t size, moe_cu_stream stream) {
+  (void)stream;
+  memcpy((void *)to, (const void *)from, size);
+  return needs_context();
+}
 SHOWN int cuMemsetD8Async(moe_cu_address to, unsigned char value, size_t size,
                           moe_cu_stream stream) {
   (void)stream;

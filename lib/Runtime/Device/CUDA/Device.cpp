@@ -76,6 +76,13 @@ void Stream::toHost(void *to, moe_cu_address from, int64_t bytes) {
           "cuMemcpyDtoHAsync");
 }
 
+void Stream::copy(moe_cu_address to, moe_cu_address from, int64_t bytes) {
+  if (bytes)
+    check(device.driver,
+          device.driver.MemcpyDtoDAsync(to, from, size_t(bytes), stream),
+          "cuMemcpyDtoDAsync");
+}
+
 void Stream::clear(moe_cu_address to, int64_t bytes) {
   if (bytes)
     check(device.driver,

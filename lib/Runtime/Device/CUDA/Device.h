@@ -68,6 +68,7 @@ public:
   // In the context of the device:
   void toDevice(moe_cu_address to, const void *from, int64_t bytes);
   void toHost(void *to, moe_cu_address from, int64_t bytes);
+  void copy(moe_cu_address to, moe_cu_address from, int64_t bytes);
   void clear(moe_cu_address to, int64_t bytes);
   void wait();
 

@@ -72,6 +72,7 @@ static void findSymbols(Driver &driver, const Symbols &symbols) {
   symbols.find(driver.MemFree, "cuMemFree_v2");
   symbols.find(driver.MemcpyHtoDAsync, "cuMemcpyHtoDAsync_v2");
   symbols.find(driver.MemcpyDtoHAsync, "cuMemcpyDtoHAsync_v2");
+  symbols.find(driver.MemcpyDtoDAsync, "cuMemcpyDtoDAsync_v2");
   symbols.find(driver.MemsetD8Async, "cuMemsetD8Async");
   symbols.find(driver.PointerGetAttribute, "cuPointerGetAttribute");
   symbols.find(driver.ModuleLoadData, "cuModuleLoadData");

@@ -33,6 +33,8 @@ struct Driver {
                                    moe_cu_stream);
   moe_cu_result (*MemcpyDtoHAsync)(void *, moe_cu_address, size_t,
                                    moe_cu_stream);
+  moe_cu_result (*MemcpyDtoDAsync)(moe_cu_address, moe_cu_address, size_t,
+                                   moe_cu_stream);
   moe_cu_result (*MemsetD8Async)(moe_cu_address, unsigned char, size_t,
                                  moe_cu_stream);
   moe_cu_result (*PointerGetAttribute)(void *, int, moe_cu_address);

@@ -16,6 +16,9 @@ namespace moe::runtime {
 using cuda::InContext;
 using cuda::Kernels;
 
+/// What kernels rely on, which read so many bytes at once.
+static constexpr moe_cu_address inputAlignment = 16;
+
 /// Layers of one package on one device share its module.
 static std::shared_ptr<Kernels> loadKernels(const LoadedPackage &package) {
   using Key = std::pair<const moe_kernels *, const cuda::Device *>;
@@ -119,8 +122,14 @@ void *OnDevice::place(moe_layer &layer, size_t function, size_t i,
   }
   int64_t bytes = sizeOf(signature, calls, i);
   if (tensor && tensor->device.device_type == kDLCUDA) {
-    checkOwner(*tensor, bytes ? calls.pointers[i] : nullptr, argument.name);
-    return calls.pointers[i];
+    void *given = calls.pointers[i];
+    checkOwner(*tensor, bytes ? given : nullptr, argument.name);
+    auto address = reinterpret_cast<moe_cu_address>(given);
+    if (argument.role != Role::input || address % inputAlignment == 0)
+      return given;
+    void *aligned = own(memory, bytes);
+    stream.copy(memory.address(), address, bytes);
+    return aligned;
   }
   void *data = own(memory, bytes);
   if (argument.role == Role::input)
