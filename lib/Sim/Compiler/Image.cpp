@@ -47,12 +47,12 @@ public:
   }
 
   std::function<Value()> number(int64_t value) {
-    return [=, this] {
+    return [=] {
       return LLVM::ConstantOp::create(b, b.getI64Type(), value).getResult();
     };
   }
   std::function<Value()> address(Operation *symbol) {
-    return [=, this]() -> Value {
+    return [=]() -> Value {
       if (!symbol)
         return LLVM::ZeroOp::create(b, pointer());
       return LLVM::AddressOfOp::create(

@@ -10,6 +10,7 @@
 #include "moe/Sim/Image.h"
 
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringSwitch.h"
 
 #include <cstring>
 
