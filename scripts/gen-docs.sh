@@ -22,10 +22,11 @@ generate() { # GENERATOR INPUT OUTPUT [OPTIONS...]
 
 generate -gen-dialect-doc Dialect/MoE/MoEOps.td docs/Dialects/MoE.md -dialect=moe
 generate -gen-dialect-doc Dialect/Coll/CollOps.td docs/Dialects/Coll.md -dialect=coll
-generate -gen-pass-doc Sharding/Passes.td docs/Passes.md
-mv "$new/docs/Passes.md" "$new/docs/Sharding.md"
-generate -gen-pass-doc Kernels/Passes.td docs/Passes.md
-cat "$new/docs/Sharding.md" >>"$new/docs/Passes.md"
+for part in Kernels Sharding Target/GPU Sim; do
+  generate -gen-pass-doc "$part/Passes.td" docs/Part.md
+  cat "$new/docs/Part.md" >>"$new/docs/Passes.md"
+done
+rm "$new/docs/Part.md"
 
 if [ "${1:-}" = --check ]; then
   cd "$root"

@@ -43,11 +43,12 @@ std::vector<PackageVariant> moe::describe(ArrayRef<Program> programs) {
 
 Expected<std::unique_ptr<Module>>
 moe::translate(ArrayRef<Program> programs, ArrayRef<PackageVariant> variants,
-               ArrayRef<Signature> signatures, LLVMContext &context) {
+               ArrayRef<Signature> signatures, const PackageKernels &kernels,
+               LLVMContext &context) {
   auto all = std::make_unique<Module>("moe", context);
   for (size_t i = 0; i < programs.size(); ++i) {
     auto prepare = [&](Module &code) {
-      nameEntries(code, variants[i], signatures);
+      nameEntries(code, variants[i], signatures, kernels);
     };
     Expected<std::unique_ptr<Module>> code =
         programs[i].target.translate(*programs[i].module, context, prepare);

@@ -33,7 +33,8 @@ std::vector<PackageVariant> describe(llvm::ArrayRef<Program> programs);
 llvm::Expected<std::unique_ptr<llvm::Module>>
 translate(llvm::ArrayRef<Program> programs,
           llvm::ArrayRef<PackageVariant> variants,
-          llvm::ArrayRef<Signature> signatures, llvm::LLVMContext &context);
+          llvm::ArrayRef<Signature> signatures, const PackageKernels &kernels,
+          llvm::LLVMContext &context);
 
 /// Machine code; functions that do not say for which CPU they are run on all.
 llvm::Expected<llvm::SmallString<0>> emit(llvm::Module &code, bool asAssembly);

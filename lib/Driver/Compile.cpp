@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Code.h"
+#include "GPUCode.h"
 
 #include "moe/Driver/Driver.h"
 
@@ -42,6 +43,9 @@ class Compilation {
 public:
   explicit Compilation(const CompileOptions &options) : options(options) {
     context.printOpOnDiagnostic(false); // the line in the file says it
+    mlir::DialectRegistry registry;
+    registerGPULowering(registry);
+    context.appendDialectRegistry(registry);
     context.loadDialect<MoEDialect, coll::CollDialect, mlir::func::FuncDialect,
                         mlir::LLVM::LLVMDialect, mlir::memref::MemRefDialect,
                         mlir::scf::SCFDialect, mlir::vector::VectorDialect>();
@@ -180,6 +184,29 @@ Error Compilation::emitGridPlan() {
   return plan ? writeText(options.output, *plan) : plan.takeError();
 }
 
+static StringRef name(TargetKind target) {
+  switch (target) {
+  case TargetKind::cpu:
+    return "cpu";
+  case TargetKind::reference:
+    return "reference";
+  case TargetKind::cuda:
+    return "cuda";
+  case TargetKind::sim:
+    return "sim";
+  }
+  llvm_unreachable("every target is one of the above");
+}
+
+/// Of `--emit=ptx` and the like.
+static Error writeKernels(const CompileOptions &options, mlir::ModuleOp code) {
+  GPUOutput output = options.emit == Emit::ptx     ? GPUOutput::ptx
+                     : options.emit == Emit::cubin ? GPUOutput::cubin
+                                                   : GPUOutput::fatbin;
+  Expected<std::string> kernels = emitKernels(code, options.gpuArchs, output);
+  return kernels ? writeText(options.output, *kernels) : kernels.takeError();
+}
+
 static std::string print(mlir::ModuleOp code) {
   std::string text;
   raw_string_ostream os(text);
@@ -239,6 +266,7 @@ Error Compilation::makeProgram(Program &program, PipelineOptions pipeline) {
 Error Compilation::runPhases() {
   PipelineOptions pipeline;
   pipeline.reference = options.target == TargetKind::reference;
+  pipeline.gpu = hasKernels(options.target);
   pipeline.blocks = options.blocks;
   for (Phase phase :
        {Phase::import, Phase::graph, Phase::autodiff, Phase::sharding}) {
@@ -264,8 +292,17 @@ Error Compilation::emitCode() {
   PackageInfo info;
   info.name = packageName;
   info.spec = spec ? &*spec : nullptr;
-  info.targetKind =
-      options.target == TargetKind::reference ? "reference" : "cpu";
+  info.targetKind = name(options.target).str();
+  if (hasKernels(options.target)) {
+    mlir::ModuleOp code = *programs.front().module;
+    Expected<PackageKernels> kernels =
+        options.target == TargetKind::sim
+            ? simulateKernels(code, options.gpuArchs.front())
+            : takeKernels(code, options.gpuArchs);
+    if (!kernels)
+      return kernels.takeError();
+    info.kernels = std::move(*kernels);
+  }
   info.triple = programs.front().target.triple();
   info.variants = describe(programs);
   if (auto grid = (*module)->getAttrOfType<mlir::DictionaryAttr>(coll::kGrid))
@@ -277,7 +314,7 @@ Error Compilation::emitCode() {
 
   LLVMContext llvmContext;
   Expected<std::unique_ptr<Module>> code =
-      translate(programs, info.variants, signatures, llvmContext);
+      translate(programs, info.variants, signatures, info.kernels, llvmContext);
   if (!code)
     return code.takeError();
   addInterface(**code, info, manifest, signatures);
@@ -324,6 +361,10 @@ Error Compilation::run() {
     return writeText(options.output, makeHeader(packageName, signatures));
   case Emit::plan:
     return emitPlan();
+  case Emit::ptx:
+  case Emit::cubin:
+  case Emit::fatbin:
+    return writeKernels(options, result());
   default:
     return emitCode();
   }

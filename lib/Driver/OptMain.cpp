@@ -10,6 +10,8 @@
 #include "moe/Driver/Driver.h"
 #include "moe/Kernels/Passes.h"
 #include "moe/Sharding/Passes.h"
+#include "moe/Sim/Passes.h"
+#include "moe/Target/GPU/Passes.h"
 #include "moe/Version.h"
 
 #include "mlir/InitAllDialects.h"
@@ -30,6 +32,8 @@ static int runPasses(int argc, char **argv) {
   mlir::registerAllPasses();
   registerMoEKernelsPasses();
   registerMoEShardingPasses();
+  registerMoESimPasses();
+  registerMoEGPUPasses();
   return mlir::failed(
       mlir::MlirOptMain(argc, argv, "moe-opt: passes\n", registry));
 }

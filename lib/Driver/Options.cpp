@@ -20,15 +20,19 @@ static constexpr std::pair<StringLiteral, Emit> emits[] = {
     {"spec", Emit::spec},       {"mlir", Emit::mlir},
     {"llvm", Emit::llvm},       {"asm", Emit::assembly},
     {"object", Emit::object},   {"header", Emit::header},
-    {"package", Emit::package},
+    {"package", Emit::package}, {"ptx", Emit::ptx},
+    {"cubin", Emit::cubin},     {"fatbin", Emit::fatbin},
 };
 static constexpr std::pair<StringLiteral, TargetKind> targets[] = {
     {"cpu", TargetKind::cpu},
     {"reference", TargetKind::reference},
+    {"cuda", TargetKind::cuda},
+    {"sim", TargetKind::sim},
 };
 static constexpr StringLiteral optionNames[] = {
-    "--emit",  "--target", "--cpu",    "--compile-to", "--dump-dir",
-    "--layer", "--blocks", "--tokens", "--ceilings",   "--grid"};
+    "--emit",     "--target", "--cpu",     "--compile-to",
+    "--dump-dir", "--layer",  "--blocks",  "--tokens",
+    "--ceilings", "--grid",   "--gpu-arch"};
 static constexpr StringLiteral flagNames[] = {"--layers", "--json",
                                               "--dequantize", "--plan"};
 
@@ -50,8 +54,16 @@ usage: moe-opt SPEC.json [options]     from a spec to the moe dialect or beyond
                        header   the C header of the package
                        package  a directory with library, archive, header,
                                 manifest, CMake and pkg-config files
-  --target=KIND      cpu (default), or reference: plain f64 loops that every
-                     other target must agree with
+                       ptx      kernels as text, for --target=cuda
+                       cubin    kernels as machine code, by ptxas
+                       fatbin   the same for several architectures
+  --target=KIND      cpu (default), cuda: kernels for NVIDIA GPUs, sim: the same
+                     for a simulator that checks what they do, or reference:
+                     plain f64 loops that every other target must agree with
+  --gpu-arch=NAME,…  architectures of GPUs: sm_80, sm_90a, … machine code, by
+                     the ptxas of MOE_PTXAS, CUDA_HOME or PATH, compute_80, …
+                     PTX, which drivers compile for what is newer too
+                     (default: sm_80,compute_80, or one of them)
   --cpu=NAME,…       native (default), x86-64-v3, x86-64-v4, znver4, …; of
                      several, a package runs the best that the machine can
   --compile-to=PHASE stop after import, graph (default), autodiff, sharding,
@@ -190,6 +202,25 @@ static Error setCpus(CompileOptions &options, StringRef value) {
   return Error::success();
 }
 
+static bool isKernels(Emit emit) {
+  return emit == Emit::ptx || emit == Emit::cubin || emit == Emit::fatbin;
+}
+
+static Error setGpuArchs(CompileOptions &options, StringRef value) {
+  options.gpuArchs.clear();
+  for (StringRef name : split(value, ',')) {
+    Expected<GPUArch> arch = GPUArch::parse(name);
+    if (!arch)
+      return arch.takeError();
+    for (const GPUArch &other : options.gpuArchs)
+      if (other.name == arch->name)
+        return createStringError("'" + name.str() + "' is twice in '" +
+                                 value.str() + "' for --gpu-arch");
+    options.gpuArchs.push_back(std::move(*arch));
+  }
+  return Error::success();
+}
+
 static StringRef emitName(Emit emit) {
   return find_if(emits, [&](auto &entry) { return entry.second == emit; })
       ->first;
@@ -230,6 +261,8 @@ static Error setOption(CompileOptions &options, StringRef name, StringRef value,
   }
   if (name == "--cpu")
     return setCpus(options, value);
+  if (name == "--gpu-arch")
+    return setGpuArchs(options, value);
   if (name == "--grid")
     return setGrid(options, value);
   if (is_contained(gridOptionNames(), name))
@@ -250,6 +283,41 @@ static bool setFlag(CompileOptions &options, StringRef name) {
   if (flag)
     *flag = true;
   return flag;
+}
+
+/// What only kernels have, and what they do not have.
+static Error checkGpuOptions(CompileOptions &options) {
+  bool isGpu = hasKernels(options.target);
+  bool isSimulated = options.target == TargetKind::sim;
+  if (!isGpu && !options.gpuArchs.empty())
+    return createStringError("--gpu-arch goes with --target=cuda or sim only");
+  if ((!isGpu || isSimulated) && isKernels(options.emit))
+    return createStringError("--emit=" + emitName(options.emit).str() +
+                             " goes with --target=cuda only");
+  if (!isGpu)
+    return Error::success();
+  if (options.cpus.front() == "native")
+    options.cpus = {"generic"}; // of the host, which only launches
+  if (options.cpus.size() > 1)
+    return createStringError("expected one name for --cpu with --target=" +
+                             StringRef(isSimulated ? "sim" : "cuda"));
+  if (isSimulated && options.gpuArchs.size() > 1)
+    return createStringError(
+        "expected one name for --gpu-arch with --target=sim");
+  if (isSimulated && options.gpuArchs.empty())
+    return setGpuArchs(options, "compute_80");
+  bool isOne = options.emit == Emit::ptx || options.emit == Emit::cubin;
+  if (isOne && options.gpuArchs.size() > 1)
+    return createStringError("expected one name for --gpu-arch with --emit=" +
+                             emitName(options.emit).str());
+  if (options.emit == Emit::cubin && !options.gpuArchs.empty() &&
+      options.gpuArchs.front().isPtx)
+    return createStringError("found '" + options.gpuArchs.front().name +
+                             "' for --gpu-arch, expected one such as 'sm_80' "
+                             "with --emit=cubin");
+  if (options.gpuArchs.empty())
+    return setGpuArchs(options, isOne ? "sm_80" : "sm_80,compute_80");
+  return Error::success();
 }
 
 Expected<CompileOptions> moe::parseOptions(ArrayRef<const char *> arguments) {
@@ -337,6 +405,8 @@ Expected<CompileOptions> moe::parseOptions(ArrayRef<const char *> arguments) {
                              (options.emit == Emit::plan
                                   ? "--plan"
                                   : "--emit=" + emitName(options.emit)));
+  if (Error error = checkGpuOptions(options))
+    return error;
   if (options.emit == Emit::package && options.output == "-")
     return createStringError("expected -o DIRECTORY for --emit=package");
   if (options.emit == Emit::plan)

@@ -110,6 +110,17 @@ public:
   /// Iterations may run at the same time and in any order.
   void parallel(Val end, Body body);
 
+  /// A kernel for a GPU: `body` for every thread of every block. `shared` is
+  /// the block's memory, bytes of which nothing is known at first.
+  void launch(
+      Val blocks, int64_t threads, int64_t sharedBytes,
+      llvm::function_ref<void(Val block, Val thread, mlir::Value shared)> body);
+  /// A part of the block's memory, which begins at a multiple of 16 bytes.
+  mlir::Value shared(mlir::Value memory, int64_t begin, mlir::Type element,
+                     llvm::ArrayRef<int64_t> shape);
+  /// All threads of the block meet, and see what the others have written.
+  void barrier();
+
   void when(Val condition, llvm::function_ref<void()> then);
   Val choose(Val condition, llvm::function_ref<Val()> then,
              llvm::function_ref<Val()> otherwise);

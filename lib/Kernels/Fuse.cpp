@@ -252,7 +252,8 @@ struct Fuse : moe::impl::FusePassBase<Fuse> {
 
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<FoldCombine, FoldDense>(&getContext(), bf16Step);
+    if (!separate)
+      patterns.add<FoldCombine, FoldDense>(&getContext(), bf16Step);
     if (bf16Step) {
       patterns.add<NarrowHidden>(&getContext(), bf16Step);
       patterns.add<NarrowMixed>(&getContext());

@@ -16,18 +16,28 @@ void moe::lower(Lowering &l, DispatchOp op) {
   Extent count = l.extent(op.getRows(), 0);
   Value xs = l.result(op.getXs(), {count});
   int64_t slots = op.getSlots();
-  e.parallel(l.size(count), [&](Val r) {
+  auto copyOf = [&](Val r, llvm::function_ref<void(Val, Val)> body) {
     Val slot = e.load(rows, {r});
     e.when(slot >= 0, [&] {
       slot = e.asIndex(slot);
-      Val token = slot / slots;
-      Val weight;
+      Val token = slot / slots, weight;
       if (op.getWeights())
         weight = e.load(l[op.getWeights()], {token, slot % slots});
-      e.loop(l.size(op.getX(), 1), [&](Val c) {
-        Val value = e.load(x, {token, c});
-        e.store(weight.value ? value * weight : value, xs, {r, c});
-      });
+      body(token, weight);
+    });
+  };
+  auto copyValue = [&](Val r, Val c, Val token, Val weight) {
+    Val value = e.load(x, {token, c});
+    e.store(weight.value ? value * weight : value, xs, {r, c});
+  };
+  Val width = l.size(op.getX(), 1);
+  if (l.gpu)
+    return l.eachValue(l.size(count), width, [&](Val r, Val c) {
+      copyOf(r, [&](Val token, Val weight) { copyValue(r, c, token, weight); });
+    });
+  e.parallel(l.size(count), [&](Val r) {
+    copyOf(r, [&](Val token, Val weight) {
+      e.loop(width, [&](Val c) { copyValue(r, c, token, weight); });
     });
   });
 }
@@ -71,13 +81,11 @@ void moe::lower(Lowering &l, ActivateOp op) {
   Emitter &e = l.e;
   Value first = op.getInputs().front();
   Value result = l.result(op.getResult(), {l.extent(first, 0)});
-  e.parallel(l.size(first, 0), [&](Val r) {
-    e.loop(l.size(first, 1), [&](Val c) {
-      SmallVector<Val, 2> values;
-      for (Value input : op.getInputs())
-        values.push_back(e.load(l[input], {r, c}));
-      e.store(e.inlineRegion(op.getBody(), values), result, {r, c});
-    });
+  l.eachValue(l.size(first, 0), l.size(first, 1), [&](Val r, Val c) {
+    SmallVector<Val, 2> values;
+    for (Value input : op.getInputs())
+      values.push_back(e.load(l[input], {r, c}));
+    e.store(e.inlineRegion(op.getBody(), values), result, {r, c});
   });
 }
 
@@ -140,6 +148,9 @@ void moe::lower(Lowering &l, CombineOp op) {
       e.storeVector(total, y, {t, c}, valid);
   };
 
+  if (l.gpu)
+    return l.eachValue(l.size(tokens), e.index(width),
+                       [&](Val t, Val c) { columns(t, c, 1, 1); });
   e.parallel(l.size(tokens), [&](Val t) {
     if (l.reference)
       return e.loop(e.index(width), [&](Val c) { columns(t, c, 1, 1); });

@@ -263,7 +263,7 @@ void FeedForward::reference(Value y) {
 }
 
 static bool isRunByMix(const Lowering &l, FeedForwardOp op) {
-  if (l.reference || !op->hasOneUse())
+  if (l.reference || l.gpu || !op->hasOneUse())
     return false;
   auto mix = dyn_cast<MixOp>(*op->user_begin());
   // Sums of routed experts are complete before the shared one adds to them.
@@ -282,6 +282,9 @@ void moe::lower(Lowering &l, FeedForwardOp op) {
     return l.bind(
         op.getY(), Value(),
         {tokens, Extent::constant(op.getY().getType().getDimSize(1))});
+  if (l.gpu)
+    return l.fail("expected products by themselves for a gpu, found both of "
+                  "the experts' in one");
   Value y = l.result(op.getY(), {tokens});
   FeedForward both(l, op);
   // Sums of the reference are as precise as its arithmetic.

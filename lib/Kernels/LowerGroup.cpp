@@ -7,10 +7,12 @@
 //
 // Section 4 of docs/Spec.md: a counting sort in two passes over the slots.
 // Ranges of tokens are counted and placed at the same time: a range's slots of
-// an expert come after those of the ranges before it.
+// an expert come after those of the ranges before it. On a GPU a range is a
+// block, and each of its threads has a slot.
 //
 //===----------------------------------------------------------------------===//
 
+#include "RankedSlots.h"
 #include "Row.h"
 
 using namespace mlir;
@@ -18,17 +20,16 @@ using namespace moe;
 
 namespace {
 
-/// Tokens of one range.
-constexpr int64_t rangeTokens = 256;
-
 class Group {
 public:
   Group(Lowering &l, GroupOp op)
       : l(l), e(l.e), op(op), indices(l[op.getIndices()]),
         tokens(l.extent(op.getIndices(), 0)),
-        ranges(tokens.dividedBy(rangeTokens)),
         slots(cast<RankedTensorType>(op.getIndices().getType()).getDimSize(1)),
-        experts(op.getExperts()), all(l, experts + op.getNullExperts()) {}
+        inBlocks(l.gpu && slots <= slotsOfBlock),
+        rangeTokens(inBlocks ? slotsOfBlock / slots : 256),
+        ranges(tokens.dividedBy(rangeTokens)), experts(op.getExperts()),
+        all(l, experts + op.getNullExperts()) {}
 
   void lower();
 
@@ -37,8 +38,12 @@ private:
   Emitter &e;
   GroupOp op;
   Value indices;
-  const Extent tokens, ranges;
-  const int64_t slots, experts;
+  const Extent tokens;
+  const int64_t slots;
+  const bool inBlocks;       // whether a range is a block of a GPU
+  const int64_t rangeTokens; // of one range
+  const Extent ranges;
+  const int64_t experts;
   /// With null experts.
   const Row all;
   Value rows, offsets, positions, counts;
@@ -52,6 +57,7 @@ private:
   void forSlotsOf(Val begin, Val end, llvm::function_ref<void(Val, Val)> body);
   void forRanges(llvm::function_ref<void(Val, Val, Val)> body);
   void clear(Value counters, Val row);
+  void countRanges();
   void countSlots();
   void makeOffsets(Value into, bool limited);
   Val takePlace(Val expert, Value counters, Val row, Value starts);
@@ -91,9 +97,24 @@ void Group::clear(Value counters, Val row) {
   });
 }
 
-/// Counts each range's slots, and makes of that what is before them.
-void Group::countSlots() {
-  taken = l.scratch(e.getI32Type(), {ranges, Extent::constant(all.count)});
+/// How many slots of each expert each range has.
+void Group::countRanges() {
+  if (inBlocks)
+    return emitRankedSlots(
+        l, indices, tokens,
+        [&](Val range, Val thread) {
+          e.loop(
+              thread, e.index(all.count),
+              [&](Val i) {
+                e.store(e.constant(e.getI32Type(), 0), taken, {range, i});
+              },
+              slotsOfBlock);
+        },
+        [&](const RankedSlot &at) {
+          e.when(at.isLast & (at.expert >= 0), [&] {
+            e.store(at.rank + 1, taken, {at.range, e.asIndex(at.expert)});
+          });
+        });
   forRanges([&](Val range, Val begin, Val end) {
     clear(taken, range);
     forSlotsOf(begin, end, [&](Val t, Val j) {
@@ -104,7 +125,13 @@ void Group::countSlots() {
       });
     });
   });
-  all.forEach([&](RowPart i) {
+}
+
+/// Counts each range's slots, and makes of that what is before them.
+void Group::countSlots() {
+  taken = l.scratch(e.getI32Type(), {ranges, Extent::constant(all.count)});
+  countRanges();
+  auto makeBefore = [&](RowPart i) {
     Val zero = all.constant(e.getI32Type(), 0);
     Val total = e.carry(e.index(0), l.size(ranges), zero,
                         [&](Val range, ArrayRef<Val> before) {
@@ -113,20 +140,28 @@ void Group::countSlots() {
                           return Emitter::Vals{before[0] + count};
                         })[0];
     all.store(total, counts, {i.first}, i);
-  });
+  };
+  if (!l.gpu)
+    return all.forEach(makeBefore);
+  e.parallel(e.index(all.count), [&](Val i) { makeBefore({i, 1}); });
 }
 
 /// Running sums of what each expert holds.
 void Group::makeOffsets(Value into, bool limited) {
   Val zero = e.constant(e.getI32Type(), 0);
   Val most = limited ? limit() : Val();
+  auto held = [&](Val i) {
+    Val count = e.load(counts, {i});
+    return limited ? e.min(count, most) : count;
+  };
+  if (l.gpu)
+    return e.parallel(e.index(experts + 1),
+                      [&](Val i) { e.store(e.sum(i, zero, held), into, {i}); });
   e.store(zero, into, {e.index(0)});
   e.carry(e.index(0), e.index(experts), zero, [&](Val i, ArrayRef<Val> total) {
-    Val count = e.load(counts, {i});
-    if (limited)
-      count = e.min(count, most);
-    e.store(total[0] + count, into, {i + 1});
-    return Emitter::Vals{total[0] + count};
+    Val next = total[0] + held(i);
+    e.store(next, into, {i + 1});
+    return Emitter::Vals{next};
   });
 }
 
@@ -152,6 +187,22 @@ void Group::place(Val t, Val j, Val position, Value into) {
 }
 
 void Group::placeInOrder(Value starts, Value into) {
+  if (inBlocks)
+    return emitRankedSlots(
+        l, indices, tokens, [](Val, Val) {},
+        [&](const RankedSlot &at) {
+          Val position = e.choose(
+              isReal(at.expert),
+              [&] {
+                Val expert = e.asIndex(at.expert);
+                Val before = e.load(taken, {at.range, expert}) + at.rank;
+                Val place = e.load(starts, {expert}) + before;
+                return e.select(place < e.load(starts, {expert + 1}), place,
+                                none());
+              },
+              [&] { return none(); });
+          place(at.token, at.slot, position, into);
+        });
   forRanges([&](Val range, Val begin, Val end) {
     forSlotsOf(begin, end, [&](Val t, Val j) {
       Val expert = e.load(indices, {t, j});
@@ -230,8 +281,12 @@ void Group::lower() {
     placeByChoice();
   else
     placeInOrder(offsets, rows);
-  Val used = e.asIndex(e.load(offsets, {e.index(experts)}));
-  e.loop(used, numSlots(), [&](Val r) { e.store(none(), rows, {r}); });
+  auto used = [&] { return e.asIndex(e.load(offsets, {e.index(experts)})); };
+  auto leave = [&](Val r) { e.store(none(), rows, {r}); };
+  if (!l.gpu)
+    return e.loop(used(), numSlots(), leave);
+  e.parallel(numSlots(),
+             [&](Val r) { e.when(r >= used(), [&] { leave(r); }); });
 }
 
 } // namespace

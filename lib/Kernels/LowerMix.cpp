@@ -93,7 +93,15 @@ void Mix::put(Val token, Val out, int64_t valid, Val routed, Val shared) {
 }
 
 void Mix::addInMemory() {
-  Row row(l, op.getY().getType().getDimSize(1));
+  int64_t width = op.getY().getType().getDimSize(1);
+  if (l.gpu)
+    return l.eachValue(l.size(tokens), e.index(width), [&](Val t, Val c) {
+      auto read = [&](Value tensor) {
+        return tensor ? e.load(l[tensor], {t, c}) : Val();
+      };
+      put(t, c, 1, read(op.getRouted()), read(op.getShared()));
+    });
+  Row row(l, width);
   e.parallel(l.size(tokens), [&](Val t) {
     row.forEach([&](RowPart c) {
       auto read = [&](Value tensor) {

@@ -73,11 +73,9 @@ void moe::lower(Lowering &l, AddScaledOp op) {
   Value x = l[op.getX()], y = l[op.getY()], scale = l[op.getScale()];
   Extent tokens = l.extent(op.getX(), 0);
   Value z = l.result(op.getZ(), {tokens});
-  e.parallel(l.size(tokens), [&](Val t) {
-    e.loop(l.size(op.getScale(), 0), [&](Val h) {
-      Val term = e.load(y, {t, h}) * e.load(scale, {h});
-      e.store(e.load(x, {t, h}) + term, z, {t, h});
-    });
+  l.eachValue(l.size(tokens), l.size(op.getScale(), 0), [&](Val t, Val h) {
+    Val term = e.load(y, {t, h}) * e.load(scale, {h});
+    e.store(e.load(x, {t, h}) + term, z, {t, h});
   });
 }
 
@@ -87,12 +85,7 @@ void moe::lower(Lowering &l, CheckFiniteOp op) {
   Value status = l.result(op.getStatus());
   Extent rows = l.extent(op.getValues(), 0);
   auto type = cast<RankedTensorType>(op.getValues().getType());
-  Row row(l, type.getDimSize(1));
-  Val found = emitFirstBad(l, rows, 64, [&](Val r) {
-    return row.all([&](RowPart c) {
-      return e.isFinite(row.load(values, {r, c.first}, c));
-    }) == 0;
-  });
+  Val found = emitFirstNotFinite(l, values, rows, type.getDimSize(1));
   if (op.getIndices()) {
     Value indices = l[op.getIndices()];
     Val without = emitFirstBad(l, rows, 64, [&](Val row) {

@@ -15,7 +15,7 @@ using namespace mlir;
 using namespace moe;
 
 /// Tokens of one task, which share room for what is between.
-static constexpr int64_t taskTokens = 16;
+static int64_t taskTokens(const Lowering &l) { return l.gpu ? 1 : 16; }
 
 LearnedSelect::LearnedSelect(Lowering &l, SelectOp op)
     : l(l), e(l.e), op(op), router(op.getRouter()),
@@ -170,8 +170,8 @@ void LearnedSelect::selectToken() {
 void LearnedSelect::lower() {
   indices = l.result(op.getIndices(), {tokens});
   weights = l.result(op.getWeights(), {tokens});
-  Extent places =
-      router.isExpertChoice() ? tokens : tokens.dividedBy(taskTokens);
+  int64_t perTask = taskTokens(l);
+  Extent places = router.isExpertChoice() ? tokens : tokens.dividedBy(perTask);
   auto room = [&](int64_t count) {
     return l.scratch(e.real, {places, Extent::constant(count)});
   };
@@ -188,9 +188,9 @@ void LearnedSelect::lower() {
     groupScores = room(attr.getCount());
     groups.emplace(l, places, attr.getCount());
   }
-  e.parallel(l.size(tokens.dividedBy(taskTokens)), [&](Val task) {
-    Val begin = task * double(taskTokens);
-    Val end = e.min(begin + double(taskTokens), l.size(tokens));
+  e.parallel(l.size(tokens.dividedBy(perTask)), [&](Val task) {
+    Val begin = task * double(perTask);
+    Val end = e.min(begin + double(perTask), l.size(tokens));
     e.loop(begin, end, [&](Val token) {
       t = token;
       place = router.isExpertChoice() ? token : task;

@@ -14,9 +14,12 @@
 #include "mlir/Conversion/LLVMCommon/MemRefBuilder.h"
 #include "mlir/Conversion/LLVMCommon/TypeConverter.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/NVGPU/IR/NVGPUDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Dialect/X86Vector/X86VectorDialect.h"
@@ -35,10 +38,10 @@ namespace {
 /// Rewrites one function; see the pass description for before and after.
 class FunctionLowering {
 public:
-  FunctionLowering(func::FuncOp func, StringRef package, bool reference,
+  FunctionLowering(func::FuncOp func, StringRef package, Device device,
                    const VectorUnit &unit)
       : func(func), package(package), converter(func.getContext()),
-        l(func.getLoc(), func.getContext(), reference, unit) {}
+        l(func->getParentOfType<ModuleOp>(), func.getLoc(), device, unit) {}
 
   LogicalResult run();
 
@@ -167,6 +170,12 @@ LogicalResult FunctionLowering::copy(Value tensor, Value to,
   return success();
 }
 
+/// With the operation's name, by which its kernels are called.
+static Location locationOf(Operation *op) {
+  StringRef name = op->getName().stripDialect();
+  return NameLoc::get(StringAttr::get(op->getContext(), name), op->getLoc());
+}
+
 LogicalResult FunctionLowering::lowerBody(Value buffers) {
   Emitter &e = l.e;
   Block &block = func.getBody().front();
@@ -208,9 +217,13 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
   }
   l.setWorkspace(buffer(buffers, next, e.getI8Type(),
                         {Extent::constant(int64_t(1) << 62)}));
+  if (l.gpu && llvm::any_of(block, isOfColl))
+    return func.emitError("exchanges between ranks are not for a gpu yet");
   if (llvm::any_of(block, isOfColl))
     l.exchange = pointerAt(buffers, next + 1);
   l.collectivesLeft = llvm::count_if(block, isCollective);
+  if (l.gpu) // the first room of the workspace: see moe-map-to-kernels
+    l.scratch(e.getI64Type(), {Extent::constant(entryAttr::kPassedValues)});
 
   for (Operation &op : block.without_terminator()) {
     auto lowered =
@@ -226,7 +239,7 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
                   coll::BroadcastOp, coll::AllToAllOp, coll::AllToAllVOp,
                   coll::SendOp, coll::RecvOp, coll::BarrierOp, coll::IndexOp>(
                 [&](auto op) {
-                  l.e.setLoc(op.getLoc());
+                  l.e.setLoc(locationOf(op));
                   if (failed(checkShapes(l, op)))
                     return failure();
                   lower(l, op);
@@ -356,10 +369,17 @@ struct LowerToLoops : moe::impl::LowerToLoopsPassBase<LowerToLoops> {
     }
     VectorUnit unit = {{vectorWidth, registers, l1, l2}, bf16Dot, blocks};
     StringRef package = name ? name.getValue() : "layer";
+    if (reference && gpu) {
+      getOperation().emitError("expected either 'reference' or 'gpu'");
+      return signalPassFailure();
+    }
+    Device device = reference ? Device::reference
+                    : gpu     ? Device::gpu
+                              : Device::cpu;
     for (auto func :
          llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
       if (!func.isExternal() &&
-          failed(FunctionLowering(func, package, reference, unit).run()))
+          failed(FunctionLowering(func, package, device, unit).run()))
         return signalPassFailure();
   }
 };

@@ -18,13 +18,15 @@ using namespace moe;
 /// Every buffer of the workspace starts on a cache line.
 static constexpr int64_t alignment = 64;
 
-Lowering::Lowering(Location loc, MLIRContext *context, bool reference,
+Lowering::Lowering(ModuleOp module, Location loc, Device device,
                    const VectorUnit &unit)
-    : e(loc, context,
-        reference ? FloatType(Float64Type::get(context))
-                  : FloatType(Float32Type::get(context)),
-        /*sequential=*/reference),
-      reference(reference), unit(unit), lanes(unit.core.lanes) {}
+    : e(loc, module.getContext(),
+        device == Device::reference
+            ? FloatType(Float64Type::get(module.getContext()))
+            : FloatType(Float32Type::get(module.getContext())),
+        /*sequential=*/device == Device::reference),
+      reference(device == Device::reference), gpu(device == Device::gpu),
+      unit(unit), lanes(gpu ? 1 : unit.core.lanes), module(module) {}
 
 void Lowering::bind(Value tensor, Value buffer, ArrayRef<Extent> shape) {
   buffers[tensor] = buffer;
@@ -74,7 +76,10 @@ Val Lowering::size(const Extent &extent) {
 
 void Lowering::fail(const Twine &message) {
   failedOnce = true;
-  emitError(e.getLoc()) << message;
+  Location loc = e.getLoc();
+  if (auto named = dyn_cast<NameLoc>(loc))
+    loc = named.getChildLoc();
+  emitError(loc) << message;
 }
 
 Value Lowering::result(Value tensor, ArrayRef<Extent> leading) {
@@ -129,6 +134,15 @@ void Lowering::forEach(ArrayRef<Extent> shape,
   nest(nest);
 }
 
+void Lowering::eachValue(Val rows, Val columns,
+                         llvm::function_ref<void(Val, Val)> body) {
+  if (gpu)
+    return e.parallel(rows * columns,
+                      [&](Val i) { body(i / columns, i % columns); });
+  e.parallel(rows,
+             [&](Val row) { e.loop(columns, [&](Val c) { body(row, c); }); });
+}
+
 void Lowering::copy(Value from, Value to, ArrayRef<Extent> shape) {
   auto copyRow = [&](ArrayRef<Val> row, ArrayRef<Extent> rest) {
     forEach(rest, [&](ArrayRef<Val> column) {
@@ -140,6 +154,10 @@ void Lowering::copy(Value from, Value to, ArrayRef<Extent> shape) {
   // What varies may be much.
   if (shape.size() < 2 || shape[0].isConstant())
     return copyRow({}, shape);
+  if (gpu && shape.size() == 2)
+    return eachValue(size(shape[0]), size(shape[1]), [&](Val i, Val j) {
+      e.store(e.load(from, {i, j}), to, {i, j});
+    });
   e.parallel(size(shape[0]), [&](Val i) { copyRow(i, shape.drop_front()); });
 }
 
@@ -205,12 +223,7 @@ static memref::GlobalOp makeTable(OpBuilder &b, Location loc, ModuleOp module,
                                   IntegerAttr());
 }
 
-static ModuleOp moduleOf(OpBuilder &b) {
-  return b.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
-}
-
 Value Lowering::table(StringRef name, ArrayRef<float> values) {
-  ModuleOp module = moduleOf(e);
   std::string symbol = ("moe_table." + name).str();
   auto global = module.lookupSymbol<memref::GlobalOp>(symbol);
   if (!global)
@@ -222,7 +235,6 @@ Value Lowering::table(StringRef name, ArrayRef<float> values) {
 }
 
 Value Lowering::table(StringRef name, ArrayRef<int32_t> values) {
-  ModuleOp module = moduleOf(e);
   auto content = DenseElementsAttr::get(
       RankedTensorType::get(values.size(), e.getI32Type()), values);
   for (int64_t number = 0;; ++number) {
@@ -237,7 +249,6 @@ Value Lowering::table(StringRef name, ArrayRef<int32_t> values) {
 }
 
 Val Lowering::callRuntime(StringRef name, Type result, ValueRange operands) {
-  ModuleOp module = moduleOf(e);
   if (!module.lookupSymbol(name)) {
     OpBuilder::InsertionGuard guard(e);
     e.setInsertionPointToStart(module.getBody());

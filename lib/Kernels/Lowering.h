@@ -17,12 +17,20 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/StringMap.h"
 
 namespace moe {
 
 class Row;
 struct RowPart;
+
+/// What the code is to run on.
+enum class Device {
+  reference, // one after another, in f64
+  cpu,       // threads with vectors
+  gpu        // many threads with scalars
+};
 
 /// What the target's vectors can do.
 struct VectorUnit {
@@ -35,11 +43,11 @@ struct VectorUnit {
 /// it is, and room for what is in between.
 class Lowering {
 public:
-  Lowering(mlir::Location loc, mlir::MLIRContext *context, bool reference,
+  Lowering(mlir::ModuleOp module, mlir::Location loc, Device device,
            const VectorUnit &unit);
 
   Emitter e;
-  const bool reference;
+  const bool reference, gpu;
   const VectorUnit unit;
   const int64_t lanes; // of f32
 
@@ -76,6 +84,9 @@ public:
   /// `body` at every index of `shape`, in order.
   void forEach(llvm::ArrayRef<Extent> shape,
                llvm::function_ref<void(llvm::ArrayRef<Val>)> body);
+  /// `body(row, column)` in parallel; threads of a gpu take a value each.
+  void eachValue(Val rows, Val columns,
+                 llvm::function_ref<void(Val row, Val column)> body);
   /// Element by element, to the type of the copy.
   void copy(mlir::Value from, mlir::Value to, llvm::ArrayRef<Extent> shape);
   /// Room in the workspace.
@@ -134,6 +145,7 @@ public:
   const WorkspaceSize &workspaceSize() const { return needed; }
 
 private:
+  mlir::ModuleOp module; // code at hand may be in no module yet
   llvm::DenseMap<mlir::Value, mlir::Value> buffers, exposed;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<Extent, 3>> shapes,
       exposedShapes;
@@ -215,9 +227,13 @@ Val emitShare(Emitter &e, double factor, Val tokens, int64_t k, int64_t experts,
               Val most);
 
 /// 1 + the first of `count` items that is bad, or 0; i32. Items are looked at
-/// in parallel, `chunk` of them at a time.
+/// in parallel, on a CPU `chunk` of them at a time.
 Val emitFirstBad(Lowering &l, const Extent &count, int64_t chunk,
                  llvm::function_ref<Val(Val)> isBad);
+
+/// 1 + the first row of a matrix with a value that is not finite, or 0; i32.
+Val emitFirstNotFinite(Lowering &l, mlir::Value matrix, const Extent &rows,
+                       int64_t columns);
 
 /// `value`, or -inf for NaN: how values are ordered.
 Val emitOrdered(Emitter &e, Val value);

@@ -38,10 +38,13 @@ struct Product {
 
 void emitReferenceProduct(Lowering &l, const Product &product);
 void emitVectorProduct(Lowering &l, const Product &product);
+void emitTileProduct(Lowering &l, const Product &product);
 
 inline void emitProduct(Lowering &l, const Product &product) {
   if (l.reference)
     emitReferenceProduct(l, product);
+  else if (l.gpu)
+    emitTileProduct(l, product);
   else
     emitVectorProduct(l, product);
 }

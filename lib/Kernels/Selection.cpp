@@ -47,33 +47,6 @@ Val moe::emitShare(Emitter &e, double factor, Val tokens, int64_t k,
   return e.asIndex(e.cast(limited, e.getI64Type()));
 }
 
-Val moe::emitFirstBad(Lowering &l, const Extent &count, int64_t chunk,
-                      llvm::function_ref<Val(Val)> isBad) {
-  Emitter &e = l.e;
-  Type i32 = e.getI32Type();
-  chunk = llvm::alignTo(chunk, count.multiplier);
-  Extent chunks = count.dividedBy(chunk);
-  Value found = l.scratch(i32, {chunks});
-  Val none = e.constant(i32, 0);
-  // Backwards, so that the first has the last word.
-  auto first = [&](Val begin, Val end, llvm::function_ref<Val(Val)> at) {
-    return e.carry(begin, end, none, [&](Val i, ArrayRef<Val> known) {
-      Val item = at(begin + end - i - e.index(1));
-      return Emitter::Vals{e.select(item != 0, item, known[0])};
-    })[0];
-  };
-  e.parallel(l.size(chunks), [&](Val c) {
-    Val begin = c * double(chunk);
-    Val end = e.min(begin + double(chunk), l.size(count));
-    e.store(
-        first(begin, end,
-              [&](Val i) { return e.select(isBad(i), e.asI32(i + 1), none); }),
-        found, {c});
-  });
-  return first(e.index(0), l.size(chunks),
-               [&](Val c) { return e.load(found, {c}); });
-}
-
 Val moe::emitOrderedKey(Emitter &e, Val value) {
   auto type = cast<FloatType>(getElementTypeOrSelf(value));
   Type integer = e.getIntegerType(type.getWidth());

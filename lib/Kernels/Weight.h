@@ -31,6 +31,14 @@ public:
 
   /// Whether it lies in memory as values of the type.
   bool holds(mlir::Type element) const;
+  /// Where it lies, if it does so as values of a type.
+  mlir::Value plain() const { return format ? mlir::Value() : data; }
+  /// Whether its rows follow each other in memory.
+  bool isCompact() const {
+    return mlir::cast<mlir::MemRefType>(data.getType())
+        .getLayout()
+        .isIdentity();
+  }
   /// Whether `loadPairs` gives its values without loss.
   bool fitsPairs() const;
   /// Vectors will be of bf16. Scales of few bits are then part of the values.

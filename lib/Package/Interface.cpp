@@ -25,7 +25,7 @@ public:
       : module(module), name(name), b(module.getContext()),
         pointer(b.getPtrTy()) {}
 
-  void addPackage(StringRef manifest, ArrayRef<PackageVariant> variants,
+  void addPackage(StringRef manifest, const PackageInfo &info,
                   ArrayRef<Signature> signatures);
   void addCall(const Call &call);
   void addFunction(const Signature &signature);
@@ -49,6 +49,7 @@ private:
     return local(ConstantDataArray::getString(module.getContext(), text));
   }
   /// An array of structures of the same type.
+  Constant *kernels(const PackageKernels &code);
   GlobalVariable *table(ArrayRef<Constant *> rows) {
     return local(ConstantArray::get(
         ArrayType::get(rows.front()->getType(), rows.size()), rows));
@@ -72,14 +73,36 @@ GlobalVariable *Interface::constant(const Twine &symbol, Constant *value,
                             linkage, value, symbol);
 }
 
-void Interface::addPackage(StringRef manifest,
-                           ArrayRef<PackageVariant> variants,
+/// A moe_kernels; null where there are none.
+Constant *Interface::kernels(const PackageKernels &code) {
+  if (code.images.empty())
+    return ConstantPointerNull::get(pointer);
+  SmallVector<Constant *> images, names;
+  for (const PackageKernels::Image &image : code.images) {
+    GlobalVariable *bytes = image.symbol.empty()
+                                ? local(image.bytes)
+                                : module.getNamedGlobal(image.symbol);
+    if (image.symbol.empty())
+      bytes->setAlignment(Align(64));
+    else
+      bytes->setLinkage(GlobalValue::InternalLinkage);
+    images.push_back(ConstantStruct::getAnon(
+        {local(image.arch), bytes, b.getInt64(image.bytes.size())}));
+  }
+  for (const std::string &kernel : code.names)
+    names.push_back(local(kernel));
+  return local(ConstantStruct::getAnon({table(images), table(names),
+                                        b.getInt32(images.size()),
+                                        b.getInt32(names.size())}));
+}
+
+void Interface::addPackage(StringRef manifest, const PackageInfo &info,
                            ArrayRef<Signature> signatures) {
   SmallVector<GlobalVariable *> names;
   for (const Signature &signature : signatures)
     names.push_back(local(signature.name));
   SmallVector<Constant *> variantRows;
-  for (const PackageVariant &variant : variants) {
+  for (const PackageVariant &variant : info.variants) {
     SmallVector<Constant *> rows;
     for (auto [signature, functionName] : zip_equal(signatures, names)) {
       llvm::Function *entry =
@@ -90,12 +113,12 @@ void Interface::addPackage(StringRef manifest,
     variantRows.push_back(ConstantStruct::getAnon(
         {local(variant.cpu), table(rows), b.getInt32(rows.size())}));
   }
-  package =
-      constant(name + "_package",
-               ConstantStruct::getAnon({b.getInt32(MOE_ABI_VERSION),
-                                        b.getInt32(variantRows.size()),
-                                        local(manifest), table(variantRows)}),
-               GlobalValue::ExternalLinkage);
+  package = constant(
+      name + "_package",
+      ConstantStruct::getAnon({b.getInt32(MOE_ABI_VERSION),
+                               b.getInt32(variantRows.size()), local(manifest),
+                               table(variantRows), kernels(info.kernels)}),
+      GlobalValue::ExternalLinkage);
   define("get_package", pointer, 0);
   b.CreateRet(package);
 }
@@ -151,9 +174,15 @@ void Interface::addFunction(const Signature &signature) {
 } // namespace
 
 void moe::nameEntries(Module &code, const PackageVariant &variant,
-                      ArrayRef<Signature> signatures) {
+                      ArrayRef<Signature> signatures,
+                      const PackageKernels &kernels) {
+  auto isImage = [&](const GlobalVariable &global) {
+    return any_of(kernels.images, [&](const PackageKernels::Image &image) {
+      return global.getName() == image.symbol;
+    });
+  };
   for (GlobalVariable &global : code.globals())
-    if (!global.isDeclaration())
+    if (!global.isDeclaration() && !isImage(global))
       global.setLinkage(GlobalValue::InternalLinkage);
   for (llvm::Function &function : code) {
     if (function.isDeclaration())
@@ -169,7 +198,7 @@ void moe::nameEntries(Module &code, const PackageVariant &variant,
 void moe::addInterface(Module &code, const PackageInfo &info,
                        StringRef manifest, ArrayRef<Signature> signatures) {
   Interface interface(code, info.name);
-  interface.addPackage(manifest, info.variants, signatures);
+  interface.addPackage(manifest, info, signatures);
   for (const Call &call : calls)
     interface.addCall(call);
   for (const Signature &signature : signatures)

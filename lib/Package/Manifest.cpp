@@ -193,9 +193,12 @@ static Json target(const PackageInfo &info) {
   Json variants = Json::array();
   for (const PackageVariant &variant : info.variants)
     variants.push_back({{"cpu", variant.cpu}, {"features", variant.features}});
-  return {{"kind", info.targetKind},
-          {"triple", info.triple},
-          {"variants", variants}};
+  Json result = {{"kind", info.targetKind},
+                 {"triple", info.triple},
+                 {"variants", variants}};
+  for (const PackageKernels::Image &image : info.kernels.images)
+    result["gpu"].push_back(image.arch);
+  return result;
 }
 
 [[maybe_unused]] static bool sameArguments(const Signature &a,

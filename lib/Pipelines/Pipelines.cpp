@@ -10,6 +10,7 @@
 #include "moe/Kernels/Passes.h"
 #include "moe/Sharding/Passes.h"
 #include "moe/Target/CPU/CPU.h"
+#include "moe/Target/GPU/GPU.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Transforms/Passes.h"
@@ -45,6 +46,16 @@ static void simplify(OpPassManager &passes) {
   passes.addPass(createCSEPass());
 }
 
+static FusePassOptions fusion(const PipelineOptions &options) {
+  FusePassOptions fusion;
+  fusion.separate = options.gpu;
+  if (options.gpu)
+    fusion.bf16Step = 2;
+  else if (options.bf16Dot)
+    fusion.bf16Step = 2 * options.core.lanes;
+  return fusion;
+}
+
 void moe::addPhase(OpPassManager &passes, Phase phase,
                    const PipelineOptions &options) {
   switch (phase) {
@@ -60,10 +71,10 @@ void moe::addPhase(OpPassManager &passes, Phase phase,
     return simplify(passes);
   case Phase::kernels: {
     if (!options.reference)
-      passes.addNestedPass<func::FuncOp>(createFusePass(
-          FusePassOptions{options.bf16Dot ? 2 * options.core.lanes : 0}));
+      passes.addNestedPass<func::FuncOp>(createFusePass(fusion(options)));
     LowerToLoopsPassOptions lower;
     lower.reference = options.reference;
+    lower.gpu = options.gpu;
     lower.vectorWidth = options.core.lanes;
     lower.registers = options.core.registers;
     lower.bf16Dot = options.bf16Dot;
@@ -76,6 +87,8 @@ void moe::addPhase(OpPassManager &passes, Phase phase,
     return simplify(passes);
   }
   case Phase::target:
+    if (options.gpu)
+      addGPULoweringPasses(passes);
     return addCPULoweringPasses(passes);
   }
 }

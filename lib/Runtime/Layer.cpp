@@ -8,6 +8,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Device/CUDA/OnDevice.h"
 #include "Ranks.h"
 
 #include <cstring>
@@ -20,11 +21,14 @@ static void resetState(moe_layer &layer) {
     slot.weightVersion = 0;
     std::memset(slot.data.data(), 0, layer.manifest().state[i].byteSize);
   }
+  if (layer.device)
+    layer.device->stateChanged();
 }
 
 static std::unique_ptr<moe_layer>
 makeLayer(std::shared_ptr<const LoadedPackage> package, size_t variant,
-          std::shared_ptr<SharedWeights> weights, moe_world *world) {
+          std::shared_ptr<SharedWeights> weights, moe_world *world,
+          std::shared_ptr<DeviceWeights> onDevice = nullptr) {
   auto layer = std::make_unique<moe_layer>();
   layer->package = std::move(package);
   layer->variant = variant;
@@ -36,6 +40,9 @@ makeLayer(std::shared_ptr<const LoadedPackage> package, size_t variant,
   for (size_t i = 0; i < manifest.state.size(); ++i)
     layer->state[i].data.ensure(manifest.state[i].byteSize);
   resetState(*layer);
+  if (layer->package->kernels)
+    layer->device =
+        std::make_unique<OnDevice>(*layer->package, std::move(onDevice));
   layer->functions.resize(manifest.functions.size());
   for (size_t i = 0; i < manifest.functions.size(); ++i) {
     const Function &function = manifest.functions[i];
@@ -62,8 +69,12 @@ void refreshState(moe_layer &layer) {
         layer.weights->slots[state.initialWeight];
     if (weight.version == slot.weightVersion)
       continue;
+    if (layer.device) // the rest of the state goes on from where it is
+      layer.device->fetchState(layer);
     std::memcpy(slot.data.data(), weight.data(), state.byteSize);
     slot.weightVersion = weight.version;
+    if (layer.device)
+      layer.device->stateChanged();
   }
 }
 
@@ -104,7 +115,7 @@ static DLTensor makeView(void *data, DType dtype,
 }
 
 /// The plan tensor of the function that ran last, of those that have it.
-static bool findPlan(const moe_layer &layer, const std::string &name,
+static bool findPlan(moe_layer &layer, const std::string &name,
                      DLTensor &view) {
   uint64_t newest = 0;
   for (size_t f = 0; f < layer.functions.size(); ++f) {
@@ -116,6 +127,8 @@ static bool findPlan(const moe_layer &layer, const std::string &name,
     if (argument.role != Role::plan)
       continue;
     newest = state.lastRun;
+    if (layer.device)
+      layer.device->fetchPlan(layer, f, size_t(i));
     view = makeView(state.buffers[i].data(), argument.dtype, state.shapes[i]);
   }
   return newest;
@@ -139,6 +152,8 @@ static DLTensor getView(moe_layer &layer, const std::string &name) {
   std::shared_lock<std::shared_mutex> lock(layer.weights->mutex);
   if (int i = manifest.findState(name); i >= 0) {
     refreshState(layer);
+    if (layer.device)
+      layer.device->fetchState(layer);
     return makeView(layer.state[i].data.data(), manifest.state[i].dtype,
                     manifest.state[i].shape);
   }
@@ -157,6 +172,9 @@ static DLTensor getView(moe_layer &layer, const std::string &name) {
 } // namespace moe::runtime
 
 using namespace moe::runtime;
+
+moe_layer::moe_layer() = default;
+moe_layer::~moe_layer() = default;
 
 moe_status moe_layer_create(const moe_package *package, moe_layer **layer) {
   return moe_layer_create_for(package, nullptr, layer);
@@ -193,8 +211,10 @@ moe_status moe_layer_share(const moe_layer *layer, moe_layer **shared) {
     if (layer->world)
       fail(MOE_INVALID_ARGUMENT,
            "a layer in a world cannot be shared, as its ranks run together");
-    *shared = makeLayer(layer->package, layer->variant, layer->weights, nullptr)
-                  .release();
+    *shared =
+        makeLayer(layer->package, layer->variant, layer->weights, nullptr,
+                  layer->device ? layer->device->sharedWeights() : nullptr)
+            .release();
   });
 }
 

@@ -16,6 +16,7 @@
 #include "LoadedPackage.h"
 
 #include <cstring>
+#include <memory>
 #include <shared_mutex>
 
 namespace moe::runtime {
@@ -75,6 +76,9 @@ struct FunctionState {
   uint64_t lastRun = 0;               ///< 0: no plan here yet
 };
 
+class OnDevice;
+class DeviceWeights;
+
 struct StateSlot {
   Buffer data;
   uint64_t weightVersion = 0; ///< of the weight that it was copied from
@@ -91,9 +95,12 @@ struct moe_layer {
   std::vector<moe::runtime::StateSlot> state;
   std::vector<moe::runtime::FunctionState> functions;
   moe::runtime::Buffer workspace;
+  std::unique_ptr<moe::runtime::OnDevice> device; ///< null: runs on the CPU
   uint64_t runs = 0;
   double forwardSeconds = 0;
 
+  moe_layer();
+  ~moe_layer();
   const moe::runtime::Manifest &manifest() const { return package->manifest; }
 };
 
@@ -106,15 +113,18 @@ void replaceWeights(SharedWeights &weights, std::vector<Buffer> &buffers);
 /// caller holds the weights' mutex.
 void refreshState(moe_layer &layer);
 
-/// Checks that a tensor is a compact one on the CPU with this type and rank,
-/// and returns its data (null only where it has no elements).
+/// Checks that a tensor is a compact one with this type and rank on the CPU, or
+/// with `mayBeOnGPU` also there, and returns its data (null only where it has
+/// no elements).
 void *checkTensor(const DLTensor &tensor, const std::string &name, DType dtype,
-                  size_t rank, const std::string &expectedShape);
+                  size_t rank, const std::string &expectedShape,
+                  bool mayBeOnGPU = false);
 
 /// Finds the sizes of a call in `state.sizes`; those that are sums over ranks
 /// stay -1.
 void solveSizes(const Function &function, const DLTensor *const *inputs,
-                const DLTensor *const *outputs, FunctionState &state);
+                const DLTensor *const *outputs, FunctionState &state,
+                bool mayBeOnGPU);
 
 /// Fills in all shapes, and checks those of the caller's tensors; -1 where a
 /// size is not known yet.

@@ -32,9 +32,10 @@ struct LoadedVariant {
 
 struct LoadedPackage {
   Manifest manifest;
-  uint64_t fingerprint = 0;            ///< of the manifest's text
-  std::vector<LoadedVariant> variants; ///< one for each of the manifest
-  Library library;                     ///< null where it is linked in
+  uint64_t fingerprint = 0;             ///< of the manifest's text
+  std::vector<LoadedVariant> variants;  ///< one for each of the manifest
+  const moe_kernels *kernels = nullptr; ///< null where the CPU does it all
+  Library library;                      ///< null where it is linked in
 };
 
 /// The package behind a pointer: one that is open, or else one that is linked

@@ -218,8 +218,12 @@ static void readHead(const JsonNode &root, Manifest &manifest,
     manifest.grid = readGrid(root["grid"]);
   JsonNode target = root["target"];
   std::string kind = target["kind"].string();
-  if (kind != "cpu" && kind != "reference")
-    target["kind"].failExpected("\"cpu\" or \"reference\"");
+  manifest.isSimulated = kind == "sim";
+  manifest.usesGPU = kind == "cuda" || manifest.isSimulated;
+  if (kind != "cpu" && kind != "reference" && !manifest.usesGPU)
+    target["kind"].failExpected("\"cpu\", \"cuda\", \"sim\" or \"reference\"");
+  if (manifest.usesGPU)
+    manifest.architectures = readTexts(target["gpu"]);
   if (target.has("triple"))
     manifest.triple = target["triple"].string();
   readVariants(target["variants"], manifest);

@@ -118,6 +118,9 @@ struct AveragingTimeouts {
 
 struct Manifest {
   std::string name, triple;
+  bool usesGPU = false;
+  bool isSimulated = false;               ///< and the GPU is the simulator
+  std::vector<std::string> architectures; ///< of its kernels
   Grid grid;
   AveragingTimeouts averaging;
   CheckpointRules checkpoint;

@@ -102,10 +102,27 @@ static std::vector<moe_entry> findEntries(const moe_variant &code,
   return entries;
 }
 
+/// What kernels there are for a GPU, if the manifest says so.
+static const moe_kernels *findKernels(const moe_package &table,
+                                      const Manifest &manifest,
+                                      const std::string &label) {
+  const moe_kernels *kernels = table.kernels;
+  bool has = kernels && kernels->image_count && kernels->images &&
+             (kernels->names || !kernels->kernel_count);
+  if (manifest.usesGPU && !has)
+    fail(MOE_BAD_FILE, label, ": error: expected kernels, found none");
+  if (manifest.usesGPU && kernels->image_count != manifest.architectures.size())
+    fail(MOE_BAD_FILE, label, ": error: expected ",
+         manifest.architectures.size(), " images of kernels, found ",
+         kernels->image_count);
+  return manifest.usesGPU ? kernels : nullptr;
+}
+
 /// Checks the table that code exports, and finds the entries in it.
 static void readTable(const moe_package &table, LoadedPackage &package,
                       const std::string &label) {
   const std::vector<Variant> &variants = package.manifest.variants;
+  package.kernels = findKernels(table, package.manifest, label);
   if (table.variant_count != variants.size() || !table.variants)
     fail(MOE_BAD_FILE, label, ": error: expected ", variants.size(),
          " variants, found ", table.variants ? table.variant_count : 0);

@@ -9,6 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Device/CUDA/OnDevice.h"
 #include "Ranks.h"
 
 #include <cstring>
@@ -116,10 +117,14 @@ static void layOut(moe_layer &layer, const Function &function,
   state.pointers[count + 1] = state.exchange.get();
 }
 
-static void checkStatus(const Function &function, const FunctionState &state) {
+static void checkStatus(moe_layer &layer, size_t index) {
+  const Function &function = layer.manifest().functions[index];
+  const FunctionState &state = layer.functions[index];
   int i = function.find("status");
   if (i < 0 || function.arguments[i].role != Role::plan)
     return;
+  if (layer.device)
+    layer.device->fetchPlan(layer, index, size_t(i));
   int32_t status;
   std::memcpy(&status, state.buffers[i].data(), sizeof status);
   if (!status)
@@ -149,7 +154,7 @@ static void run(moe_layer &layer, const std::string &name,
   requireWeights(layer, function);
   // From here on the old plan is gone, and on failure there is none.
   state.lastRun = 0;
-  solveSizes(function, inputs, outputs, state);
+  solveSizes(function, inputs, outputs, state, layer.device != nullptr);
   solveShapes(function, inputs, outputs, state);
   moe_world *world = nullptr;
   if (function.needsRanks()) {
@@ -161,6 +166,14 @@ static void run(moe_layer &layer, const std::string &name,
     if (!function.sums.empty())
       solveShapes(function, inputs, outputs, state);
     checkCounts(function, state);
+    if (layer.device) {
+      refreshState(layer);
+      start = moe_clock();
+      layer.device->run(layer, size_t(index), inputs, outputs,
+                        workspaceBytes(function, state));
+      end = moe_clock();
+      return;
+    }
     layOut(layer, function, outputs, state);
     refreshState(layer);
     if (state.exchange)
@@ -175,7 +188,7 @@ static void run(moe_layer &layer, const std::string &name,
   state.lastRun = ++layer.runs;
   if (name == "forward")
     layer.forwardSeconds = double(end - start) * 1e-9;
-  checkStatus(function, state);
+  checkStatus(layer, size_t(index));
 }
 
 } // namespace moe::runtime

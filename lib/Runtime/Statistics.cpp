@@ -8,7 +8,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Layer.h"
+#include "Device/CUDA/OnDevice.h"
 #include "Status.h"
 
 #include <algorithm>
@@ -17,9 +17,8 @@
 namespace moe::runtime {
 
 /// The plan tensor `name` of the forward, where it has this type and rank.
-static const void *planData(const moe_layer &layer, int forward,
-                            const char *name, DType dtype, size_t rank,
-                            int64_t *length) {
+static const void *planData(moe_layer &layer, int forward, const char *name,
+                            DType dtype, size_t rank, int64_t *length) {
   const Function &function = layer.manifest().functions[forward];
   const FunctionState &state = layer.functions[forward];
   int i = function.find(name);
@@ -28,10 +27,12 @@ static const void *planData(const moe_layer &layer, int forward,
     return nullptr;
   if (rank == 1)
     *length = state.shapes[i][0];
+  if (layer.device)
+    layer.device->fetchPlan(layer, size_t(forward), size_t(i));
   return state.buffers[i].data();
 }
 
-static moe_statistics gather(const moe_layer &layer) {
+static moe_statistics gather(moe_layer &layer) {
   int forward = layer.manifest().findFunction("forward");
   if (forward < 0)
     fail(MOE_NOT_FOUND, "'", layer.manifest().name,

@@ -92,6 +92,10 @@ const char *moe_status_name(moe_status status) {
     return "MOE_UNAVAILABLE";
   case MOE_IN_PROGRESS:
     return "MOE_IN_PROGRESS";
+  case MOE_GPU_MISMATCH:
+    return "MOE_GPU_MISMATCH";
+  case MOE_DEVICE_FAILED:
+    return "MOE_DEVICE_FAILED";
   }
   return "unknown status";
 }

@@ -32,12 +32,14 @@ static bool isCompact(const DLTensor &tensor) {
 }
 
 void *checkTensor(const DLTensor &tensor, const std::string &name, DType dtype,
-                  size_t rank, const std::string &expectedShape) {
+                  size_t rank, const std::string &expectedShape,
+                  bool mayBeOnGPU) {
+  bool isOnGPU = tensor.device.device_type == kDLCUDA;
   if (tensor.device.device_type != kDLCPU &&
-      tensor.device.device_type != kDLCUDAHost)
+      tensor.device.device_type != kDLCUDAHost && !(isOnGPU && mayBeOnGPU))
     fail(MOE_INVALID_ARGUMENT, "tensor '", name,
-         "': expected memory of the CPU, found device type ",
-         static_cast<int>(tensor.device.device_type));
+         "': expected memory of the CPU", mayBeOnGPU ? " or of CUDA" : "",
+         ", found device type ", static_cast<int>(tensor.device.device_type));
   if (dtypeOf(tensor.dtype) != dtype)
     fail(MOE_DTYPE_MISMATCH, "tensor '", name, "': expected ",
          runtime::name(dtype), ", found ", describe(tensor.dtype));
@@ -103,7 +105,8 @@ static void visitGiven(const Function &function, const DLTensor *const *inputs,
 }
 
 void solveSizes(const Function &function, const DLTensor *const *inputs,
-                const DLTensor *const *outputs, FunctionState &state) {
+                const DLTensor *const *outputs, FunctionState &state,
+                bool mayBeOnGPU) {
   state.sizes.assign(function.sizes.size(), -1);
   visitGiven(function, inputs, outputs, [&](size_t i, const DLTensor &tensor) {
     const Argument &argument = function.arguments[i];
@@ -111,7 +114,7 @@ void solveSizes(const Function &function, const DLTensor *const *inputs,
     bool plain = static_cast<size_t>(tensor.ndim) == argument.shape.size();
     state.pointers[i] = checkTensor(
         tensor, argument.name, argument.dtype, argument.shape.size(),
-        plain ? std::string() : describe(argument.shape, function));
+        plain ? std::string() : describe(argument.shape, function), mayBeOnGPU);
     for (size_t d = 0; d < argument.shape.size(); ++d) {
       const Dim &dim = argument.shape[d];
       if (dim.size < 0 || dim.divisor != 1 || function.findSum(dim.size))

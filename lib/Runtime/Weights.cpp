@@ -8,7 +8,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Layer.h"
+#include "Device/CUDA/OnDevice.h"
 #include "Safetensors.h"
 #include "Status.h"
 
@@ -102,6 +102,8 @@ static void save(const moe_layer &layer, const std::string &path) {
     fail(MOE_INVALID_ARGUMENT,
          "a layer in a world has slices of its weights, which cannot be saved");
   std::shared_lock<std::shared_mutex> lock(layer.weights->mutex);
+  if (layer.device) // what it began as may have changed there
+    layer.device->fetchState(const_cast<moe_layer &>(layer));
   std::vector<DLTensor> views(manifest.weights.size());
   std::vector<moe_named_tensor> tensors;
   for (size_t i = 0; i < manifest.weights.size(); ++i) {

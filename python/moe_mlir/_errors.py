@@ -28,6 +28,8 @@ class Status(enum.IntEnum):
     ABORTED = 17
     UNAVAILABLE = 18
     IN_PROGRESS = 19
+    GPU_MISMATCH = 20
+    DEVICE_FAILED = 21
 
 
 class Error(RuntimeError):

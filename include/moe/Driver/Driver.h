@@ -11,6 +11,7 @@
 #include "moe/Import/Import.h"
 #include "moe/Pipelines/Pipelines.h"
 #include "moe/Schedule/GridPlan.h"
+#include "moe/Target/GPU/GPUArch.h"
 
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/Support/Error.h"
@@ -31,9 +32,17 @@ enum class Emit {
   object,
   header,
   package,
+  ptx,
+  cubin,
+  fatbin,
   plan // --plan
 };
-enum class TargetKind { cpu, reference };
+enum class TargetKind { cpu, reference, cuda, sim };
+
+/// Whether a target has kernels for a GPU, or what takes its place.
+inline bool hasKernels(TargetKind target) {
+  return target == TargetKind::cuda || target == TargetKind::sim;
+}
 
 /// Devices that a plan is for; 0: not said.
 struct GridPlanOptions {
@@ -50,6 +59,7 @@ struct CompileOptions {
   Emit emit = Emit::mlir;
   TargetKind target = TargetKind::cpu;
   std::vector<std::string> cpus = {"native"};
+  std::vector<GPUArch> gpuArchs; // of cuda and sim
   Phase compileTo = Phase::graph;
   std::string dumpDirectory; // empty: none
   ImportOptions import;

@@ -10,6 +10,8 @@
 
 #include "llvm/ADT/StringRef.h"
 
+#include <cstdint>
+
 /// Attributes that `moe-lower-to-loops` leaves on an entry for the manifest.
 namespace moe::entryAttr {
 /// The function it was made from, as in "forward".
@@ -23,6 +25,9 @@ inline constexpr llvm::StringLiteral kSizes = "moe.sizes";
 /// Bytes of workspace: `constant`, and `per` with so many per unit of each
 /// size.
 inline constexpr llvm::StringLiteral kWorkspace = "moe.workspace";
+/// How many values of 64 bits may pass from one kernel of a GPU to another: the
+/// first of the workspace.
+inline constexpr int64_t kPassedValues = 64;
 /// Where there is a pointer after the workspace: one dictionary per collective,
 /// in the order of their numbers, with those of the keys below that it has;
 /// `rows` are the result's.

@@ -34,11 +34,14 @@ def FusePass : Pass<"moe-fuse", "::mlir::func::FuncOp"> {
     ```
     With `bf16-step`, what lies between a product of bf16 rows and one whose
     weight is multiplied as pairs of bf16 is bf16 too, and so is what a shared
-    expert adds, as in the models' own code.
+    expert adds, as in the models' own code. With `separate`, for targets on
+    which each product is a kernel, no `feed_forward` is made.
   }];
   let options = [
     Option<"bf16Step", "bf16-step", "int64_t", "0",
-           "values in a vector of pairs of bf16 that the target multiplies">
+           "values in a vector of pairs of bf16 that the target multiplies">,
+    Option<"separate", "separate", "bool", "false",
+           "leave the two products of experts by themselves">
   ];
   let dependentDialects = ["::moe::MoEDialect"];
 }
@@ -69,6 +72,8 @@ def LowerToLoopsPass : Pass<"moe-lower-to-loops", "::mlir::ModuleOp"> {
   let options = [
     Option<"reference", "reference", "bool", "false",
            "sequential loops in f64, the oracle of every other lowering">,
+    Option<"gpu", "gpu", "bool", "false",
+           "loops whose iterations become threads of a GPU">,
     Option<"vectorWidth", "vector-width", "int64_t", "16",
            "f32 lanes of the target's vectors">,
     Option<"registers", "registers", "int64_t", "32",
@@ -82,9 +87,11 @@ def LowerToLoopsPass : Pass<"moe-lower-to-loops", "::mlir::ModuleOp"> {
            "sizes of blocks that lib/Schedule would not choose, such as rows=96">
   ];
   let dependentDialects = [
-    "::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect",
-    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
-    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect",
+    "::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect",
+    "::mlir::memref::MemRefDialect", "::mlir::nvgpu::NVGPUDialect",
+    "::mlir::NVVM::NVVMDialect", "::mlir::scf::SCFDialect",
+    "::mlir::vector::VectorDialect",
     "::mlir::x86vector::X86VectorDialect"];
 }
 
@@ -98,6 +105,17 @@ def ApproximateMathPass : Pass<"moe-approximate-math"> {
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
     "::mlir::vector::VectorDialect"];
+}
+
+def ExpandMathPass : Pass<"moe-expand-math"> {
+  let summary = "Compute what a library would in arithmetic";
+  let description = [{
+    For targets without one: `exp` and `log` of f64 become series, within two
+    units in the last place; `log`, `log1p` and `powf` of f32 are computed as f64.
+    Only scalars.
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
 }
 
 def OutlineParallelPass : Pass<"moe-outline-parallel", "::mlir::ModuleOp"> {

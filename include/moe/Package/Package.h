@@ -109,12 +109,23 @@ struct PackageVariant {
   std::string suffix; // of the symbols of its functions
 };
 
+/// The code of a package for GPUs, one image for each architecture.
+struct PackageKernels {
+  struct Image {
+    std::string arch, bytes;
+    std::string symbol; // of a table in the package, in place of bytes
+  };
+  std::vector<Image> images;
+  std::vector<std::string> names; // of kernels, in the order of their numbers
+};
+
 /// What a manifest says beyond its functions.
 struct PackageInfo {
   std::string name;
   const Spec *spec = nullptr; // null: made from .mlir
   std::string targetKind, triple;
   std::vector<PackageVariant> variants;
+  PackageKernels kernels; // none: the CPU does it all
   /// Sizes of axes; empty: those of the spec.
   std::vector<std::pair<std::string, int64_t>> grid;
 };
@@ -127,7 +138,8 @@ std::string makeHeader(llvm::StringRef name,
 /// Gives the functions of one variant their symbols, and hides all but its
 /// entries.
 void nameEntries(llvm::Module &code, const PackageVariant &variant,
-                 llvm::ArrayRef<Signature> signatures);
+                 llvm::ArrayRef<Signature> signatures,
+                 const PackageKernels &kernels);
 
 /// Adds the package's table, its manifest and the functions of its header to
 /// the code of all variants.

@@ -41,6 +41,8 @@ llvm::ArrayRef<Phase> allPhases();
 struct PipelineOptions {
   /// Plain loops in f64 instead of kernels for the machine.
   bool reference = false;
+  /// Kernels for GPUs, and launches for the host.
+  bool gpu = false;
   Machine core;
   bool bf16Dot = false;
   /// Blocks of products, as parseBlocks reads them; empty: those that fit.

@@ -21,7 +21,8 @@ extern "C" {
 
 /** Generated code of one function. `sizes` has one entry per symbolic size of
  *  the function ("T"), `buffers` one pointer per argument in the manifest's
- *  order, the workspace, and for functions with collectives the exchange.
+ *  order, the workspace, for functions with collectives the exchange, and after
+ *  that, whether there are any or not, what moe_gpu_launch takes.
  *  Buffers are aligned to 64 bytes where the
  *  runtime allocates them and to the element where the caller does. */
 typedef void (*moe_entry)(const int64_t *sizes, void *const *buffers);
@@ -38,12 +39,29 @@ typedef struct moe_variant {
   uint32_t function_count;
 } moe_variant;
 
+/** Code for GPUs of one architecture: what cuModuleLoadData takes. PTX ends
+ * with a zero byte, which `size` does not count. */
+typedef struct moe_image {
+  const char *arch; /* as in "sm_80", or for PTX "compute_80" */
+  const void *data;
+  uint64_t size;
+} moe_image;
+
+/** Every image has every kernel; a kernel's number is its place in `names`. */
+typedef struct moe_kernels {
+  const moe_image *images;
+  const char *const *names;
+  uint32_t image_count;
+  uint32_t kernel_count;
+} moe_kernels;
+
 /** Exported by every package as `NAME_package`. */
 struct moe_package {
   uint32_t abi_version;
   uint32_t variant_count;
   const char *manifest;
   const moe_variant *variants;
+  const moe_kernels *kernels; /* NULL where the CPU does it all */
 };
 
 /** Called by generated code: body over [0, count), on all threads. */
@@ -60,6 +78,13 @@ MOE_API int32_t moe_collective(void *exchange, int32_t number, const void *send,
 /** Called by generated code: this rank's number in its group over `axes`, a
  *  mask of dp = 1, ep = 2, tp = 4. */
 MOE_API int32_t moe_member(void *exchange, int32_t axes);
+/** Called by generated code: puts a kernel of the package into the stream of
+ *  `device`, unless one before it has failed or a size of the grid is 0.
+ *  `arguments` points to its arguments, which are read before this returns. */
+MOE_API void moe_gpu_launch(void *device, int32_t kernel, int64_t grid_x,
+                            int64_t grid_y, int64_t grid_z, int64_t block_x,
+                            int64_t block_y, int64_t block_z,
+                            int32_t shared_bytes, void **arguments);
 /** Called by generated code: a monotonic clock in nanoseconds. */
 MOE_API int64_t moe_clock(void);
 

@@ -31,7 +31,7 @@ extern "C" {
 #define MOE_API __attribute__((visibility("default")))
 
 /** Raised whenever the layout of anything in Package.h changes. */
-#define MOE_ABI_VERSION 3
+#define MOE_ABI_VERSION 4
 
 typedef enum moe_status {
   MOE_OK = 0,
@@ -52,8 +52,10 @@ typedef enum moe_status {
   MOE_OP_MISMATCH = 15,    /* ranks are at other operations, or other counts */
   MOE_PROGRAM_MISMATCH = 16, /* ranks have other packages or functions */
   MOE_ABORTED = 17,          /* the world has failed before */
-  MOE_UNAVAILABLE = 18,      /* the engine is not there, or too old */
-  MOE_IN_PROGRESS = 19       /* not an error: it has not ended yet */
+  MOE_UNAVAILABLE = 18,  /* the engine or the driver is not there, or too old */
+  MOE_IN_PROGRESS = 19,  /* not an error: it has not ended yet */
+  MOE_GPU_MISMATCH = 20, /* the package has no code for this GPU */
+  MOE_DEVICE_FAILED = 21 /* a kernel or a call of the GPU has failed */
 } moe_status;
 
 /** The name of a status, as in "MOE_SHAPE_MISMATCH". */

@@ -37,7 +37,7 @@
 
 static const char manifest[] =
     "{\n"
-    "  \"moe_package\": 1, \"abi\": 3, \"name\": \"fake\", \"compiler\": "
+    "  \"moe_package\": 1, \"abi\": 4, \"name\": \"fake\", \"compiler\": "
     "\"" FAKE_COMPILER "\",\n"
     "  \"spec\": { \"moe_spec\": 1, \"name\": \"fake\", \"hidden\": 4, "
     "\"router\": { \"experts\": 2, \"top_k\": 2 },\n"
@@ -203,4 +203,4 @@ static const moe_function functions[] = {{"forward", forward},
 #endif
 MOE_API extern const moe_package FAKE_SYMBOL;
 static const moe_variant variants[] = {{FAKE_CPU, functions, FAKE_FUNCTIONS}};
-const moe_package FAKE_SYMBOL = {FAKE_ABI, 1, manifest, variants};
+const moe_package FAKE_SYMBOL = {FAKE_ABI, 1, manifest, variants, 0};

@@ -79,7 +79,7 @@ enum { hidden = 4, bias_at = 7 };
 
 static const char manifest[] =
     "{\n"
-    "  \"moe_package\": 1, \"abi\": 3, \"name\": \"fake\",\n"
+    "  \"moe_package\": 1, \"abi\": 4, \"name\": \"fake\",\n"
     "  \"spec\": { \"moe_spec\": 1, \"name\": \"fake\", \"hidden\": 4 },\n"
     "  \"target\": { \"kind\": \"cpu\", \"variants\": [ { \"cpu\": \"plain\" } "
     "] },\n"
@@ -169,4 +169,4 @@ static const moe_variant variants[] = {{"plain", functions, 2}};
 #define FAKE_SYMBOL fake_package
 #endif
 MOE_API extern const moe_package FAKE_SYMBOL;
-const moe_package FAKE_SYMBOL = {MOE_ABI_VERSION, 1, manifest, variants};
+const moe_package FAKE_SYMBOL = {MOE_ABI_VERSION, 1, manifest, variants, 0};

@@ -119,7 +119,7 @@ TEST_F(PackageTest, LibraryIsNoLibrary) {
 TEST_F(PackageTest, OtherAbiInTheManifest) {
   make("", [](json &m) { m["abi"] = 1; });
   EXPECT_STATUS(MOE_ABI_MISMATCH, open(),
-                "made for interface version 1, but this runtime has version 3");
+                "made for interface version 1, but this runtime has version 4");
 }
 
 TEST_F(PackageTest, OtherFormat) {
@@ -205,9 +205,9 @@ TEST_F(PackageTest, FeaturesAgreeWithTheCompilersOwnCheck) {
 TEST_F(PackageTest, LinkedPackagesPassTheSameChecks) {
   moe_layer *layer = nullptr;
   EditedPackage wrong;
-  wrong.package.abi_version = 4;
+  wrong.package.abi_version = 5;
   EXPECT_STATUS(MOE_ABI_MISMATCH, moe_layer_create(&wrong.package, &layer),
-                "made for interface version 4");
+                "made for interface version 5");
   wrong = EditedPackage();
   wrong.package.manifest = nullptr;
   EXPECT_STATUS(MOE_BAD_FILE, moe_layer_create(&wrong.package, &layer),

@@ -1,0 +1,21 @@
+//===- Passes.h - Kernels for the simulator ---------------------*- C++ -*-===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_SIM_PASSES_H
+#define MOE_SIM_PASSES_H
+
+#include "mlir/Pass/Pass.h"
+
+#include <memory>
+
+namespace moe {
+#define GEN_PASS_DECL
+#define GEN_PASS_REGISTRATION
+#include "moe/Sim/Passes.h.inc"
+} // namespace moe
+
+#endif // MOE_SIM_PASSES_H

@@ -1,0 +1,48 @@
+//===- RankedSlots.cpp - Slots of an expert, counted by blocks ------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "RankedSlots.h"
+
+using namespace mlir;
+using namespace moe;
+
+/// Each thread compares its expert with those of the whole block.
+void moe::emitRankedSlots(Lowering &l, Value indices, const Extent &tokens,
+                          llvm::function_ref<void(Val, Val)> before,
+                          llvm::function_ref<void(const RankedSlot &)> body) {
+  Emitter &e = l.e;
+  Type i32 = e.getI32Type();
+  int64_t slots = cast<MemRefType>(indices.getType()).getDimSize(1);
+  int64_t perBlock = slotsOfBlock / slots;
+  e.launch(l.size(tokens.dividedBy(perBlock)), slotsOfBlock, 4 * slotsOfBlock,
+           [&](Val range, Val thread, Value memory) {
+             Value experts = e.shared(memory, 0, i32, {slotsOfBlock});
+             Val token = range * double(perBlock) + thread / double(slots);
+             Val slot = thread % double(slots);
+             Val isInside =
+                 (thread < double(perBlock * slots)) & (token < l.size(tokens));
+             Val expert = e.choose(
+                 isInside, [&] { return e.load(indices, {token, slot}); },
+                 [&] { return e.constant(i32, -1); });
+             e.store(expert, experts, {thread});
+             before(range, thread);
+             e.barrier();
+             Val zero = e.constant(i32, 0), yes = e.constant(e.getI1Type(), 1);
+             auto found = e.carry(
+                 e.index(0), e.index(slotsOfBlock), {zero, yes},
+                 [&](Val other, ArrayRef<Val> known) {
+                   Val isSame = e.load(experts, {other}) == expert;
+                   Val isBefore = isSame & (other < thread);
+                   Val isAfter = isSame & (other > thread);
+                   return Emitter::Vals{known[0] + e.extend(isBefore, i32),
+                                        known[1] & (isAfter == 0)};
+                 });
+             e.when(isInside, [&] {
+               body({range, token, slot, expert, found[0], found[1]});
+             });
+           });
+}

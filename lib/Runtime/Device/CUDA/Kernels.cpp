@@ -1,0 +1,165 @@
+//===- Kernels.cpp - The kernels of a package on a device -----------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Kernels.h"
+
+#include "../../Status.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <string_view>
+
+namespace moe::cuda {
+
+using runtime::fail;
+using runtime::text;
+
+namespace {
+/// What an image is for, from its name.
+struct ImageArch {
+  int number = 0;        // as in 90
+  bool isPtx = false;    // runs on all that is newer
+  bool specific = false; // runs on nothing else
+};
+} // namespace
+
+static ImageArch parseArch(std::string_view name) {
+  ImageArch arch;
+  arch.isPtx = name.substr(0, 8) == "compute_";
+  arch.specific = !name.empty() && name.back() == 'a';
+  for (char c : name)
+    if (c >= '0' && c <= '9')
+      arch.number = arch.number * 10 + (c - '0');
+  return arch;
+}
+
+const moe_image *chooseImage(const moe_kernels &code, int capability) {
+  const moe_image *best = nullptr;
+  int bestScore = 0;
+  for (uint32_t i = 0; i < code.image_count; ++i) {
+    ImageArch arch = parseArch(code.images[i].arch);
+    bool same = arch.number == capability;
+    bool runs = arch.specific ? same
+                : arch.isPtx  ? arch.number <= capability
+                              : arch.number / 10 == capability / 10 &&
+                                    arch.number <= capability;
+    int score =
+        arch.number * 4 + (arch.isPtx ? 0 : 2) + (arch.specific ? 1 : 0);
+    // Machine code for an older one beats PTX for an even older one only.
+    if (runs && score > bestScore) {
+      best = &code.images[i];
+      bestScore = score;
+    }
+  }
+  return best;
+}
+
+static std::string describe(const moe_kernels &code) {
+  std::string all;
+  for (uint32_t i = 0; i < code.image_count; ++i)
+    all += text(i ? ", " : "", code.images[i].arch);
+  return all;
+}
+
+Kernels::Kernels(std::shared_ptr<const Device> on, const moe_kernels &code,
+                 const std::string &package)
+    : device(std::move(on)), code(code) {
+  const Driver &driver = device->driver;
+  const moe_image *image = chooseImage(code, device->capability());
+  if (!image)
+    fail(MOE_GPU_MISMATCH, "'", package, "' has no code for ", device->name(),
+         ", which is sm_", device->capability(), "; it has ", describe(code));
+  InContext scope(*device);
+  if (moe_cu_result result = driver.ModuleLoadData(&module, image->data))
+    fail(result == MOE_CU_OUT_OF_MEMORY ? MOE_OUT_OF_MEMORY : MOE_GPU_MISMATCH,
+         "'", package, "': the code for ", image->arch,
+         " cannot be loaded: ", words(driver, result));
+  for (uint32_t i = 0; i < code.kernel_count; ++i) {
+    moe_cu_function function = nullptr;
+    if (moe_cu_result result =
+            driver.ModuleGetFunction(&function, module, code.names[i])) {
+      driver.ModuleUnload(module);
+      fail(MOE_BAD_FILE, "'", package, "' has no kernel '", code.names[i],
+           "': ", words(driver, result));
+    }
+    functions.push_back(function);
+  }
+}
+
+Kernels::~Kernels() {
+  try {
+    InContext scope(*device);
+    device->driver.ModuleUnload(module);
+  } catch (const runtime::Error &) {
+    // The context is gone, and the module with it.
+  }
+}
+
+/// Whether each kernel is waited for, so that a fault is found where it is.
+static bool waitsForEach() {
+  const char *text = std::getenv("MOE_GPU_SYNC");
+  return text && *text && std::strcmp(text, "0") != 0;
+}
+
+void Launches::launch(int32_t kernel, const int64_t (&grid)[3],
+                      const int64_t (&block)[3], int32_t sharedBytes,
+                      void **arguments) noexcept {
+  const Driver &driver = kernels.device->driver;
+  bool isEmpty = grid[0] == 0 || grid[1] == 0 || grid[2] == 0;
+  if (result || isEmpty)
+    return;
+  constexpr int64_t most = INT32_MAX, mostOthers = 65535;
+  if (size_t(kernel) >= kernels.count() || grid[0] > most ||
+      grid[1] > mostOthers || grid[2] > mostOthers) {
+    result = MOE_CU_INVALID_VALUE;
+    failed = kernel;
+    return;
+  }
+  moe_cu_function function = kernels.function(size_t(kernel));
+  constexpr int32_t always = 48 * 1024;
+  if (sharedBytes > always)
+    result = driver.FuncSetAttribute(
+        function, MOE_CU_FUNCTION_MAX_DYNAMIC_SHARED, sharedBytes);
+  if (!result)
+    result = driver.LaunchKernel(
+        function, unsigned(grid[0]), unsigned(grid[1]), unsigned(grid[2]),
+        unsigned(block[0]), unsigned(block[1]), unsigned(block[2]),
+        unsigned(sharedBytes), stream.handle(), arguments, nullptr);
+  if (!result && waitsForEach())
+    result = driver.StreamSynchronize(stream.handle());
+  if (result)
+    failed = kernel;
+  if (first < 0)
+    first = kernel;
+  last = kernel;
+}
+
+void Launches::finish(Stream &stream) {
+  const Driver &driver = kernels.device->driver;
+  if (failed >= 0)
+    fail(result == MOE_CU_OUT_OF_MEMORY ? MOE_OUT_OF_MEMORY : MOE_DEVICE_FAILED,
+         "kernel '",
+         size_t(failed) < kernels.count() ? kernels.name(size_t(failed)) : "?",
+         "': ", words(driver, result));
+  moe_cu_result end = driver.StreamSynchronize(stream.handle());
+  if (end && last >= 0)
+    fail(MOE_DEVICE_FAILED, "one of the kernels from '",
+         kernels.name(size_t(first)), "' to '", kernels.name(size_t(last)),
+         "': ", words(driver, end), "; MOE_GPU_SYNC=1 tells which");
+  check(driver, end, "cuStreamSynchronize");
+}
+
+} // namespace moe::cuda
+
+void moe_gpu_launch(void *device, int32_t kernel, int64_t grid_x,
+                    int64_t grid_y, int64_t grid_z, int64_t block_x,
+                    int64_t block_y, int64_t block_z, int32_t shared_bytes,
+                    void **arguments) {
+  static_cast<moe::cuda::Launches *>(device)->launch(
+      kernel, {grid_x, grid_y, grid_z}, {block_x, block_y, block_z},
+      shared_bytes, arguments);
+}

@@ -1,0 +1,65 @@
+//===- Kernels.h - The kernels of a package on a device ---------*- C++ -*-===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_LIB_RUNTIME_DEVICE_CUDA_KERNELS_H
+#define MOE_LIB_RUNTIME_DEVICE_CUDA_KERNELS_H
+
+#include "Device.h"
+
+#include "moe/Runtime/Package.h"
+
+#include <vector>
+
+namespace moe::cuda {
+
+/// A module with the image that fits the device best.
+class Kernels {
+public:
+  Kernels(std::shared_ptr<const Device> device, const moe_kernels &code,
+          const std::string &package);
+  Kernels(const Kernels &) = delete;
+  Kernels &operator=(const Kernels &) = delete;
+  ~Kernels();
+
+  const std::shared_ptr<const Device> device;
+  moe_cu_function function(size_t kernel) const { return functions[kernel]; }
+  const char *name(size_t kernel) const { return code.names[kernel]; }
+  size_t count() const { return functions.size(); }
+
+private:
+  const moe_kernels &code;
+  moe_cu_module module = nullptr;
+  std::vector<moe_cu_function> functions;
+};
+
+/// Which image a device runs best: machine code for it, or for an older one of
+/// the same generation, or PTX. Null if there is none.
+const moe_image *chooseImage(const moe_kernels &code, int capability);
+
+/// Launches of one call, in order. After one has failed, no more are made.
+class Launches {
+public:
+  Launches(const Kernels &kernels, const Stream &stream)
+      : kernels(kernels), stream(stream) {}
+
+  void launch(int32_t kernel, const int64_t (&grid)[3],
+              const int64_t (&block)[3], int32_t sharedBytes,
+              void **arguments) noexcept;
+  /// Waits for what was launched; fails, with the kernel's name, if one has.
+  void finish(Stream &stream);
+
+private:
+  const Kernels &kernels;
+  const Stream &stream;
+  moe_cu_result result = MOE_CU_SUCCESS;
+  int32_t failed = -1;           // the kernel that could not be launched
+  int32_t first = -1, last = -1; // those that were
+};
+
+} // namespace moe::cuda
+
+#endif // MOE_LIB_RUNTIME_DEVICE_CUDA_KERNELS_H

@@ -1,0 +1,218 @@
+//===- OnDevice.cpp - What a layer keeps on its device --------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "OnDevice.h"
+
+#include "../../Status.h"
+
+#include <map>
+
+namespace moe::runtime {
+
+using cuda::InContext;
+using cuda::Kernels;
+
+/// What kernels rely on, which read so many bytes at once.
+static constexpr moe_cu_address inputAlignment = 16;
+
+/// Layers of one package on one device share its module.
+static std::shared_ptr<Kernels> loadKernels(const LoadedPackage &package) {
+  using Key = std::pair<const moe_kernels *, const cuda::Device *>;
+  static std::mutex mutex;
+  static std::map<Key, std::weak_ptr<Kernels>> loaded;
+  std::shared_ptr<const cuda::Device> device =
+      cuda::openDevice(package.manifest.isSimulated);
+  std::lock_guard<std::mutex> lock(mutex);
+  std::weak_ptr<Kernels> &known = loaded[{package.kernels, device.get()}];
+  std::shared_ptr<Kernels> kernels = known.lock();
+  if (!kernels)
+    known = kernels = std::make_shared<Kernels>(device, *package.kernels,
+                                                package.manifest.name);
+  return kernels;
+}
+
+moe_cu_address DeviceWeights::get(const cuda::Device &device,
+                                  cuda::Stream &stream, size_t index,
+                                  const SharedWeights::Slot &weight,
+                                  int64_t bytes) {
+  std::lock_guard<std::mutex> lock(mutex);
+  Slot &slot = slots[index];
+  if (slot.version != weight.version) {
+    slot.version = 0;
+    slot.memory.ensure(device, bytes);
+    stream.toDevice(slot.memory.address(), weight.data(), bytes);
+    // Another layer may read it from a stream of its own.
+    stream.wait();
+    slot.version = weight.version;
+  }
+  return slot.memory.address();
+}
+
+OnDevice::OnDevice(const LoadedPackage &package,
+                   std::shared_ptr<DeviceWeights> shared)
+    : kernels(loadKernels(package)), device(*kernels->device),
+      weights(shared ? std::move(shared)
+                     : std::make_shared<DeviceWeights>(
+                           package.manifest.weights.size())),
+      stream(device), state(package.manifest.state.size()),
+      functions(package.manifest.functions.size()) {
+  for (size_t i = 0; i < functions.size(); ++i) {
+    size_t count = package.manifest.functions[i].arguments.size();
+    functions[i].arguments.resize(count);
+    functions[i].addresses.resize(count);
+  }
+}
+
+static int64_t sizeOf(const Function &function, const FunctionState &state,
+                      size_t i) {
+  const Argument &argument = function.arguments[i];
+  std::optional<int64_t> size =
+      byteCount(state.shapes[i].data(), state.shapes[i].size(), argument.dtype);
+  if (!size)
+    fail(MOE_SHAPE_MISMATCH, "tensor '", argument.name, "': its shape ",
+         describe(state.shapes[i]), " overflows");
+  return *size;
+}
+
+void *OnDevice::own(cuda::Memory &memory, int64_t bytes) {
+  memory.ensure(device, bytes);
+  return reinterpret_cast<void *>(memory.address());
+}
+
+/// Fails unless a tensor's memory is where it says that it is.
+void OnDevice::checkOwner(const DLTensor &tensor, const void *data,
+                          const std::string &name) const {
+  if (tensor.device.device_id != device.number)
+    fail(MOE_INVALID_ARGUMENT, "tensor '", name, "': expected memory of GPU ",
+         device.number, ", found that of GPU ", tensor.device.device_id);
+  unsigned type = 0;
+  if (!data)
+    return;
+  if (device.driver.PointerGetAttribute(
+          &type, MOE_CU_POINTER_MEMORY_TYPE,
+          reinterpret_cast<moe_cu_address>(data)) ||
+      type != MOE_CU_MEMORY_DEVICE)
+    fail(MOE_INVALID_ARGUMENT, "tensor '", name,
+         "': it says that it is on a GPU, but its data is not");
+}
+
+/// Where an argument is for the kernels.
+void *OnDevice::place(moe_layer &layer, size_t function, size_t i,
+                      const DLTensor *tensor) {
+  const Function &signature = layer.manifest().functions[function];
+  const Argument &argument = signature.arguments[i];
+  FunctionState &calls = layer.functions[function];
+  cuda::Memory &memory = functions[function].arguments[i];
+  switch (argument.role) {
+  case Role::weight: {
+    auto index = size_t(argument.index);
+    return reinterpret_cast<void *>(
+        weights->get(device, stream, index, layer.weights->slots[index],
+                     layer.manifest().weights[index].byteSize));
+  }
+  case Role::state:
+    return own(state[size_t(argument.index)],
+               layer.manifest().state[size_t(argument.index)].byteSize);
+  default:
+    break;
+  }
+  int64_t bytes = sizeOf(signature, calls, i);
+  if (tensor && tensor->device.device_type == kDLCUDA) {
+    void *given = calls.pointers[i];
+    checkOwner(*tensor, bytes ? given : nullptr, argument.name);
+    auto address = reinterpret_cast<moe_cu_address>(given);
+    if (argument.role != Role::input || address % inputAlignment == 0)
+      return given;
+    void *aligned = own(memory, bytes);
+    stream.copy(memory.address(), address, bytes);
+    return aligned;
+  }
+  void *data = own(memory, bytes);
+  if (argument.role == Role::input)
+    stream.toDevice(memory.address(), calls.pointers[i], bytes);
+  if (argument.name == "status" || argument.name == "clock")
+    stream.clear(memory.address(), bytes);
+  return data;
+}
+
+void OnDevice::sendState(moe_layer &layer) {
+  const std::vector<State> &tensors = layer.manifest().state;
+  for (size_t i = 0; !stateIsCurrent && i < tensors.size(); ++i) {
+    state[i].ensure(device, tensors[i].byteSize);
+    stream.toDevice(state[i].address(), layer.state[i].data.data(),
+                    tensors[i].byteSize);
+  }
+  stateIsCurrent = true;
+}
+
+void OnDevice::run(moe_layer &layer, size_t function,
+                   const DLTensor *const *inputs,
+                   const DLTensor *const *outputs, int64_t workspaceBytes) {
+  InContext scope(device);
+  const Function &signature = layer.manifest().functions[function];
+  FunctionState &calls = layer.functions[function];
+  size_t count = signature.arguments.size(), input = 0, output = 0;
+  sendState(layer);
+  std::vector<moe_cu_address> &addresses = functions[function].addresses;
+  std::vector<size_t> toFetch;
+  for (size_t i = 0; i < count; ++i) {
+    Role role = signature.arguments[i].role;
+    const DLTensor *tensor = nullptr;
+    if (role == Role::input)
+      tensor = inputs[input++];
+    else if (role == Role::output && outputs)
+      tensor = outputs[output++];
+    addresses[i] =
+        reinterpret_cast<moe_cu_address>(place(layer, function, i, tensor));
+    bool isBrought =
+        role == Role::output && tensor && tensor->device.device_type != kDLCUDA;
+    if (isBrought)
+      toFetch.push_back(i);
+  }
+  workspace.ensure(device, workspaceBytes);
+  cuda::Launches launches(*kernels, stream);
+  // The entry sees addresses of the device, and launches kernels with them.
+  std::vector<void *> pointers;
+  pointers.reserve(count + 3);
+  for (moe_cu_address address : addresses)
+    pointers.push_back(reinterpret_cast<void *>(address));
+  pointers.push_back(reinterpret_cast<void *>(workspace.address()));
+  pointers.push_back(nullptr);
+  pointers.push_back(&launches);
+  hostStateIsOld = true;
+  layer.package->variants[layer.variant].entries[function](calls.sizes.data(),
+                                                           pointers.data());
+  launches.finish(stream);
+  for (size_t i : toFetch)
+    stream.toHost(calls.pointers[i], addresses[i], sizeOf(signature, calls, i));
+  stream.wait();
+}
+
+void OnDevice::fetchPlan(moe_layer &layer, size_t function, size_t argument) {
+  const Function &signature = layer.manifest().functions[function];
+  FunctionState &calls = layer.functions[function];
+  int64_t bytes = sizeOf(signature, calls, argument);
+  calls.buffers[argument].ensure(bytes);
+  InContext scope(device);
+  stream.toHost(calls.buffers[argument].data(),
+                functions[function].addresses[argument], bytes);
+  stream.wait();
+}
+
+void OnDevice::fetchState(moe_layer &layer) {
+  if (!hostStateIsOld)
+    return;
+  InContext scope(device);
+  const std::vector<State> &tensors = layer.manifest().state;
+  for (size_t i = 0; i < tensors.size(); ++i)
+    stream.toHost(layer.state[i].data.data(), state[i].address(),
+                  tensors[i].byteSize);
+  stream.wait();
+  hostStateIsOld = false;
+}
+
+} // namespace moe::runtime

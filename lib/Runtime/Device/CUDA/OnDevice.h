@@ -1,0 +1,85 @@
+//===- OnDevice.h - What a layer keeps on its device ------------*- C++ -*-===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Weights and state have their home on the host, where they are set and saved,
+// and a copy here that follows them. Plans and state that a run has changed are
+// brought to the host when somebody asks for them.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_LIB_RUNTIME_DEVICE_CUDA_ONDEVICE_H
+#define MOE_LIB_RUNTIME_DEVICE_CUDA_ONDEVICE_H
+
+#include "Kernels.h"
+
+#include "../../Layer.h"
+
+namespace moe::runtime {
+
+/// The weights of one or more layers.
+class DeviceWeights {
+public:
+  explicit DeviceWeights(size_t count) : slots(count) {}
+  /// Where the values of a weight are that was set.
+  moe_cu_address get(const cuda::Device &device, cuda::Stream &stream,
+                     size_t index, const SharedWeights::Slot &weight,
+                     int64_t bytes);
+
+private:
+  struct Slot {
+    cuda::Memory memory;
+    uint64_t version = 0;
+  };
+  std::mutex mutex;
+  std::vector<Slot> slots;
+};
+
+class OnDevice {
+public:
+  OnDevice(const LoadedPackage &package,
+           std::shared_ptr<DeviceWeights> weights);
+
+  std::shared_ptr<DeviceWeights> sharedWeights() const { return weights; }
+
+  /// Runs a function whose shapes are known; `state.pointers` has the caller's
+  /// tensors. Everything is over when it returns.
+  void run(moe_layer &layer, size_t function, const DLTensor *const *inputs,
+           const DLTensor *const *outputs, int64_t workspaceBytes);
+  /// Brings a plan of the last run to the host's buffer for it.
+  void fetchPlan(moe_layer &layer, size_t function, size_t argument);
+  /// Brings state to the host, if a run has changed it.
+  void fetchState(moe_layer &layer);
+  /// Says that the host's state is what counts now.
+  void stateChanged() { stateIsCurrent = hostStateIsOld = false; }
+
+private:
+  struct FunctionMemory {
+    std::vector<cuda::Memory> arguments;
+    std::vector<moe_cu_address> addresses;
+  };
+
+  std::shared_ptr<cuda::Kernels> kernels;
+  const cuda::Device &device;
+  std::shared_ptr<DeviceWeights> weights;
+  cuda::Stream stream;
+  std::vector<cuda::Memory> state;
+  bool stateIsCurrent = false; // here as on the host
+  bool hostStateIsOld = false;
+  std::vector<FunctionMemory> functions;
+  cuda::Memory workspace;
+
+  void sendState(moe_layer &layer);
+  void *own(cuda::Memory &memory, int64_t bytes);
+  void *place(moe_layer &layer, size_t function, size_t argument,
+              const DLTensor *tensor);
+  void checkOwner(const DLTensor &tensor, const void *data,
+                  const std::string &name) const;
+};
+
+} // namespace moe::runtime
+
+#endif // MOE_LIB_RUNTIME_DEVICE_CUDA_ONDEVICE_H

@@ -1,0 +1,139 @@
+//===- State.h - What the driver knows --------------------------*- C++ -*-===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_LIB_SIM_DRIVER_STATE_H
+#define MOE_LIB_SIM_DRIVER_STATE_H
+
+#include "Settings.h"
+
+#include "../Machine/Launch.h"
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+
+#define MOE_SIM_CUDA extern "C" __attribute__((visibility("default"))) int
+
+namespace moe::sim {
+
+/// Codes of the driver, and their names in Errors.cpp.
+enum Status : int {
+  Success = 0,
+  InvalidValue = 1,
+  OutOfMemory = 2,
+  NotInitialized = 3,
+  NoDevice = 100,
+  InvalidDevice = 101,
+  InvalidImage = 200,
+  InvalidContext = 201,
+  NoBinaryForGpu = 209,
+  InvalidHandle = 400,
+  NotFound = 500,
+  NotReady = 600,
+  IllegalAddress = 700,
+  LaunchOutOfResources = 701,
+  AssertFailed = 710,
+  MisalignedAddress = 716,
+  LaunchFailed = 719,
+  NotSupported = 801,
+};
+
+/// Whether a point of a stream has been reached.
+using Marker = std::shared_ptr<bool>;
+
+struct Work {
+  std::function<int()> perform;
+  Marker waitsFor;
+};
+
+struct Stream {
+  std::deque<Work> work;
+  bool blocking = true; // the default stream waits for it, and it for that
+};
+
+struct Event {
+  Marker marker;                // null if never recorded
+  std::shared_ptr<double> when; // milliseconds
+};
+
+struct Module;
+
+struct Function {
+  Module *module;
+  const moe_sim_kernel *kernel;
+  size_t dynamicLimit = 48 << 10;
+  bool largeClusters = false;
+};
+
+struct Module {
+  const moe_sim_image *image;
+  std::map<std::string, Function> functions;
+};
+
+/// A device's primary context.
+struct Context {
+  int device = 0;
+  int uses = 0;
+};
+
+/// All of it. One lock is over every call.
+struct State {
+  State();
+
+  std::recursive_mutex mutex;
+  std::string problem; // of settings
+  Settings settings;
+  Memory memory;
+  Random random;
+  bool initialized = false;
+  std::vector<Context> contexts;
+  std::map<const void *, size_t> pinned;
+  Stream defaultStream;
+  Marker lastOfDefault;
+  std::vector<Stream *> streams; // as they were made, for chance to repeat
+  std::set<Event *> events;
+  std::set<Module *> modules;
+  int sticky = Success; // from when a kernel has failed, for ever
+  std::string report;
+};
+State &state();
+
+/// The stacks of contexts are a thread's own.
+std::vector<Context *> &contextStack();
+
+constexpr unsigned multiprocessors = 132;
+/// Bytes of shared memory that a block can have.
+size_t sharedLimit();
+
+/// Holds the lock; `status` is what a call that needs a context returns at
+/// once.
+class Call {
+public:
+  enum Needs { Nothing, Initialized, AContext };
+  explicit Call(Needs needs = AContext);
+  operator bool() const { return status != Success; }
+  int status;
+
+private:
+  std::lock_guard<std::recursive_mutex> lock;
+};
+
+/// Null is the default stream; a handle that is none gives null.
+Stream *streamOf(void *handle);
+void enqueue(Stream &stream, std::function<int()> perform,
+             Marker waitsFor = nullptr);
+/// Until the marker is reached, or a stream or all of them are empty.
+int drain(Stream &stream);
+int drainAll();
+int drainTo(const Marker &marker);
+
+} // namespace moe::sim
+
+#endif // MOE_LIB_SIM_DRIVER_STATE_H

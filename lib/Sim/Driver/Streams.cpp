@@ -1,0 +1,267 @@
+//===- Streams.cpp - Streams and events -----------------------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+//
+// What is put into a stream is done when somebody waits for it, in an order
+// between streams that chance decides: only events and waits order them.
+//
+//===----------------------------------------------------------------------===//
+
+#include "State.h"
+
+#include <algorithm>
+#include <chrono>
+
+using namespace moe::sim;
+
+Stream *moe::sim::streamOf(void *handle) {
+  State &all = state();
+  // 1 and 2 are the default stream by other names.
+  if (reinterpret_cast<uintptr_t>(handle) <= 2)
+    return &all.defaultStream;
+  auto found = std::find(all.streams.begin(), all.streams.end(), handle);
+  return found == all.streams.end() ? nullptr : *found;
+}
+
+/// One piece of work of any stream that has some which need not wait.
+static bool runOne(int &status) {
+  State &all = state();
+  std::vector<Stream *> ready;
+  auto consider = [&](Stream &stream) {
+    if (!stream.work.empty() &&
+        (!stream.work.front().waitsFor || *stream.work.front().waitsFor))
+      ready.push_back(&stream);
+  };
+  consider(all.defaultStream);
+  for (Stream *stream : all.streams)
+    consider(*stream);
+  if (ready.empty())
+    return false;
+  Stream &stream = *ready[all.random.below(ready.size())];
+  Work work = std::move(stream.work.front());
+  stream.work.pop_front();
+  status = work.perform ? work.perform() : int(Success);
+  if (status != Success) {
+    all.sticky = status;
+    all.defaultStream.work.clear();
+    for (Stream *each : all.streams)
+      each->work.clear();
+  }
+  return true;
+}
+
+template <typename Done> static int runUntil(Done &&done) {
+  while (!done()) {
+    int status = Success;
+    if (!runOne(status))
+      return LaunchFailed; // waits for an event of a stream that is gone
+    if (status != Success)
+      return status;
+  }
+  return Success;
+}
+
+int moe::sim::drain(Stream &stream) {
+  return runUntil([&] { return stream.work.empty(); });
+}
+
+int moe::sim::drainTo(const Marker &marker) {
+  return runUntil([&] { return *marker; });
+}
+
+int moe::sim::drainAll() {
+  State &all = state();
+  return runUntil([&] {
+    return all.defaultStream.work.empty() &&
+           std::all_of(all.streams.begin(), all.streams.end(),
+                       [](Stream *stream) { return stream->work.empty(); });
+  });
+}
+
+void moe::sim::enqueue(Stream &stream, std::function<int()> perform,
+                       Marker waitsFor) {
+  State &all = state();
+  if (&stream != &all.defaultStream) {
+    // What the default stream was given before is done first.
+    if (stream.blocking && !all.defaultStream.work.empty())
+      stream.work.push_back({nullptr, all.lastOfDefault});
+    stream.work.push_back({std::move(perform), std::move(waitsFor)});
+    return;
+  }
+  for (Stream *other : all.streams)
+    if (other->blocking && !other->work.empty()) {
+      auto reached = std::make_shared<bool>(false);
+      other->work.push_back({[reached] {
+                               *reached = true;
+                               return int(Success);
+                             },
+                             nullptr});
+      stream.work.push_back({nullptr, reached});
+    }
+  auto reached = std::make_shared<bool>(false);
+  all.lastOfDefault = reached;
+  stream.work.push_back({[reached, perform = std::move(perform)] {
+                           int status = perform ? perform() : int(Success);
+                           *reached = true;
+                           return status;
+                         },
+                         std::move(waitsFor)});
+}
+
+MOE_SIM_CUDA cuStreamCreate(void **handle, unsigned flags) {
+  Call call;
+  if (call)
+    return call.status;
+  if (flags > 1)
+    return InvalidValue;
+  auto *stream = new Stream;
+  stream->blocking = !(flags & 1);
+  state().streams.push_back(stream);
+  *handle = stream;
+  return Success;
+}
+
+MOE_SIM_CUDA cuStreamCreateWithPriority(void **handle, unsigned flags, int) {
+  return cuStreamCreate(handle, flags);
+}
+
+MOE_SIM_CUDA cuStreamDestroy_v2(void *handle) {
+  Call call(Call::Initialized);
+  if (call)
+    return call.status;
+  Stream *stream = streamOf(handle);
+  if (!stream || stream == &state().defaultStream)
+    return InvalidHandle;
+  int status = state().sticky ? int(Success) : drain(*stream);
+  auto &streams = state().streams;
+  streams.erase(std::find(streams.begin(), streams.end(), stream));
+  delete stream;
+  return status;
+}
+
+MOE_SIM_CUDA cuStreamSynchronize(void *handle) {
+  Call call;
+  if (call)
+    return call.status;
+  Stream *stream = streamOf(handle);
+  return stream ? drain(*stream) : int(InvalidHandle);
+}
+
+MOE_SIM_CUDA cuStreamQuery(void *handle) {
+  Call call;
+  if (call)
+    return call.status;
+  Stream *stream = streamOf(handle);
+  if (!stream)
+    return InvalidHandle;
+  // Whoever asks again and again gets there.
+  int status = Success;
+  if (!stream->work.empty())
+    runOne(status);
+  return status ? status : stream->work.empty() ? int(Success) : int(NotReady);
+}
+
+MOE_SIM_CUDA cuEventCreate(void **handle, unsigned) {
+  Call call;
+  if (call)
+    return call.status;
+  auto *event = new Event;
+  state().events.insert(event);
+  *handle = event;
+  return Success;
+}
+
+static Event *eventOf(void *handle) {
+  auto &events = state().events;
+  auto found = events.find(static_cast<Event *>(handle));
+  return found == events.end() ? nullptr : *found;
+}
+
+MOE_SIM_CUDA cuEventDestroy_v2(void *handle) {
+  Call call(Call::Initialized);
+  if (call)
+    return call.status;
+  Event *event = eventOf(handle);
+  if (!event)
+    return InvalidHandle;
+  state().events.erase(event);
+  delete event;
+  return Success;
+}
+
+MOE_SIM_CUDA cuEventRecord(void *handle, void *streamHandle) {
+  Call call;
+  if (call)
+    return call.status;
+  Event *event = eventOf(handle);
+  Stream *stream = streamOf(streamHandle);
+  if (!event || !stream)
+    return InvalidHandle;
+  auto reached = std::make_shared<bool>(false);
+  auto when = std::make_shared<double>(0);
+  event->marker = reached;
+  event->when = when;
+  enqueue(*stream, [reached, when] {
+    using namespace std::chrono;
+    *when = duration<double, std::milli>(steady_clock::now().time_since_epoch())
+                .count();
+    *reached = true;
+    return int(Success);
+  });
+  return Success;
+}
+
+MOE_SIM_CUDA cuStreamWaitEvent(void *streamHandle, void *handle, unsigned) {
+  Call call;
+  if (call)
+    return call.status;
+  Event *event = eventOf(handle);
+  Stream *stream = streamOf(streamHandle);
+  if (!event || !stream)
+    return InvalidHandle;
+  if (event->marker)
+    enqueue(*stream, nullptr, event->marker);
+  return Success;
+}
+
+MOE_SIM_CUDA cuEventSynchronize(void *handle) {
+  Call call;
+  if (call)
+    return call.status;
+  Event *event = eventOf(handle);
+  if (!event)
+    return InvalidHandle;
+  return event->marker ? drainTo(event->marker) : int(Success);
+}
+
+MOE_SIM_CUDA cuEventQuery(void *handle) {
+  Call call;
+  if (call)
+    return call.status;
+  Event *event = eventOf(handle);
+  if (!event)
+    return InvalidHandle;
+  int status = Success;
+  if (event->marker && !*event->marker)
+    runOne(status);
+  return status                             ? status
+         : !event->marker || *event->marker ? int(Success)
+                                            : int(NotReady);
+}
+
+MOE_SIM_CUDA cuEventElapsedTime(float *milliseconds, void *from, void *to) {
+  Call call;
+  if (call)
+    return call.status;
+  Event *first = eventOf(from), *last = eventOf(to);
+  if (!first || !last || !first->marker || !last->marker)
+    return InvalidHandle;
+  if (!*first->marker || !*last->marker)
+    return NotReady;
+  *milliseconds = float(*last->when - *first->when);
+  return Success;
+}

@@ -1,0 +1,46 @@
+// RUN: moe-opt %s --split-input-file --verify-diagnostics --moe-call-kernels | FileCheck %s
+
+module attributes {gpu.container_module} {
+  gpu.module @kernels {
+    gpu.func @first() kernel { gpu.return }
+    gpu.func @helper() { gpu.return }
+    gpu.func @second(%n: index, %p: !llvm.ptr) kernel { gpu.return }
+  }
+
+  // CHECK: func.func private @moe_gpu_launch
+  // CHECK-LABEL: func.func @entry
+  // CHECK-SAME: %{{.*}}: !llvm.ptr, %[[BUFFERS:.*]]: !llvm.ptr, %[[N:.*]]: index
+  func.func @entry(%sizes: !llvm.ptr, %buffers: !llvm.ptr, %n: index) attributes {moe.arguments = [{}, {}]} {
+    // The room for arguments is there once.
+    // CHECK: %[[ROOM:.*]] = llvm.alloca %{{.*}} x !llvm.struct<(i64, ptr)>
+    // CHECK: %[[PLACES:.*]] = llvm.alloca %{{.*}} x !llvm.ptr
+    // After two arguments, the workspace and the exchange.
+    // CHECK: %[[PLACE:.*]] = llvm.getelementptr %[[BUFFERS]][4]
+    // CHECK: %[[DEVICE:.*]] = llvm.load %[[PLACE]]
+    %c1 = arith.constant 1 : index
+    %c64 = arith.constant 64 : index
+    %bytes = arith.constant 512 : i32
+    // CHECK: %[[N64:.*]] = arith.index_cast %[[N]] : index to i64
+    // CHECK: %[[A:.*]] = llvm.getelementptr %[[ROOM]][0, 0]
+    // CHECK: llvm.store %[[N64]], %[[A]]
+    // CHECK: %[[KERNEL:.*]] = arith.constant 1 : i32
+    // CHECK: call @moe_gpu_launch(%[[DEVICE]], %[[KERNEL]], {{.*}}, %c512_i32, %[[PLACES]])
+    gpu.launch_func @kernels::@second blocks in (%n, %c1, %c1) threads in (%c64, %c1, %c1)
+        dynamic_shared_memory_size %bytes args(%n : index, %buffers : !llvm.ptr)
+    return
+  }
+}
+
+// -----
+
+module attributes {gpu.container_module} {
+  gpu.module @kernels {
+    gpu.func @first() kernel { gpu.return }
+  }
+  // expected-error @+1 {{expected 'moe.arguments' of a function that launches kernels}}
+  func.func @entry(%sizes: !llvm.ptr, %buffers: !llvm.ptr, %n: index) {
+    %c1 = arith.constant 1 : index
+    gpu.launch_func @kernels::@first blocks in (%n, %c1, %c1) threads in (%c1, %c1, %c1)
+    return
+  }
+}

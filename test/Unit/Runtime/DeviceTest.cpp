@@ -1,0 +1,330 @@
+//===- DeviceTest.cpp - Layers on a GPU -----------------------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+// What a layer keeps on its device and what it says when something is wrong
+// there, with a driver whose device is the host. The kernels are those that the
+// fake package has as functions.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Support.h"
+
+#include "moe/Runtime/Cuda.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <dlfcn.h>
+
+using namespace moe::test;
+using nlohmann::json;
+
+namespace {
+
+/// One of the environment, until the end of the test.
+class Variable {
+public:
+  Variable(const char *name, const char *value) : name(name) {
+    setenv(name, value, 1);
+  }
+  Variable(const Variable &) = delete;
+  ~Variable() { unsetenv(name); }
+
+private:
+  const char *name;
+};
+
+/// Kernel number `Function` runs that function of the fake package.
+template <int Function> void kernel(void **arguments) {
+  auto *sizes = *static_cast<const int64_t **>(arguments[0]);
+  auto *buffers = *static_cast<void *const **>(arguments[1]);
+  fake_package.variants[0].functions[Function].entry(sizes, buffers);
+}
+
+/// Launches it, as a compiled entry would; `Arguments` buffers come first.
+template <int Function, int Arguments>
+void launch(const int64_t *sizes, void *const *buffers) {
+  void *arguments[] = {&sizes, &buffers};
+  moe_gpu_launch(buffers[Arguments + 2], Function, 1, 1, 1, 1, 1, 1, 0,
+                 arguments);
+}
+
+using Kernel = void (*)(void **);
+constexpr Kernel image[] = {kernel<0>, kernel<1>, kernel<2>, kernel<3>,
+                            nullptr};
+constexpr const char *names[] = {"kernel_0", "kernel_1", "kernel_2",
+                                 "kernel_3"};
+
+struct DeviceTest : testing::Test {
+  DeviceTest()
+      : edited([](json &m) {
+          m["target"]["kind"] = "cuda";
+          m["target"]["gpu"] = {"sm_80", "compute_80"};
+        }) {
+    edited.package.manifest = edited.manifest.c_str();
+    edited.package.variants = &variant;
+    edited.package.kernels = &kernels;
+  }
+
+  moe_status create() {
+    moe_layer *made = nullptr;
+    moe_status status = moe_layer_create(&edited.package, &made);
+    layer.reset(made);
+    if (made)
+      setWeights(made);
+    return status;
+  }
+
+  DLTensor get(const char *name) {
+    DLTensor view = {};
+    EXPECT_MOE_OK(moe_layer_get(layer.get(), name, &view));
+    return view;
+  }
+
+  moe_status run(DLTensor &x, DLTensor &y) {
+    const DLTensor *inputs[] = {&x}, *outputs[] = {&y};
+    return moe_layer_run(layer.get(), "forward", inputs, outputs);
+  }
+
+  moe_function functions[4] = {{"forward", launch<0, 12>},
+                               {"step", launch<1, 1>},
+                               {"quantize", launch<2, 4>},
+                               {"pair", launch<3, 3>}};
+  moe_variant variant = {"plain", functions, 4};
+  moe_image images[2] = {{"sm_80", image, sizeof image},
+                         {"compute_80", image, sizeof image}};
+  moe_kernels kernels = {images, names, 2, 4};
+  EditedPackage edited;
+  Layer layer;
+  Variable driver{"MOE_CUDA", MOE_FAKES "/libfake_cuda.so"};
+};
+
+} // namespace
+
+TEST_F(DeviceTest, RunsThere) {
+  ASSERT_MOE_OK(create());
+  Tensor<float> x({2, 4}, f32, 1), y({2, 4}, f32);
+  EXPECT_MOE_OK(run(x.view, y.view));
+  EXPECT_EQ((std::vector<float>{11, 12, 13, 14, 11, 12, 13, 14}), y.data);
+  auto *indices = static_cast<int32_t *>(get("indices").data);
+  EXPECT_EQ((std::vector<int32_t>{0, 1, 1, 2}),
+            std::vector<int32_t>(indices, indices + 4));
+  auto *loads = static_cast<int64_t *>(get("loads").data);
+  EXPECT_EQ((std::vector<int64_t>{1, 2, 1}),
+            std::vector<int64_t>(loads, loads + 3));
+  moe_statistics statistics;
+  EXPECT_MOE_OK(moe_layer_statistics(layer.get(), &statistics));
+  EXPECT_EQ(2, statistics.tokens);
+  EXPECT_EQ(2, statistics.loads[1]);
+  EXPECT_FLOAT_EQ(0.25f, statistics.imbalance);
+}
+
+TEST_F(DeviceTest, NoTokens) {
+  ASSERT_MOE_OK(create());
+  Tensor<float> x({0, 4}, f32), y({0, 4}, f32);
+  EXPECT_MOE_OK(run(x.view, y.view));
+}
+
+TEST_F(DeviceTest, StateStaysThereAndStartsAnew) {
+  ASSERT_MOE_OK(create());
+  for (int i = 0; i < 3; ++i)
+    EXPECT_MOE_OK(moe_layer_run(layer.get(), "step", nullptr, nullptr));
+  EXPECT_FLOAT_EQ(13, *static_cast<float *>(get("bias").data));
+  EXPECT_MOE_OK(moe_layer_run(layer.get(), "step", nullptr, nullptr));
+  EXPECT_FLOAT_EQ(14, *static_cast<float *>(get("bias").data));
+  EXPECT_MOE_OK(moe_layer_run(layer.get(), "step", nullptr, nullptr));
+  EXPECT_MOE_OK(moe_layer_reset(layer.get()));
+  EXPECT_MOE_OK(moe_layer_run(layer.get(), "step", nullptr, nullptr));
+  EXPECT_FLOAT_EQ(11, *static_cast<float *>(get("bias").data));
+}
+
+TEST_F(DeviceTest, NewWeightsAreSeen) {
+  ASSERT_MOE_OK(create());
+  Tensor<float> x({1, 4}, f32, 1), y({1, 4}, f32), scale({4}, f32, 5);
+  EXPECT_MOE_OK(run(x.view, y.view));
+  EXPECT_MOE_OK(moe_layer_set_weight(layer.get(), "scale.weight", &scale.view));
+  EXPECT_MOE_OK(run(x.view, y.view));
+  EXPECT_FLOAT_EQ(15, y.data[3]);
+}
+
+TEST_F(DeviceTest, LayersShareWeights) {
+  ASSERT_MOE_OK(create());
+  moe_layer *other = nullptr;
+  ASSERT_MOE_OK(moe_layer_share(layer.get(), &other));
+  layer.reset(other);
+  Tensor<float> x({1, 4}, f32, 1), y({1, 4}, f32);
+  EXPECT_MOE_OK(run(x.view, y.view));
+  EXPECT_FLOAT_EQ(14, y.data[3]);
+}
+
+TEST_F(DeviceTest, TensorsOfTheDeviceAreUsedWhereTheyAre) {
+  ASSERT_MOE_OK(create());
+  Tensor<float> x({1, 4}, f32, 1), y({1, 4}, f32);
+  EXPECT_MOE_OK(run(x.view, y.view));
+  // State of the layer is memory of this device that we know of.
+  void *library = dlopen(MOE_FAKES "/libfake_cuda.so", RTLD_NOW);
+  ASSERT_NE(nullptr, library);
+  auto alloc = reinterpret_cast<int (*)(moe_cu_address *, size_t)>(
+      dlsym(library, "cuMemAlloc_v2"));
+  auto push = reinterpret_cast<int (*)(moe_cu_context)>(
+      dlsym(library, "cuCtxPushCurrent_v2"));
+  auto pop = reinterpret_cast<int (*)(moe_cu_context *)>(
+      dlsym(library, "cuCtxPopCurrent_v2"));
+  moe_cu_address in = 0, out = 0;
+  push(nullptr);
+  ASSERT_EQ(0, alloc(&in, 20));
+  ASSERT_EQ(0, alloc(&out, 16));
+  pop(nullptr);
+  std::memcpy(reinterpret_cast<void *>(in), x.data.data(), 16);
+  x.view.data = reinterpret_cast<void *>(in);
+  y.view.data = reinterpret_cast<void *>(out);
+  x.view.device = y.view.device = {kDLCUDA, 0};
+  EXPECT_MOE_OK(run(x.view, y.view));
+  EXPECT_FLOAT_EQ(14, reinterpret_cast<float *>(out)[3]);
+  // Not where kernels can read it.
+  x.data[3] = 2;
+  std::memcpy(reinterpret_cast<void *>(in + 4), x.data.data(), 16);
+  x.view.data = reinterpret_cast<void *>(in + 4);
+  EXPECT_MOE_OK(run(x.view, y.view));
+  EXPECT_FLOAT_EQ(18, reinterpret_cast<float *>(out)[3]);
+  x.view.device.device_id = 1;
+  EXPECT_STATUS(MOE_INVALID_ARGUMENT, run(x.view, y.view),
+                "tensor 'x': expected memory of GPU 0, found that of GPU 1");
+  x.view.device.device_id = 0;
+  x.view.data = x.data.data();
+  EXPECT_STATUS(MOE_INVALID_ARGUMENT, run(x.view, y.view),
+                "tensor 'x': it says that it is on a GPU, but its data is not");
+  x.view.device.device_type = kDLOpenCL;
+  EXPECT_STATUS(MOE_INVALID_ARGUMENT, run(x.view, y.view),
+                "expected memory of the CPU or of CUDA, found device type 4");
+  dlclose(library);
+}
+
+TEST_F(DeviceTest, WhatIsNotFiniteIsReported) {
+  ASSERT_MOE_OK(create());
+  Tensor<float> x({2, 4}, f32, 1), y({2, 4}, f32);
+  x.data[4] = INFINITY;
+  EXPECT_STATUS(MOE_NOT_FINITE, run(x.view, y.view), "token 1 is not finite");
+}
+
+TEST_F(DeviceTest, MemoryIsGivenBack) {
+  void *library = dlopen(MOE_FAKES "/libfake_cuda.so", RTLD_NOW);
+  ASSERT_NE(nullptr, library);
+  auto blocks = reinterpret_cast<int (*)()>(dlsym(library, "fake_cuda_blocks"));
+  int before = blocks();
+  ASSERT_MOE_OK(create());
+  Tensor<float> x({2, 4}, f32, 1), y({2, 4}, f32);
+  EXPECT_MOE_OK(run(x.view, y.view));
+  EXPECT_LT(before, blocks());
+  layer.reset();
+  EXPECT_EQ(before, blocks());
+  dlclose(library);
+}
+
+TEST_F(DeviceTest, ARunAfterOneWithoutMemory) {
+  ASSERT_MOE_OK(create());
+  Tensor<float> x({64, 4}, f32, 1), y({64, 4}, f32);
+  {
+    Variable little("FAKE_CUDA_MEMORY", "512");
+    EXPECT_STATUS(MOE_OUT_OF_MEMORY, run(x.view, y.view),
+                  "out of memory on Fake 0 for 1024 bytes");
+  }
+  EXPECT_MOE_OK(run(x.view, y.view));
+  EXPECT_FLOAT_EQ(14, y.data[3]);
+}
+
+TEST_F(DeviceTest, FailuresNameTheKernel) {
+  ASSERT_MOE_OK(create());
+  Tensor<float> x({1, 4}, f32, 1), y({1, 4}, f32);
+  {
+    Variable fault("FAKE_CUDA_LAUNCH", "700");
+    EXPECT_STATUS(MOE_DEVICE_FAILED, run(x.view, y.view),
+                  "kernel 'kernel_0': an illegal memory access");
+  }
+  Variable fault("FAKE_CUDA_WAIT", "700");
+  EXPECT_STATUS(MOE_DEVICE_FAILED, run(x.view, y.view),
+                "one of the kernels from 'kernel_0' to 'kernel_0'");
+}
+
+TEST_F(DeviceTest, LateFailuresNameTheKernels) {
+  ASSERT_MOE_OK(create());
+  EXPECT_MOE_OK(moe_layer_run(layer.get(), "step", nullptr, nullptr));
+  Variable fault("FAKE_CUDA_WAIT", "700");
+  EXPECT_STATUS(MOE_DEVICE_FAILED,
+                moe_layer_run(layer.get(), "step", nullptr, nullptr),
+                "one of the kernels from 'kernel_1' to 'kernel_1': an illegal "
+                "memory access; MOE_GPU_SYNC=1 tells which");
+  Variable sync("MOE_GPU_SYNC", "1");
+  EXPECT_STATUS(MOE_DEVICE_FAILED,
+                moe_layer_run(layer.get(), "step", nullptr, nullptr),
+                "kernel 'kernel_1': an illegal memory access");
+}
+
+TEST_F(DeviceTest, NoDriver) {
+  Variable other("MOE_CUDA", "/nonexistent/libcuda.so.1");
+  EXPECT_STATUS(MOE_UNAVAILABLE, create(),
+                "cannot load the CUDA driver from '/nonexistent/libcuda.so.1'");
+  setenv("MOE_CUDA", MOE_FAKES "/fake.so", 1);
+  EXPECT_STATUS(MOE_UNAVAILABLE, create(), "fake.so' is no CUDA driver");
+}
+
+/// The library under a name of its own, since what has loaded stays.
+TEST_F(DeviceTest, DriversThatDoNotDo) {
+  TemporaryFolder folder;
+  std::string file = folder / "libcuda.so.1";
+  std::filesystem::copy(MOE_FAKES "/libfake_cuda.so", file);
+  Variable named("MOE_CUDA", file.c_str());
+  {
+    Variable old("FAKE_CUDA_VERSION", "11080");
+    EXPECT_STATUS(MOE_UNAVAILABLE, create(),
+                  "is a driver for CUDA 11.8, expected one for CUDA 12.0");
+  }
+  {
+    Variable none("FAKE_CUDA_INIT", "100");
+    EXPECT_STATUS(MOE_UNAVAILABLE, create(), "cuInit: no CUDA-capable device");
+  }
+  {
+    Variable none("FAKE_CUDA_DEVICES", "0");
+    EXPECT_STATUS(MOE_UNAVAILABLE, create(), "CUDA shows no device");
+  }
+  Variable number("MOE_GPU", "3");
+  EXPECT_STATUS(MOE_UNAVAILABLE, create(),
+                "found GPU number 3, expected one below 1");
+  setenv("MOE_GPU", "first", 1);
+  EXPECT_STATUS(MOE_INVALID_ARGUMENT, create(),
+                "found MOE_GPU='first', expected the number of a GPU");
+}
+
+TEST_F(DeviceTest, CodeForTheDevice) {
+  Variable old("FAKE_CUDA_CAPABILITY", "75");
+  EXPECT_STATUS(MOE_GPU_MISMATCH, create(),
+                "'fake' has no code for Fake 0, which is sm_75; it has sm_80, "
+                "compute_80");
+}
+
+TEST_F(DeviceTest, MachineCodeOnlyForAnotherGeneration) {
+  images[1].arch = "sm_90a";
+  Variable newer("FAKE_CUDA_CAPABILITY", "100");
+  EXPECT_STATUS(MOE_GPU_MISMATCH, create(), "which is sm_100");
+}
+
+TEST_F(DeviceTest, CodeThatTheDriverRefuses) {
+  Variable refused("FAKE_CUDA_LOAD", "222");
+  EXPECT_STATUS(MOE_GPU_MISMATCH, create(),
+                "'fake': the code for compute_80 cannot be loaded: some error");
+}
+
+TEST_F(DeviceTest, PackagesThatLackKernels) {
+  kernels.kernel_count = 5;
+  const char *more[] = {"kernel_0", "kernel_1", "kernel_2", "kernel_3",
+                        "kernel_4"};
+  kernels.names = more;
+  EXPECT_STATUS(MOE_BAD_FILE, create(), "'fake' has no kernel 'kernel_4'");
+  kernels.image_count = 1;
+  EXPECT_STATUS(MOE_BAD_FILE, create(),
+                "expected 2 images of kernels, found 1");
+  edited.package.kernels = nullptr;
+  EXPECT_STATUS(MOE_BAD_FILE, create(), "expected kernels, found none");
+}
