@@ -118,8 +118,8 @@ LogicalResult FunctionLowering::collectSizes() {
       return failure();
   // Then those of rows that come from other ranks.
   for (Operation &op : func.getBody().front())
-    if (isOfColl(op) || isa<ArrivalsOp, ResizeOp>(op))
-      for (StringRef name : {"rows", "bound"})
+    if (isOfColl(op) || isa<ArrivalsOp, ResizeOp, RowNumbersOp, TakeRowsOp>(op))
+      for (StringRef name : {"rows", "bound", "first"})
         if (auto text = op.getAttrOfType<StringAttr>(name))
           addSize(*Extent::parse(text.getValue()));
   return success();
@@ -229,21 +229,22 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
     auto lowered =
         llvm::TypeSwitch<Operation *, LogicalResult>(&op)
             .Case<RouterOp, AddScaledOp, SelectOp, CheckFiniteOp, GroupOp,
-                  PlaceOp, ArrivalsOp, KeepLocalOp, PackRowsOp, UnpackRowsOp,
-                  GroupSizesOp, DispatchOp, DecodeOp, GroupedMatmulOp,
-                  FeedForwardOp, RMSNormOp, ActivateOp, CombineOp, MixOp,
-                  LossOp, ImbalanceOp, RebalanceOp, ClockOp, QuantizeOp,
-                  DequantizeOp, AccumulateOp, AverageOp, ResizeOp, SliceMeanOp,
-                  ResidualOp, RequireOp, coll::AllReduceOp,
-                  coll::ReduceScatterOp, coll::AllGatherOp, coll::BroadcastOp,
-                  coll::AllToAllOp, coll::AllToAllVOp, coll::SendOp,
-                  coll::RecvOp, coll::BarrierOp, coll::IndexOp>([&](auto op) {
-              l.e.setLoc(locationOf(op));
-              if (failed(checkShapes(l, op)))
-                return failure();
-              lower(l, op);
-              return failure(l.hasFailed());
-            })
+                  PlaceOp, ArrivalsOp, RowNumbersOp, TakeRowsOp, KeepPlacedOp,
+                  KeepLocalOp, PackRowsOp, UnpackRowsOp, GroupSizesOp,
+                  DispatchOp, DecodeOp, GroupedMatmulOp, FeedForwardOp,
+                  RMSNormOp, ActivateOp, CombineOp, MixOp, LossOp, ImbalanceOp,
+                  RebalanceOp, ClockOp, QuantizeOp, DequantizeOp, AccumulateOp,
+                  AverageOp, ResizeOp, SliceMeanOp, ResidualOp, RequireOp,
+                  coll::AllReduceOp, coll::ReduceScatterOp, coll::AllGatherOp,
+                  coll::BroadcastOp, coll::AllToAllOp, coll::AllToAllVOp,
+                  coll::SendOp, coll::RecvOp, coll::BarrierOp, coll::IndexOp>(
+                [&](auto op) {
+                  l.e.setLoc(locationOf(op));
+                  if (failed(checkShapes(l, op)))
+                    return failure();
+                  lower(l, op);
+                  return failure(l.hasFailed());
+                })
             .Case([&](tensor::ExtractSliceOp op) { return lowerSlice(l, op); })
             .Case([&](arith::ConstantOp op) { return lowerConstant(l, op); })
             .Default([](Operation *op) {

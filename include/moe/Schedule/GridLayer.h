@@ -45,7 +45,8 @@ struct GridLayer {
   int64_t sentRowBytes = 4, sentResultBytes = 4;
   bool latent = false;          // a projection follows the experts
   bool addsTokens = false;      // to what experts gave: some are passed on
-  bool choosesTogether = false; // experts for all tokens, not for each
+  bool choosesByLogits = false; // of all tokens: experts choose tokens
+  bool choosesForAll = false;   // each rank for the tokens of all
   bool hasLosses = false;
   CapacitySpec capacity;
   /// Bytes of a token of each input and output, x and y first.

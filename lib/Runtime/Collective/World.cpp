@@ -138,10 +138,19 @@ void moe_world::abort(const char *reason) noexcept {
   }
 }
 
+WorldPhase::WorldPhase(moe_world &world, const char *name, int64_t timeoutMs)
+    : name(name), start(moe_clock()),
+      deadline(start + (timeoutMs ? timeoutMs * 1000000 : world.timeout)),
+      world(world) {
+  world.phase = this;
+}
+
+WorldPhase::~WorldPhase() { world.phase = nullptr; }
+
 void moe_world::begin(Operation &operation) {
   check();
   operation.start = moe_clock();
-  operation.deadline = operation.start + timeout;
+  operation.deadline = phase ? phase->deadline : operation.start + timeout;
   FlightEntry &entry = flight.add();
   operation.entry = &entry;
   entry.operation = operation.kind;
@@ -174,14 +183,16 @@ void moe_world::failOperation(Operation &operation) {
 }
 
 std::string moe_world::where(const Operation &operation) const {
-  return text("rank ", rank(), ": ", operation.what);
+  return text("rank ", rank(), ": ", phase ? phase->name : "",
+              phase ? ": " : "", operation.what);
 }
 
 void moe_world::failExchange(const Operation &operation, moe_status status,
                              const moe_engine_failure &failure) const {
   char seconds[32];
+  int64_t begun = phase ? phase->start : operation.start;
   std::snprintf(seconds, sizeof seconds, "%.3f s",
-                double(moe_clock() - operation.start) * 1e-9);
+                double(moe_clock() - begun) * 1e-9);
   fail(status, where(operation), ": ",
        *failure.text ? failure.text : moe_status_name(status), ", after ",
        seconds);
@@ -259,7 +270,7 @@ void moe_world::meetAll(std::atomic<int32_t> &ready) {
     Operation operation;
     operation.kind = "barrier";
     operation.name = "match";
-    operation.what = "barrier 'match' of two ranks";
+    operation.what = "barrier 'match' over all ranks";
     operation.tag = 0x6d61746368;
     moe_piece nothing[2] = {};
     operate(operation, [&] { move(operation, pair, nothing, nothing); });
