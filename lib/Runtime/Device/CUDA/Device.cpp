@@ -53,13 +53,7 @@ Stream::Stream(const Device &device) : device(device) {
 }
 
 Stream::~Stream() {
-  const Driver &driver = device.driver;
-  try {
-    InContext scope(device);
-    driver.StreamDestroy(stream);
-  } catch (const runtime::Error &) {
-    // The context is gone, and the stream with it.
-  }
+  device.giveBack([&] { device.driver.StreamDestroy(stream); });
 }
 
 void Stream::toDevice(moe_cu_address to, const void *from, int64_t bytes) {
@@ -98,12 +92,7 @@ void Stream::wait() {
 void Memory::release() {
   if (!data)
     return;
-  try {
-    InContext scope(*device);
-    device->driver.MemFree(data);
-  } catch (const runtime::Error &) {
-    // The context is gone, and its memory with it.
-  }
+  device->giveBack([&] { device->driver.MemFree(data); });
   data = 0;
   size = 0;
 }

@@ -27,6 +27,16 @@ public:
   int capability() const { return major * 10 + minor; }
   std::string name() const;
 
+  /// Runs `body` in the device's context, if that is there still: without it
+  /// there is nothing to give back.
+  template <typename Body> void giveBack(Body &&body) const noexcept {
+    if (driver.CtxPushCurrent(context))
+      return;
+    body();
+    moe_cu_context left = nullptr;
+    driver.CtxPopCurrent(&left);
+  }
+
   const Driver &driver;
   const int number;
 
@@ -94,7 +104,7 @@ public:
 
 private:
   void release();
-  void swap(Memory &other) {
+  void swap(Memory &other) noexcept {
     std::swap(device, other.device);
     std::swap(data, other.data);
     std::swap(size, other.size);

@@ -91,12 +91,7 @@ Kernels::Kernels(std::shared_ptr<const Device> on, const moe_kernels &code,
 }
 
 Kernels::~Kernels() {
-  try {
-    InContext scope(*device);
-    device->driver.ModuleUnload(module);
-  } catch (const runtime::Error &) {
-    // The context is gone, and the module with it.
-  }
+  device->giveBack([&] { device->driver.ModuleUnload(module); });
 }
 
 /// Whether each kernel is waited for, so that a fault is found where it is.
