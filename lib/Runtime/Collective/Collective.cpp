@@ -41,6 +41,9 @@ const char *name(Pattern pattern) {
   return patterns[static_cast<size_t>(pattern)];
 }
 const char *name(Mode mode) { return modes[static_cast<size_t>(mode)]; }
+const char *name(Whole whole) {
+  return whole == Whole::send ? "send" : "receive";
+}
 const char *name(moe_reduction reduce) { return reductions[reduce]; }
 const char *name(moe_element dtype) { return elements[dtype]; }
 
