@@ -21,6 +21,9 @@ SPECS = [
     spec("sequence", {"tp": 2}, {"sequence_parallel": True}, dtype={"activation": "bf16"}),
     spec("placed", {"ep": 2}, {"placement": [[0, 1, 2, 3, 6], [4, 5, 6, 7, 0, 1]]}),
     spec("padded", {"ep": 4}, {"rows": "padded", "exchange": "hierarchical"}),
+    spec("chunks", {"ep": 4}, {"chunks": 2}, shared={"intermediate": 16}),
+    spec("uneven_chunks", {"ep": 2, "tp": 2}, {"chunks": 3, "rows": "padded"},
+         experts={"quantization": {"kind": "int8"}}),
     spec("spread", {"tp": 2}, {"experts_on": "tp"}),
 ]
 TOKENS = (1, 17)  # fewer than there are ranks, and a number that nothing divides

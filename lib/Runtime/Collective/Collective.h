@@ -13,6 +13,7 @@
 
 #include "moe/Runtime/Engine.h"
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -95,6 +96,10 @@ std::optional<int32_t> axisNamed(std::string_view name);
 std::string describeAxes(int32_t axes);
 
 int64_t bytes(moe_element dtype);
+
+/// Fails unless the collective, which has this number in its table, makes sense
+/// in a group of so many members.
+void check(const Collective &collective, size_t number, int32_t members);
 
 } // namespace moe::runtime
 

@@ -42,50 +42,6 @@ static uint64_t tagOf(const Collective &collective, std::string_view what) {
                    collective.end));
 }
 
-static void check(const Collective &collective, size_t number,
-                  const Group &group) {
-  auto require = [&](bool holds, const auto &...found) {
-    if (!holds)
-      fail(MOE_INVALID_ARGUMENT, "collective ", number, " '", collective.name,
-           "': ", found...);
-  };
-  auto requireMember = [&](const char *role, int32_t member) {
-    require(member >= 0 && member < group.size(), role, ' ', member,
-            " is not one of ", group.size(), " members");
-  };
-  require(collective.row >= 1 && collective.row <= INT32_MAX, "found a row of ",
-          collective.row, " elements, expected 1 to ", INT32_MAX);
-  require(collective.places >= 1, "found ", collective.places,
-          " places, expected at least 1");
-  require(collective.bound >= 0, "found the bound ", collective.bound,
-          ", expected none below 0");
-  if (collective.isChunk()) {
-    require(collective.kind == CollectiveKind::allToAllV &&
-                collective.pattern == Pattern::allToAll,
-            "found a chunk of ", name(collective.kind), " in the pattern ",
-            name(collective.pattern),
-            ", expected one of all_to_all_v in all_to_all");
-    require(0 <= collective.first && collective.first < collective.end &&
-                collective.end <= collective.places,
-            "found a chunk from ", collective.first, " to ", collective.end,
-            ", expected one of ", collective.places, " places");
-  }
-  switch (collective.kind) {
-  case CollectiveKind::allReduce:
-  case CollectiveKind::reduceScatter:
-    require(collective.reduce != MOE_REDUCE_NONE, "it reduces by nothing");
-    require(collective.dtype != MOE_BYTE, "bytes cannot be added");
-    return;
-  case CollectiveKind::broadcast:
-    return requireMember("the root", collective.root);
-  case CollectiveKind::send:
-  case CollectiveKind::recv:
-    return requireMember("the peer", collective.peer);
-  default:
-    return;
-  }
-}
-
 void checkGrid(const moe_world &world, const Grid &grid) {
   if (grid.dp < 1 || grid.ep < 1 || grid.tp < 1 || grid.size() != world.size())
     fail(MOE_INVALID_ARGUMENT, "the grid dp = ", grid.dp, ", ep = ", grid.ep,
@@ -104,7 +60,7 @@ Exchange::Exchange(moe_world &world, const Grid &grid,
     Entry entry;
     entry.collective = std::move(collective);
     entry.group = &world.group(grid, entry.collective.axes & allAxes);
-    check(entry.collective, entries.size(), *entry.group);
+    check(entry.collective, entries.size(), entry.group->size());
     entries.push_back(std::move(entry));
   }
   // From here on entries stay where they are.
@@ -113,10 +69,12 @@ Exchange::Exchange(moe_world &world, const Grid &grid,
 }
 
 Exchange::~Exchange() {
-  for (Entry &entry : entries)
+  for (const Entry &entry : entries)
     if (entry.chunk.isUnderWay())
-      world.end(MOE_ABORTED,
-                world.where(entry.operation) + ": nobody has waited for it");
+      guard([&] {
+        world.end(MOE_ABORTED,
+                  world.where(entry.operation) + ": nobody has waited for it");
+      });
   abandonChunks();
 }
 
