@@ -46,8 +46,8 @@ struct Plan {
       for (int64_t place = first; place < end; ++place) {
         int32_t from = sends ? rank : other, to = sends ? other : rank;
         for (int32_t i = 0; i < count(from, to, place); ++i)
-          out.push_back(
-              static_cast<int32_t>(((from * 8 + to) * 16 + place) * 1000 + i));
+          out.push_back(static_cast<int32_t>(
+              ((int64_t(from) * 8 + to) * 16 + place) * 1000 + i));
       }
     return out;
   }
@@ -82,7 +82,7 @@ static std::vector<Collective> makeChunks(int64_t places, int64_t chunks,
     chunk.end = (i + 1) * places / chunks;
     chunk.whole = whole;
     chunk.mode = mode;
-    chunk.bound = 16 * 30;
+    chunk.bound = 480;
     chunk.name = text("rows, ", i + 1, " of ", chunks);
     table.push_back(chunk);
   }
@@ -342,8 +342,8 @@ static std::string runFault(Fault fault, Mode mode) {
     Exchange exchange(world, {1, 4, 1},
                       makeChunks(chunkCount, chunkCount, Whole::send, mode));
     // On the heap, and gone as soon as the rank has returned.
-    std::vector<int32_t> counts(4 * chunkCount, 30), send(30 * 4 * chunkCount),
-        receive(send.size());
+    std::vector<int32_t> counts(size_t(4) * chunkCount, 30),
+        send(counts.size() * 30), receive(send.size());
     ChunkRows rows = {send.data(),          receive.data(),
                       int64_t(send.size()), int64_t(send.size()),
                       counts.data(),        counts.data()};
