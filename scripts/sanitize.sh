@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Tests under the address and undefined behaviour sanitizers, and under the thread sanitizer:
 #   scripts/sanitize.sh [asan|tsan]...
-# asan: unit tests, the lit suites, every example spec compiled, one package run.
-# tsan: unit tests, one package run; the compiler has no threads of its own.
+# asan: unit tests, the lit suites, every example spec compiled, one package run, ranks and averaging.
+# tsan: unit tests, one package run, ranks and averaging; the compiler has no threads of its own.
+# Generated code is not instrumented, nor is MPI, which is left out.
 source "$(dirname "$0")/common.sh"
 
 presets=("$@")
@@ -14,7 +15,7 @@ uninstrumented="detect_container_overflow=0:allow_user_poisoning=0"
 strict="strict_string_checks=1:detect_stack_use_after_return=1"
 export ASAN_OPTIONS="$uninstrumented:$strict:${ASAN_OPTIONS:-}"
 export UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1:${UBSAN_OPTIONS:-}"
-export TSAN_OPTIONS="halt_on_error=1:${TSAN_OPTIONS:-}"
+export TSAN_OPTIONS="halt_on_error=1:suppressions=$root/scripts/tsan.supp:${TSAN_OPTIONS:-}"
 
 # test_in PRESET TESTS: those whose names match.
 test_in() { ctest --test-dir "build/$1" -R "$2" --output-on-failure --parallel "$(jobs)"; }
@@ -29,6 +30,37 @@ run_tiny() {
   "build/$1/bin/moe-run" build/sanitize/tiny --tokens 64 --random 1 --threads 2 >&2
 }
 
+# What runs packages of several ranks, on threads and on the stand-in for NCCL.
+rank_targets=(moe_runtime moe_engine_nccl fake_nccl package-ranks moe-run)
+
+# home PRESET: a folder with the compiler of `release`, which is not under test, and the runtime of PRESET.
+home() {
+  local home="$root/build/sanitize/$1" part
+  mkdir -p "$home/bin"
+  ln -sfn "$root/build/release/bin/moe-opt" "$home/bin/moe-opt"
+  for part in bin/moe-run lib test; do ln -sfn "$root/build/$1/$part" "$home/$part"; done
+  echo "$home"
+}
+
+# on_ranks PRESET LIBRARY: Python, which loads the runtime, needs the sanitizer's library before it.
+on_ranks() {
+  local home preload
+  home="$(home "$1")"
+  preload="$("${CXX:-g++}" -print-file-name="$2")"
+  say "Running ranks ($1)"
+  (
+    cd test/Integration
+    export MOE_MLIR_HOME="$home" PYTHONPATH="$root/python"
+    export ASAN_OPTIONS="detect_leaks=0:$ASAN_OPTIONS"
+    "$python" test_ranks.py Engines.test_nccl Engines.test_threads Engines.test_threads_of_an_application
+    "$python" test_rank_failures.py Threads Nccl
+    export LD_PRELOAD="$preload"
+    "$python" test_average_group.py
+    "$python" test_average_engines.py Engines.test_nccl_in_one_process
+    "$python" test_average_faults.py Threads
+  )
+}
+
 for preset in "${presets[@]}"; do
   configure "$preset"
   case "$preset" in
@@ -40,14 +72,18 @@ for preset in "${presets[@]}"; do
       compile asan "$spec"
     done
     run_tiny asan
+    configure release
+    build release moe-opt
+    on_ranks asan libasan.so
     ;;
   tsan)
-    build tsan EngineTests ImportTests RuntimeTests CollectiveTests moe-run
-    test_in tsan '^unit-(Engine|Import|Runtime|Collective)'
+    build tsan EngineTests ImportTests RuntimeTests CollectiveTests ScheduleTests "${rank_targets[@]}"
+    test_in tsan '^unit-(Engine|Import|Runtime|Collective|Schedule)'
     configure release
     build release moe-opt
     compile release examples/specs/tiny.json
     run_tiny tsan
+    on_ranks tsan libtsan.so
     ;;
   *) die "usage: scripts/sanitize.sh [asan|tsan]..." ;;
   esac

@@ -200,19 +200,16 @@ static Error impossible(const DevicePlan &plan) {
                            ? devices(found.enoughDevices) + " would do"
                            : "no number of devices up to " +
                                  std::to_string(kMostDevices) + " would do";
-  for (const Exclusion &exclusion : found.exclusions) {
-    if (exclusion.reason != Reason::memory)
-      continue;
-    const GridMemory &least = exclusion.leastMemory;
-    return createStringError(formatv(
-        "insufficient memory: a rank needs at least {0} ({1} of weights and "
-        "{2} of workspace, with {3}), but a device has {4}; {5}",
-        memory(least.needed()), memory(least.weights), memory(least.worst),
-        describe(exclusion.least), memory(cluster.memory), enough));
-  }
-  return createStringError(formatv("no grid of {0} is possible; {1}\n{2}",
-                                   devices(cluster.devices), enough,
-                                   StringRef(printExclusions(plan)).rtrim()));
+  // With enough of it, dp alone is always possible.
+  auto exclusion = find_if(found.exclusions, [](const Exclusion &one) {
+    return one.reason == Reason::memory;
+  });
+  const GridMemory &least = exclusion->leastMemory;
+  return createStringError(formatv(
+      "insufficient memory: a rank needs at least {0} ({1} of weights and "
+      "{2} of workspace, with {3}), but a device has {4}; {5}",
+      memory(least.needed()), memory(least.weights), memory(least.worst),
+      describe(exclusion->least), memory(cluster.memory), enough));
 }
 
 Expected<std::string> moe::printGridPlan(const CompileOptions &options,

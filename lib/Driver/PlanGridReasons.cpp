@@ -83,18 +83,6 @@ std::string moe::explain(const DevicePlan &plan, const Exclusion &exclusion) {
     return formatv("tp {0}: no whole parts of the shared expert's "
                    "intermediate size {1}",
                    sizes, parts(layer.sharedIntermediate, layer.sharedUnit));
-  case Reason::together:
-    return formatv("dp x ep {0}: experts are chosen for all tokens together, "
-                   "so that all need the same tokens",
-                   sizes);
-  case Reason::capacity:
-    return formatv("dp x ep {0}: the capacity is that of all ranks; one of "
-                   "scope 'local' has no such limit",
-                   sizes);
-  case Reason::localOnly:
-    return formatv("tp {0} with experts on tp: neither capacities nor tokens "
-                   "without experts are possible there",
-                   sizes);
   case Reason::fsdp:
     return formatv("dp {0} with fsdp: no divisor of any weight's first "
                    "dimension",

@@ -122,18 +122,56 @@ void Arrivals::lower() {
 
 void moe::lower(Lowering &l, ArrivalsOp op) { Arrivals(l, op).lower(); }
 
+void moe::lower(Lowering &l, RowNumbersOp op) {
+  Emitter &e = l.e;
+  Extent rows = l.namedExtent(op.getRows(), op.getNumbers());
+  Value numbers = l.result(op.getNumbers(), {rows});
+  Val first =
+      op.getFirst() ? l.size(*Extent::parse(*op.getFirst())) : e.index(0);
+  e.parallel(l.size(rows), [&](Val r) {
+    e.store(e.cast(first + r, e.getI64Type()), numbers, {r});
+  });
+}
+
+void moe::lower(Lowering &l, TakeRowsOp op) {
+  Emitter &e = l.e;
+  Extent rows = l.namedExtent(op.getRows(), op.getY());
+  Value x = l[op.getX()], y = l.result(op.getY(), {rows});
+  Val first = l.size(*Extent::parse(op.getFirst()));
+  e.parallel(l.size(rows), [&](Val r) {
+    e.loop(l.size(op.getX(), 1),
+           [&](Val c) { e.store(e.load(x, {first + r, c}), y, {r, c}); });
+  });
+}
+
+void moe::lower(Lowering &l, KeepPlacedOp op) {
+  Emitter &e = l.e;
+  Value indices = l[op.getIndices()], positions = l[op.getPositions()];
+  Value kept = l.result(op.getKept(), {l.extent(op.getIndices(), 0)});
+  Val none = e.constant(e.getI32Type(), -1);
+  forSlots(l, op.getIndices(), [&](Val t, Val j) {
+    Val placed = e.load(positions, {t, j}) >= 0;
+    e.store(e.select(placed, e.load(indices, {t, j}), none), kept, {t, j});
+  });
+}
+
 void moe::lower(Lowering &l, KeepLocalOp op) {
   Emitter &e = l.e;
   Value indices = l[op.getIndices()], weights = l[op.getWeights()];
   Extent tokens = l.extent(op.getIndices(), 0);
   Value local = l.result(op.getLocal(), {tokens});
   Value kept = l.result(op.getKept(), {tokens});
-  int64_t share = op.getExperts() / op.getMembers();
+  int64_t experts = op.getExperts(), share = experts / op.getMembers();
   Val first = e.load(l[op.getMember()], {}) * double(share);
+  Val isFirst = first == 0;
   Val none = e.constant(e.getI32Type(), -1);
   forSlots(l, op.getIndices(), [&](Val t, Val j) {
-    Val expert = e.load(indices, {t, j}) - first;
-    Val isOurs = (expert >= 0) & (expert < double(share));
+    Val index = e.load(indices, {t, j});
+    Val isNull = index >= double(experts);
+    Val expert =
+        e.select(isNull, index - double(experts - share), index - first);
+    Val isOurs =
+        e.select(isNull, isFirst, (expert >= 0) & (expert < double(share)));
     Val weight = e.load(weights, {t, j});
     e.store(e.select(isOurs, expert, none), local, {t, j});
     e.store(e.select(isOurs, weight, weight.like(0)), kept, {t, j});

@@ -124,8 +124,8 @@ LogicalResult FunctionLowering::collectSizes() {
       return op.emitOpError("expected a name of its own in 'size', found \"")
              << *op.getSize() << "\" again";
   for (Operation &op : block)
-    if (isOfColl(op) || isa<ArrivalsOp, ResizeOp>(op))
-      for (StringRef name : {"rows", "bound"})
+    if (isOfColl(op) || isa<ArrivalsOp, ResizeOp, RowNumbersOp, TakeRowsOp>(op))
+      for (StringRef name : {"rows", "bound", "first"})
         if (auto text = op.getAttrOfType<StringAttr>(name))
           if (Extent extent = *Extent::parse(text.getValue());
               !own.contains(extent.size))
@@ -227,16 +227,16 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
     auto lowered =
         llvm::TypeSwitch<Operation *, LogicalResult>(&op)
             .Case<RouterOp, AddScaledOp, SelectOp, CheckFiniteOp, GroupOp,
-                  PlaceOp, ArrivalsOp, KeepLocalOp, PackRowsOp, UnpackRowsOp,
-                  GroupSizesOp, DispatchOp, DecodeOp, GroupedMatmulOp,
-                  FeedForwardOp, RMSNormOp, ActivateOp, CombineOp, MixOp,
-                  LossOp, ImbalanceOp, RebalanceOp, ClockOp, QuantizeOp,
-                  DequantizeOp, AccumulateOp, AverageOp, ResizeOp, SliceMeanOp,
-                  ResidualOp, RequireOp, coll::AllReduceOp,
-                  coll::ReduceScatterOp, coll::AllGatherOp, coll::BroadcastOp,
-                  coll::AllToAllOp, coll::AllToAllVOp, coll::StartAllToAllVOp,
-                  coll::WaitOp, coll::SendOp, coll::RecvOp, coll::BarrierOp,
-                  coll::IndexOp>([&](auto op) {
+                  PlaceOp, ArrivalsOp, RowNumbersOp, TakeRowsOp, KeepPlacedOp,
+                  KeepLocalOp, PackRowsOp, UnpackRowsOp, GroupSizesOp,
+                  DispatchOp, DecodeOp, GroupedMatmulOp, FeedForwardOp,
+                  RMSNormOp, ActivateOp, CombineOp, MixOp, LossOp, ImbalanceOp,
+                  RebalanceOp, ClockOp, QuantizeOp, DequantizeOp, AccumulateOp,
+                  AverageOp, ResizeOp, SliceMeanOp, ResidualOp, RequireOp,
+                  coll::AllReduceOp, coll::ReduceScatterOp, coll::AllGatherOp,
+                  coll::BroadcastOp, coll::AllToAllOp, coll::AllToAllVOp,
+                  coll::StartAllToAllVOp, coll::WaitOp, coll::SendOp,
+                  coll::RecvOp, coll::BarrierOp, coll::IndexOp>([&](auto op) {
               l.e.setLoc(op.getLoc());
               if (failed(checkShapes(l, op)))
                 return failure();

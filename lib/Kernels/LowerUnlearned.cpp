@@ -35,9 +35,8 @@ void hashed(Lowering &l, SelectOp op, Value indices, Value weights) {
   // What each token drew so far, ascending.
   Value drawn = l.scratch(i64, {tokens, Extent::constant(k)});
   e.parallel(l.size(tokens), [&](Val t) {
-    Val id = router.getStrategy() == StrategyKind::hash
-                 ? e.load(l[op.getTokenIds()], {t})
-                 : e.cast(t, i64);
+    Val id =
+        op.getTokenIds() ? e.load(l[op.getTokenIds()], {t}) : e.cast(t, i64);
     e.loop(e.index(k), [&](Val j) {
       Val count = e.cast(j, i64);
       Val counter = id * double(k) + count + 1;

@@ -95,8 +95,12 @@ void LearnedSelect::chooseLargest() {
 }
 
 void LearnedSelect::takeTurns() {
+  // Its number among those of all ranks.
+  Val number = t;
+  if (op.getTokenIds())
+    number = e.asIndex(e.load(l[op.getTokenIds()], {t}));
   e.loop(e.index(numSlots), [&](Val j) {
-    Val expert = (t * numSlots + j) % router.getExperts();
+    Val expert = (number * numSlots + j) % router.getExperts();
     e.store(expert, indices, {t, j});
   });
 }

@@ -95,6 +95,10 @@ Rows rowsOf(Operation *op) {
       .Case<PackRowsOp>([&](PackRowsOp op) { rows.tokens = {op.getRows()}; })
       .Case<UnpackRowsOp>(
           [&](UnpackRowsOp op) { rows.tokens = {op.getPacked()}; })
+      .Case<TakeRowsOp>([&](TakeRowsOp op) { rows.free = {op.getX()}; })
+      .Case<KeepPlacedOp>([&](KeepPlacedOp op) {
+        rows.tokens = {op.getIndices(), op.getPositions()};
+      })
       .Case<KeepLocalOp>([&](KeepLocalOp op) {
         rows.tokens = {op.getIndices(), op.getWeights()};
       })
@@ -165,7 +169,7 @@ LogicalResult moe::checkShapes(Lowering &l, Operation *op) {
   if (failed(checkStrides(l, op)))
     return failure();
   bool mayVary = !rows.tokens.empty() || !rows.free.empty() ||
-                 isa<ArrivalsOp, coll::RecvOp, coll::WaitOp>(op);
+                 isa<ArrivalsOp, RowNumbersOp, coll::RecvOp, coll::WaitOp>(op);
   for (Value result : op->getResults())
     if (failed(checkStatic(op, result, mayVary ? 1 : 0)))
       return failure();

@@ -121,6 +121,7 @@ void VectorProduct::setNext(const Place &place, Tile &tile, size_t weight,
   Val out = tile.outs[0], further = out + double(tile.outs.size());
   Val isInside = further + double(tile.outs.size()) <= place.outEnd;
   Val nextOut = e.select(isInside, further, out);
+  tile.asked = tile.outs.size();
   if (blocks.depthChunk == product.depth()) {
     bool isLast = weight + 1 == weights.size();
     tile.nextWeight = &weights[isLast ? 0 : weight + 1];
@@ -134,15 +135,27 @@ void VectorProduct::setNext(const Place &place, Tile &tile, size_t weight,
                  e.select(isEnd, e.index(0), tile.begin + double(count)));
 }
 
-/// How many outputs a tile has that decodes as it goes: no more than leave room
-/// in registers for what decoding needs.
-int64_t VectorProduct::outputsWithDecoding(int64_t rows) const {
+/// How many outputs a tile of these rows has that decodes as it goes: no more
+/// than leave room in registers for what decoding needs.
+int64_t VectorProduct::outputsThatFit(int64_t rows) const {
   Weight::Registers needed = weights.front().registers();
   int64_t sums = rows * (isScaledInTile ? 2 : 1), outs = blocks.tileOutputs;
+  // Found by trial, as Weight::registers.
+  int64_t spare = rows > blocks.tileRows ? 4 : 0;
   while (outs > 1 && outs * (sums + needed.perOutput) + rows + needed.others >
-                         l.unit.core.registers)
+                         l.unit.core.registers - spare)
     outs /= 2;
   return outs;
+}
+
+/// Rows that are best taken at once, with half the outputs if they are many:
+/// the time goes to weights that come from memory, and each is read once.
+int64_t VectorProduct::mostOfFewRows() const {
+  int64_t rows = blocks.tileRows;
+  while (outputsThatFit(rows + 1) > 1 &&
+         2 * outputsThatFit(rows + 1) >= blocks.tileOutputs)
+    ++rows;
+  return rows;
 }
 
 /// Some outputs of a tile.
@@ -152,13 +165,14 @@ VectorProduct::Tile VectorProduct::partOf(const Tile &tile, Val first,
   part.outs.clear();
   for (int64_t o = 0; o < outs; ++o)
     part.outs.push_back(tile.outs[0] + first + o);
+  part.asked = outs;
   Val &nextOut = part.next.end()[-2];
   nextOut = nextOut + first;
   return part;
 }
 
-/// One tile of rows: it reads each weight once, from one end to the other, and
-/// decodes it in registers.
+/// All rows in one tile: it reads each weight once, from one end to the other,
+/// and decodes it in registers.
 void VectorProduct::fewRows(const Place &place) {
   Val rows = place.rowEnd - place.rowBegin;
   eachTile(place, [&](Val out, int64_t outs) {
@@ -169,9 +183,9 @@ void VectorProduct::fewRows(const Place &place) {
         auto sumsOf = [&](const Tile &tile, int64_t few) {
           rowTile(place, tile, weight, place.rowBegin, few, count);
         };
-        for (int64_t few = 1; few <= blocks.tileRows; ++few)
+        for (int64_t few = 1, most = mostOfFewRows(); few <= most; ++few)
           e.when(rows == double(few), [&] {
-            int64_t part = outputsWithDecoding(few);
+            int64_t part = outputsThatFit(few);
             if (part >= outs)
               return sumsOf(tile, few);
             e.loop(
@@ -191,31 +205,41 @@ void VectorProduct::manyRows(const Place &place, size_t weight, Val out,
     decodePanel(tile, count);
     tile.fromPanel = true;
   }
-  // The tile after this one is of the next weight, or else further on. Each
-  // tile of rows asks for its share of it.
+  // The tile after this one is of the next weight, or else further on. Of its
+  // outputs each tile of rows asks for some as it goes: the more tiles there
+  // are, the fewer at a time.
   bool isLast = weight + 1 == weights.size();
-  const Weight &nextWeight = weights[isLast ? 0 : weight + 1];
   Val nextOut =
       isLast ? e.select(out + 2 * outs <= place.outEnd, out + outs, out) : out;
-  int64_t perLine = nextWeight.valuesPerLine();
-  int64_t perOut = llvm::divideCeilSigned(count, perLine);
-  Val lines = e.index(perOut * outs);
-  Val tiles = (place.rowEnd - place.rowBegin) / blocks.tileRows;
-  Val share = (lines + (tiles - 1)) / tiles;
-  auto some = [&](Val row, int64_t number) {
-    Val first = (row - place.rowBegin) / blocks.tileRows * share;
-    e.loop(first, e.min(first + share, lines), [&](Val line) {
-      nextWeight.prefetch(product.at(place.expert, nextOut + line / perOut,
-                                     begin + line % perOut * perLine));
-    });
-    rowTile(place, tile, weight, row, number, count);
-  };
-  Val whole = place.rowBegin + tiles * blocks.tileRows;
+  int64_t size = blocks.tileRows, most = std::max<int64_t>(outs / 2, 1);
+  Val row = place.rowBegin, tiles = (place.rowEnd - row) / size;
+  for (int64_t asked = most; asked; asked /= 2) {
+    int64_t needed = outs / asked;
+    Val end = place.rowBegin + e.min(tiles, e.index(needed)) * size;
+    if (asked < most)
+      end = e.select(tiles >= double(needed), end, row);
+    if (asked > 1)
+      end = e.select(tiles < double(2 * needed), end, row);
+    e.loop(
+        row, end,
+        [&](Val row) {
+          Tile asking = tile;
+          Val first = (row - place.rowBegin) / size * asked;
+          asking.nextWeight = &weights[isLast ? 0 : weight + 1];
+          asking.next = product.at(place.expert, nextOut + first, begin);
+          asking.asked = asked;
+          rowTile(place, asking, weight, row, size, count);
+        },
+        size);
+    row = end;
+  }
+  Val whole = place.rowBegin + tiles * size;
   e.loop(
-      place.rowBegin, whole, [&](Val row) { some(row, blocks.tileRows); },
-      blocks.tileRows);
-  for (int64_t rest = 1; rest < blocks.tileRows; ++rest)
-    e.when(place.rowEnd - whole == double(rest), [&] { some(whole, rest); });
+      row, whole,
+      [&](Val row) { rowTile(place, tile, weight, row, size, count); }, size);
+  for (int64_t rest = 1; rest < size; ++rest)
+    e.when(place.rowEnd - whole == double(rest),
+           [&] { rowTile(place, tile, weight, whole, rest, count); });
 }
 
 /// Sums of chunks are added to what is there.
@@ -238,8 +262,9 @@ void VectorProduct::clearSums(const Place &place) {
 void VectorProduct::rowsAndOutputs(const Place &place) {
   clearSums(place);
   Val rows = place.rowEnd - place.rowBegin;
-  e.when(rows <= double(blocks.tileRows), [&] { fewRows(place); });
-  e.when(rows > double(blocks.tileRows), [&] {
+  int64_t few = mostOfFewRows();
+  e.when(rows <= double(few), [&] { fewRows(place); });
+  e.when(rows > double(few), [&] {
     eachChunk([&](Val begin, int64_t count) {
       eachTile(place, [&](Val out, int64_t outs) {
         for (size_t weight = 0; weight < weights.size(); ++weight)

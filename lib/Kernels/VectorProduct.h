@@ -55,9 +55,11 @@ private:
     llvm::SmallVector<Val> sources; // rows of x
     llvm::SmallVector<Val> outs;
     Val begin; // of the chunk
-    /// Where the next tile begins, if this one asks for all of it as it goes.
+    /// From where on, and for how many outputs, this tile asks for what will be
+    /// read after it.
     const Weight *nextWeight = nullptr;
     llvm::SmallVector<Val, 3> next;
+    int64_t asked = 0;
   };
 
   mlir::Type computed() const; // what values are multiplied as
@@ -79,7 +81,8 @@ private:
                 llvm::function_ref<void(Val out, int64_t outs)> body);
   void eachChunk(llvm::function_ref<void(Val begin, int64_t count)> body);
   void setNext(const Place &place, Tile &tile, size_t weight, int64_t count);
-  int64_t outputsWithDecoding(int64_t rows) const;
+  int64_t outputsThatFit(int64_t rows) const;
+  int64_t mostOfFewRows() const;
   Tile partOf(const Tile &tile, Val first, int64_t outs);
   void fewRows(const Place &place);
   void manyRows(const Place &place, size_t weight, Val out, int64_t outs,

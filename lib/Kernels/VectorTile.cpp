@@ -41,7 +41,7 @@ Emitter::Vals VectorProduct::span(const Tile &tile, Val begin, int64_t count,
     int64_t sum = 0;
     for (int64_t out = 0, outs = tile.outs.size(); out < outs; ++out) {
       Val w = loadWeight(tile, out, c, valid, keys[out]);
-      if (prefetches)
+      if (prefetches && out < tile.asked)
         prefetch(tile, out, c);
       for (Val x : xs) {
         next[sum] = e.multiplyAdd(w, x, next[sum]);
@@ -53,9 +53,9 @@ Emitter::Vals VectorProduct::span(const Tile &tile, Val begin, int64_t count,
 
   // Steps that read one line of memory, or some of them, are one turn: it is
   // asked for once.
-  bool prefetches = tile.nextWeight != nullptr;
-  int64_t perLine =
-      std::min(tile.weight.valuesPerLine() / step, tile.weight.stepsAtOnce());
+  bool prefetches = tile.asked != 0;
+  int64_t perLine = std::min(tile.weight.valuesPerLine() / step,
+                             tile.fromPanel ? 2 : tile.weight.stepsAtOnce());
   int64_t steps = count / step, whole = steps * step;
   int64_t turn =
       prefetches && perLine > 1 && steps % perLine == 0 ? perLine : 1;
@@ -74,7 +74,7 @@ Emitter::Vals VectorProduct::span(const Tile &tile, Val begin, int64_t count,
   return sums;
 }
 
-/// What the next tile will read at the same place.
+/// What will be read at the same place after this tile.
 void VectorProduct::prefetch(const Tile &tile, int64_t out, Val c) {
   SmallVector<Val, 3> at(tile.next);
   at[at.size() - 2] = at[at.size() - 2] + out;

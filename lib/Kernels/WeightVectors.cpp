@@ -200,6 +200,7 @@ Weight::Registers Weight::registers() const {
   case WeightFormatKind::nvfp4:
     return pairs ? Registers{1, 8} : Registers{0, 4};
   case WeightFormatKind::fp8_e4m3:
+    return {0, pairs ? 9 : 6};
   case WeightFormatKind::int4:
     return {0, 6};
   default:

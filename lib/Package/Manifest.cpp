@@ -126,6 +126,12 @@ static Json checkpoint(const WeightsSpec &weights) {
   return result;
 }
 
+/// How long ranks wait for each other in a step of an averager.
+static Json averaging(const AveragingSpec &spec) {
+  return {{"match_timeout_ms", spec.matchTimeoutMs},
+          {"exchange_timeout_ms", spec.exchangeTimeoutMs}};
+}
+
 static Json collective(const Collective &collective) {
   Json result = {{"kind", collective.kind}, {"axes", collective.axes}};
   auto add = [&](const char *key, const std::string &value) {
@@ -171,8 +177,12 @@ static Json function(const Signature &signature) {
       {"sizes", signature.sizes},
       {"arguments", arguments},
       {"workspace", {{"constant", signature.workspaceConstant}, {"per", per}}}};
-  for (const SizeSum &sum : signature.sums)
-    result["sums"][sum.size] = {{"of", sum.of}, {"axes", sum.axes}};
+  for (const SizeSum &sum : signature.sums) {
+    Json &entry = result["sums"][sum.size];
+    entry = {{"of", sum.of}, {"axes", sum.axes}};
+    if (!sum.before.empty())
+      entry["before"] = sum.before;
+  }
   if (!signature.tokensOver.empty())
     result["tokens_over"] = signature.tokensOver;
   if (signature.hasExchange)
@@ -256,6 +266,9 @@ std::string moe::makeManifest(const PackageInfo &info,
   manifest["target"] = target(info);
   if (info.spec)
     manifest["checkpoint"] = checkpoint(info.spec->weights);
+  if (info.spec &&
+      llvm::is_contained(info.spec->functions, Function::average_group))
+    manifest["averaging"] = averaging(info.spec->averaging);
   manifest["weights"] = weights;
   manifest["state"] = state;
   manifest["functions"] = functions;

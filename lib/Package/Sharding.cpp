@@ -94,7 +94,9 @@ static LogicalResult readSums(func::FuncOp func, Signature &signature) {
     auto sum = dyn_cast<DictionaryAttr>(entry.getValue());
     auto of = sum ? sum.getAs<StringAttr>("of") : StringAttr();
     auto axes = sum ? readAxes(sum.get("axes")) : std::nullopt;
-    if (!of || !axes)
+    auto before = sum && sum.contains("before") ? readAxes(sum.get("before"))
+                                                : std::vector<std::string>();
+    if (!of || !axes || !before)
       return wrong();
     std::vector<std::string_view> others;
     for (const std::string &size : signature.sizes)
@@ -108,7 +110,8 @@ static LogicalResult readSums(func::FuncOp func, Signature &signature) {
              << of.getValue() << "'" << didYouMean(of.getValue(), others);
     // A size that nothing has is not computed.
     if (llvm::is_contained(signature.sizes, entry.getName().getValue()))
-      signature.sums.push_back({entry.getName().str(), of.str(), *axes});
+      signature.sums.push_back(
+          {entry.getName().str(), of.str(), *axes, *before});
   }
   return success();
 }

@@ -68,6 +68,7 @@ struct moe_averager {
 private:
   void begin();
   void work() noexcept;
+  void match();
   void exchange();
 
   std::vector<float> next, mean;
@@ -125,9 +126,16 @@ void moe_averager::accumulate(const float *more) {
   ++contributions;
 }
 
+void moe_averager::match() {
+  WorldPhase phase(*layer.world, "match of averaging",
+                   layer.manifest().averaging.matchMs);
+  layer.world->meetAll(ready);
+}
+
 void moe_averager::exchange() {
   const Function &average = require(layer.manifest(), averageName);
-  layer.world->meetAll(ready);
+  WorldPhase phase(*layer.world, "exchange of averaging",
+                   layer.manifest().averaging.exchangeMs);
   View sum = view(values, count), result = view(mean, count);
   View before = view(error, count), after = view(nextError, count);
   View number(&contributions, nullptr, kDLInt);
@@ -141,7 +149,10 @@ void moe_averager::exchange() {
 void moe_averager::work() noexcept {
   moe_average_result result = {};
   uint64_t before = layer.world->statistics().sent_bytes;
-  result.status = guard([&] { exchange(); });
+  result.status = guard([&] {
+    match();
+    exchange();
+  });
   if (result.status) {
     result.state = MOE_AVERAGE_FAILED;
     std::snprintf(result.text, sizeof result.text, "%s", moe_last_error());

@@ -143,6 +143,15 @@ static CheckpointRules readCheckpoint(const JsonNode &node) {
   return rules;
 }
 
+static AveragingTimeouts readAveraging(const JsonNode &node) {
+  AveragingTimeouts timeouts;
+  for (auto [key, to] : {std::pair{"match_timeout_ms", &timeouts.matchMs},
+                         {"exchange_timeout_ms", &timeouts.exchangeMs}})
+    if (node.has(key))
+      *to = node[key].integer(0, INT32_MAX);
+  return timeouts;
+}
+
 static void readState(const JsonNode &list, Manifest &manifest) {
   Names names;
   for (size_t i = 0, e = list.size(maxTensors); i < e; ++i) {
@@ -226,6 +235,8 @@ Manifest parseManifest(std::string_view text, const std::string &label) {
   readHead(root, manifest, label);
   if (root.has("checkpoint"))
     manifest.checkpoint = readCheckpoint(root["checkpoint"]);
+  if (root.has("averaging"))
+    manifest.averaging = readAveraging(root["averaging"]);
   readWeights(root["weights"], manifest);
   readState(root["state"], manifest);
   readFunctions(root["functions"], manifest);

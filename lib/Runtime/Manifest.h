@@ -73,6 +73,8 @@ struct Argument {
 struct Sum {
   int size = 0, of = 0; ///< indices into Function::sizes
   int32_t axes = 0;
+  /// Only of ranks that come before along these of the axes; 0: of all.
+  int32_t before = 0;
 };
 
 struct Function {
@@ -109,9 +111,15 @@ struct CheckpointRules {
   std::vector<std::string> prefixes, ignore;
 };
 
+/// Milliseconds of each phase of a step; 0: the world's timeout.
+struct AveragingTimeouts {
+  int64_t matchMs = 0, exchangeMs = 0;
+};
+
 struct Manifest {
   std::string name, triple;
   Grid grid;
+  AveragingTimeouts averaging;
   CheckpointRules checkpoint;
   std::vector<Variant> variants; ///< at least one
   std::vector<Weight> weights;

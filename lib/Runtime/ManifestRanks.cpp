@@ -48,6 +48,11 @@ static void readSums(const JsonNode &node, Function &function) {
     sum.size = findSize(value, key, function);
     sum.of = findSize(value["of"], value["of"].string(), function);
     sum.axes = readAxes(value["axes"], 1);
+    if (value.has("before"))
+      sum.before = readAxes(value["before"], 1);
+    if (sum.before & ~sum.axes)
+      value["before"].failExpected("axes of the sum, " +
+                                   describeAxes(sum.axes));
     function.sums.push_back(sum);
   });
   sortSums(node, function);
@@ -99,7 +104,7 @@ static void readBound(const JsonNode &node, const Function &function,
   int32_t axes = 0;
   for (int size = bound.size; const Sum *sum = function.findSum(size);
        size = sum->of)
-    axes |= sum->axes;
+    axes |= sum->before ? 0 : sum->axes;
   if (bound.divisor != 1 || (bound.size >= 0 && collective.axes & ~axes))
     node.failExpected("a number, or one times a sum over " +
                       describeAxes(collective.axes));

@@ -51,6 +51,18 @@ struct Summation {
   const Grid &grid;
   const std::vector<int64_t> &tokens; ///< of each rank
 
+  /// Whether `other` has the smaller index on the first of these axes that
+  /// differ.
+  bool comesBefore(int64_t other, int64_t rank, int32_t axes) const {
+    for (int32_t axis : {dpAxis, epAxis, tpAxis}) {
+      int64_t theirs = indexAlong(grid, other, axis);
+      int64_t ours = indexAlong(grid, rank, axis);
+      if (axes & axis && theirs != ours)
+        return theirs < ours;
+    }
+    return false;
+  }
+
   int64_t valueOf(int size, int64_t rank) const {
     const Sum *sum = function.findSum(size);
     if (!sum)
@@ -68,7 +80,10 @@ struct Summation {
     for (int64_t dp = dpBegin; dp < dpEnd; ++dp)
       for (int64_t ep = epBegin; ep < epEnd; ++ep)
         for (int64_t tp = tpBegin; tp < tpEnd; ++tp) {
-          int64_t more = valueOf(sum->of, (dp * grid.ep + ep) * grid.tp + tp);
+          int64_t other = (dp * grid.ep + ep) * grid.tp + tp;
+          if (sum->before && !comesBefore(other, rank, sum->before))
+            continue;
+          int64_t more = valueOf(sum->of, other);
           std::optional<int64_t> next = add(total, more);
           if (!next)
             fail(MOE_SHAPE_MISMATCH, "function '", function.name,

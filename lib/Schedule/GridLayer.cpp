@@ -180,10 +180,8 @@ void LayerBuilder::sizes() {
   layer.addsTokens =
       identity || (spec.capacity.limited() &&
                    spec.capacity.overflow == Overflow::pass_through);
-  layer.choosesTogether = (r.balancing != Balancing::token_choice &&
-                           r.balancing != Balancing::dynamic) ||
-                          r.strategy == Strategy::random ||
-                          r.strategy == Strategy::load_based;
+  layer.choosesByLogits = byExpert;
+  layer.choosesForAll = byExpert || r.strategy == Strategy::load_based;
   const LossesSpec &losses = spec.losses;
   layer.hasLosses =
       losses.loadBalance != 0 || losses.importance != 0 || losses.routerZ != 0;

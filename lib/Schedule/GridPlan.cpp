@@ -40,7 +40,6 @@ std::optional<Reason> moe::violated(const GridLayer &layer,
                                     const Cluster &cluster,
                                     const RankGrid &grid, bool tpAcrossNodes) {
   bool onTp = grid.expertsOn == ExpertsOn::tp;
-  bool tokensApart = grid.dp * grid.ep > 1;
   if (cluster.devices % grid.ep)
     return Reason::world;
   if (cluster.nodeDevices() % grid.tp && !tpAcrossNodes)
@@ -52,13 +51,6 @@ std::optional<Reason> moe::violated(const GridLayer &layer,
   if (!splits(layer.sharedIntermediate,
               sharedParts(grid, layer.sharedIntermediate), layer.sharedUnit))
     return Reason::shared;
-  if (layer.choosesTogether && tokensApart)
-    return Reason::together;
-  if (layer.capacity.limited() && layer.capacity.scope == Scope::global &&
-      tokensApart)
-    return Reason::capacity;
-  if (onTp && (layer.capacity.limited() || layer.addsTokens))
-    return Reason::localOnly;
   if (grid.fsdp && !keepsShares(layer, grid))
     return Reason::fsdp;
   return std::nullopt;
@@ -66,9 +58,8 @@ std::optional<Reason> moe::violated(const GridLayer &layer,
 
 std::string_view moe::name(Reason reason) {
   constexpr std::string_view names[] = {
-      "world",        "node",   "experts",  "experts_on_tp",
-      "intermediate", "shared", "together", "capacity",
-      "local_only",   "fsdp",   "memory"};
+      "world",        "node",   "experts", "experts_on_tp",
+      "intermediate", "shared", "fsdp",    "memory"};
   return names[int(reason)];
 }
 
@@ -145,9 +136,6 @@ static int64_t sizeOf(Reason reason, const RankGrid &grid) {
   case Reason::world:
   case Reason::experts:
     return grid.ep;
-  case Reason::together:
-  case Reason::capacity:
-    return grid.dp * grid.ep;
   case Reason::fsdp:
     return grid.dp;
   default:

@@ -167,14 +167,23 @@ void Program::gatherWeights() {
   }
 }
 
-/// Losses see the tokens of all, and statistics their counts.
+/// Losses and choices for all see the tokens of all, and statistics their
+/// counts.
 void Program::lookAtAll() {
   auto tokens = [&](int64_t rank) { return routedTokens(grid, routing, rank); };
   int64_t scores = layer.experts + layer.nullExperts;
-  if (layer.hasLosses) {
-    gatherRows(GridStep::router, kDpEp, "logits", scores * 4, tokens);
-    gatherRows(GridStep::router, kDpEp, "indices", layer.slots * 4, tokens);
-  }
+  auto gather = [&](std::string name, int64_t values) {
+    gatherRows(GridStep::router, kDpEp, std::move(name), values * 4, tokens);
+  };
+  const CapacitySpec &capacity = layer.capacity;
+  bool limited = capacity.limited() && capacity.scope == Scope::global;
+  if (layer.hasLosses || layer.choosesByLogits)
+    gather("logits", scores);
+  if ((layer.hasLosses || limited) && !layer.choosesForAll)
+    gather("indices", layer.slots);
+  if (limited && capacity.priority == Priority::probability &&
+      !layer.choosesForAll)
+    gather("weights", layer.slots);
   allReduce(GridStep::router, kDpEp, "counts of all tokens", scores);
 }
 
@@ -200,11 +209,13 @@ void Program::sum() {
   auto total = [&](int64_t elements) {
     allReduce(GridStep::sum, kTp, "parts of sums", routed * elements);
   };
-  if (layer.addsTokens)
+  // With experts on tp, one rank adds a token.
+  bool addsTokens = layer.addsTokens && grid.expertsOn != ExpertsOn::tp;
+  if (addsTokens)
     total(layer.slots * layer.width);
   else if (layer.latent)
     total(layer.width);
-  bool isPart = !layer.addsTokens && !layer.latent;
+  bool isPart = !addsTokens && !layer.latent;
   if (layer.sharedIntermediate) {
     bool sharedIsPart = sharedParts(grid, layer.sharedIntermediate) > 1;
     if (isPart != sharedIsPart)

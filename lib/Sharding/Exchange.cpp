@@ -17,43 +17,17 @@ std::optional<Axis> RankProgram::expertAxis() const {
   return axis;
 }
 
-/// What would choose other experts for a token that is apart from the others.
-LogicalResult RankProgram::checkRouting() {
-  if (tokenAxes().empty())
-    return success();
-  WalkResult result = func.walk([&](Operation *op) {
-    if (auto select = dyn_cast<SelectOp>(op)) {
-      RouterAttr router = select.getRouter();
-      bool apart = router.getStrategy() != StrategyKind::random &&
-                   router.getStrategy() != StrategyKind::load_based &&
-                   (router.getBalancing() == BalancingKind::token_choice ||
-                    router.getBalancing() == BalancingKind::dynamic);
-      if (!apart) {
-        op->emitOpError("chooses experts for all tokens together; expected a "
-                        "grid with dp and ep of 1, or a router that looks at "
-                        "one token at a time");
-        return WalkResult::interrupt();
-      }
-    }
-    if (auto group = dyn_cast<GroupOp>(op))
-      if (group.getCapacity() && parallel.globalCapacity) {
-        op->emitOpError("has a capacity of all ranks together; expected a "
-                        "grid with dp and ep of 1, or the scope 'local'");
-        return WalkResult::interrupt();
-      }
-    return WalkResult::advance();
-  });
-  return failure(result.wasInterrupted());
-}
-
-LogicalResult RankProgram::spreadExperts() {
+void RankProgram::spreadExperts() {
   if (!expertAxis())
-    return success();
-  SmallVector<GroupOp> groups(func.getOps<GroupOp>());
-  for (GroupOp group : groups)
-    if (failed(parallel.expertsOnTp ? keepLocal(group) : exchangeRows(group)))
-      return failure();
-  return success();
+    return;
+  for (GroupOp group : llvm::to_vector(func.getOps<GroupOp>())) {
+    if (llvm::none_of(group->getUsers(), llvm::IsaPred<DispatchOp>))
+      continue; // it counts, or says who has a place
+    if (parallel.expertsOnTp)
+      keepLocal(group);
+    else
+      exchangeRows(group);
+  }
 }
 
 static RankedTensorType tensorOf(ArrayRef<int64_t> shape, Type element) {
@@ -147,7 +121,7 @@ Value RankProgram::packDispatched(DispatchOp dispatch, Value sizes) {
 }
 
 /// Sends rows to the ranks of their experts and results back.
-LogicalResult RankProgram::exchangeRows(GroupOp group) {
+void RankProgram::exchangeRows(GroupOp group) {
   b.setInsertionPointAfter(group);
   b.setLoc(group.getLoc());
   GroupOp placed = placeExperts(group);
@@ -218,31 +192,34 @@ LogicalResult RankProgram::exchangeRows(GroupOp group) {
     combine.getYsMutable().assign(unpack(back, sizes, inOrder.getType()));
     combine.getPositionsMutable().assign(placed.getPositions());
   }
-  return success();
 }
 
 /// Leaves the slots of this rank's experts; the results of all ranks add up.
-LogicalResult RankProgram::keepLocal(GroupOp group) {
-  if (group.getCapacity())
-    return group.emitOpError("has a capacity; expected none where experts are "
-                             "spread over tp");
+void RankProgram::keepLocal(GroupOp group) {
   b.setInsertionPointAfter(group);
   b.setLoc(group.getLoc());
   int64_t here = group.getExperts() / parallel.tp;
   Value member =
       coll::IndexOp::create(b, tensorOf({}, b.getI32Type()), axes(Axis::tp));
-  auto kept = KeepLocalOp::create(
-      b, TypeRange{group.getIndices().getType(), group.getWeights().getType()},
-      group.getIndices(), group.getWeights(), member,
-      b.getI64IntegerAttr(group.getExperts()),
-      b.getI64IntegerAttr(parallel.tp));
+  int64_t nulls = group.getNullExperts();
+  auto keep = [&](Value indices) {
+    return KeepLocalOp::create(
+        b, TypeRange{indices.getType(), group.getWeights().getType()}, indices,
+        group.getWeights(), member, b.getI64IntegerAttr(group.getExperts()),
+        b.getI64IntegerAttr(parallel.tp));
+  };
+  KeepLocalOp kept = keep(group.getIndices());
+  Value placed = kept.getLocal();
+  if (group.getCapacity())
+    placed =
+        KeepPlacedOp::create(b, placed.getType(), placed, group.getPositions());
   auto local = GroupOp::create(
       b,
       TypeRange{group.getRows().getType(), tensorOf({here + 1}, b.getI32Type()),
                 group.getPositions().getType(),
-                tensorOf({here}, b.getI32Type())},
-      kept.getLocal(), kept.getKept(), b.getI64IntegerAttr(here),
-      b.getI64IntegerAttr(0), CapacityAttr());
+                tensorOf({here + nulls}, b.getI32Type())},
+      placed, kept.getKept(), b.getI64IntegerAttr(here),
+      b.getI64IntegerAttr(nulls), CapacityAttr());
   for (Operation *user : llvm::make_early_inc_range(group->getUsers())) {
     if (auto dispatch = dyn_cast<DispatchOp>(user)) {
       dispatch.getRowsMutable().assign(local.getRows());
@@ -251,15 +228,15 @@ LogicalResult RankProgram::keepLocal(GroupOp group) {
     } else if (auto matmul = dyn_cast<GroupedMatmulOp>(user)) {
       matmul.getOffsetsMutable().assign(local.getOffsets());
     } else if (auto combine = dyn_cast<CombineOp>(user)) {
-      if (combine.getX())
-        return combine.emitOpError("adds tokens without experts; expected none "
-                                   "where experts are spread over tp");
+      // It also sees slots that have lost their places.
+      b.setInsertionPoint(combine);
+      bool same = combine.getIndices() == group.getIndices();
+      KeepLocalOp ours = same ? kept : keep(combine.getIndices());
       combine.getPositionsMutable().assign(local.getPositions());
-      combine.getIndicesMutable().assign(kept.getLocal());
-      combine.getWeightsMutable().assign(kept.getKept());
+      combine.getIndicesMutable().assign(ours.getLocal());
+      combine.getWeightsMutable().assign(ours.getKept());
       combine.setExperts(here);
       parts[combine.getY()] = combine.getY().getType();
     }
   }
-  return success();
 }

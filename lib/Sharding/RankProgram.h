@@ -5,10 +5,11 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// In three steps, each of which leaves a program that can be looked at:
-// experts and their rows go where they belong (Exchange.cpp), products are
-// split and their parts added up (Parts.cpp), and what looks at all tokens gets
-// those of all ranks (Tokens.cpp).
+// In four steps, each of which leaves a program that can be looked at: what
+// chooses for all tokens sees those of all ranks (Choice.cpp), experts and
+// their rows go where they belong (Exchange.cpp), products are split and their
+// parts added up (Parts.cpp), and what else looks at all tokens gets those of
+// all ranks (Tokens.cpp).
 //
 //===----------------------------------------------------------------------===//
 
@@ -42,14 +43,24 @@ private:
   /// Values that are one of tp terms, and the type of their sum.
   llvm::MapVector<mlir::Value, mlir::Type> parts;
   llvm::DenseMap<mlir::Value, mlir::Value> sums;
+  /// Rows of all ranks, by those of this rank.
+  llvm::DenseMap<mlir::Value, mlir::Value> ofAllTokens;
+
+  //--- Choice.cpp -----------------------------------------------------------
+  void chooseTogether();
+  void choose(SelectOp select);
+  void chooseForAll(SelectOp select, mlir::Value input);
+  void limit(GroupOp group);
+  mlir::Value gatherTokens(mlir::Value rows, llvm::StringRef name);
+  mlir::Value ownTokens(mlir::Value all);
+  mlir::Value numberTokens(bool all);
 
   //--- Exchange.cpp ---------------------------------------------------------
   /// The axis that experts are spread over, if any.
   std::optional<Axis> expertAxis() const;
-  mlir::LogicalResult checkRouting();
-  mlir::LogicalResult spreadExperts();
-  mlir::LogicalResult exchangeRows(GroupOp group);
-  mlir::LogicalResult keepLocal(GroupOp group);
+  void spreadExperts();
+  void exchangeRows(GroupOp group);
+  void keepLocal(GroupOp group);
   GroupOp placeExperts(GroupOp group);
   mlir::RankedTensorType wireType(mlir::RankedTensorType type);
   QuantAttr wireFormat();

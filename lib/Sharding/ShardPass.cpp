@@ -30,10 +30,10 @@ StringAttr RankProgram::times(int64_t number, StringRef size) {
 }
 
 LogicalResult RankProgram::run() {
-  if (failed(checkRouting()))
-    return failure();
   gatherSequence();
-  if (failed(spreadExperts()) || failed(splitProducts()))
+  chooseTogether();
+  spreadExperts();
+  if (failed(splitProducts()))
     return failure();
   addParts();
   seeAllTokens();

@@ -81,33 +81,22 @@ void RankProgram::seeAllTokens() {
   if (split.empty())
     return;
   ArrayAttr over = axes(split);
-  llvm::DenseMap<Value, Value> found;
-  auto once = [&](Value value, llvm::function_ref<Value()> make) {
-    Value &all = found[value];
-    if (!all) {
-      b.setInsertionPointAfterValue(value);
-      b.setLoc(value.getLoc());
-      all = make();
-    }
-    return all;
-  };
-  auto gather = [&](Value value, StringRef name) {
-    return once(value, [&]() -> Value {
-      return coll::AllGatherOp::create(b, value.getType(), value,
-                                       b.getStringAttr("N"), over, name);
-    });
-  };
+  llvm::DenseMap<Value, Value> totals;
   auto total = [&](Value counts) {
-    return once(counts, [&]() -> Value {
-      return coll::AllReduceOp::create(b, counts.getType(),
-                                       coll::ReduceKind::sum, counts, over,
-                                       "counts of all tokens");
-    });
+    Value &all = totals[counts];
+    if (all)
+      return all;
+    b.setInsertionPointAfterValue(counts);
+    b.setLoc(counts.getLoc());
+    return all = coll::AllReduceOp::create(b, counts.getType(),
+                                           coll::ReduceKind::sum, counts, over,
+                                           "counts of all tokens");
   };
   for (Operation &op : llvm::make_early_inc_range(func.getBody().front())) {
     if (auto loss = dyn_cast<LossOp>(op)) {
-      loss.getLogitsMutable().assign(gather(loss.getLogits(), "logits"));
-      loss.getIndicesMutable().assign(gather(loss.getIndices(), "indices"));
+      loss.getLogitsMutable().assign(gatherTokens(loss.getLogits(), "logits"));
+      loss.getIndicesMutable().assign(
+          gatherTokens(loss.getIndices(), "indices"));
     } else if (auto imbalance = dyn_cast<ImbalanceOp>(op)) {
       imbalance.getCountsMutable().assign(total(imbalance.getCounts()));
     } else if (auto accumulate = dyn_cast<AccumulateOp>(op)) {
@@ -137,10 +126,11 @@ void RankProgram::nameSizes() {
   SmallVector<Axis> split = tokenAxes();
   SmallVector<NamedAttribute> sums;
   bool gathered = rowsName() != "T";
-  auto sum = [&](StringRef name, SmallVector<Axis> over) {
+  auto sum = [&](StringRef name, SmallVector<Axis> over,
+                 ArrayRef<Axis> before = {}) {
     bool named = gathered && name == "S";
     func.walk([&](Operation *op) {
-      for (StringRef key : {"rows", "bound"})
+      for (StringRef key : {"rows", "bound", "first"})
         if (auto text = op->getAttrOfType<StringAttr>(key))
           named |= text.getValue() == name ||
                    text.getValue().ends_with(("*" + name).str());
@@ -149,13 +139,17 @@ void RankProgram::nameSizes() {
       return;
     if (gathered && name != "S")
       over.push_back(Axis::tp);
-    sums.push_back(b.getNamedAttr(
-        name, b.getDictionaryAttr({b.getNamedAttr("of", b.getStringAttr("T")),
-                                   b.getNamedAttr("axes", axes(over))})));
+    NamedAttrList entry;
+    entry.append("of", b.getStringAttr("T"));
+    entry.append("axes", axes(over));
+    if (!before.empty())
+      entry.append("before", axes(before));
+    sums.push_back(b.getNamedAttr(name, entry.getDictionary(b.getContext())));
   };
   sum("S", {Axis::tp});
   sum("R", {Axis::ep});
   sum("N", split);
+  sum("P", split, split);
   if (gathered)
     split.push_back(Axis::tp);
   if (!sums.empty())

@@ -1,4 +1,4 @@
-"""Ranks on threads that average with a compiled package."""
+"""Ranks that average with a compiled package: threads of this process, or this process as one."""
 
 import ctypes
 import json
@@ -57,14 +57,14 @@ def call(name, *arguments):
         raise RuntimeError(library.moe_last_error().decode())
 
 
-def compile_for(ranks, kind, folder, block=64, **averaging):
-    """The path of a package for so many ranks of dp."""
+def compile_for(ranks, kind, folder, block=64, ep=1, **averaging):
+    """The path of a package for so many ranks of dp, times those of ep."""
     spec = {
         "hidden": 1,
-        "router": {"experts": 1, "top_k": 1},
+        "router": {"experts": ep, "top_k": 1},
         "experts": {"intermediate": 1},
         "averaging": {"compression": {"kind": kind, "block": block}, **averaging},
-        "parallel": {"grid": {"dp": ranks, "ep": 1, "tp": 1}},
+        "parallel": {"grid": {"dp": ranks, "ep": ep, "tp": 1}},
         "functions": ["accumulate", "average_group"],
     }
     place = Path(tempfile.mkdtemp(dir=folder))
@@ -74,13 +74,35 @@ def compile_for(ranks, kind, folder, block=64, **averaging):
     return place / "package"
 
 
+def open_package(path):
+    package = _handle()
+    call("moe_package_open", str(path).encode(), ctypes.byref(package))
+    return package
+
+
+def open_world(engine=None, rank=-1, size=-1, timeout_ms=30000, meeting=None):
+    """One rank; what is left out a launcher says."""
+    world = _handle()
+    texts = (value and str(value).encode() for value in (engine, meeting))
+    options = Options(next(texts), rank, size, 0, timeout_ms, next(texts), None, 0)
+    call("moe_world_open", ctypes.byref(options), ctypes.byref(world))
+    return world
+
+
 class Averager:
     """One rank. Lengths are the caller's to get right."""
 
-    def __init__(self, world, layer, count):
-        self.world, self.layer, self.count = world, layer, count
+    def __init__(self, package, world, count):
+        self.world, self.layer, self.count = world, _handle(), count
+        call("moe_layer_create_in", package, None, world, ctypes.byref(self.layer))
         self.handle = _handle()
-        call("moe_averager_create", layer, ctypes.c_int64(count), ctypes.byref(self.handle))
+        call("moe_averager_create", self.layer, ctypes.c_int64(count), ctypes.byref(self.handle))
+
+    def close(self):
+        library = _library.runtime()
+        library.moe_averager_destroy(self.handle)
+        library.moe_layer_destroy(self.layer)
+        library.moe_world_close(self.world)
 
     def accumulate(self, values):
         values = np.ascontiguousarray(values, np.float32)
@@ -111,23 +133,24 @@ class Averager:
 
 
 class Group:
-    """Averagers of all ranks; `counts` is a number of values, or one for each rank."""
+    """Averagers of all ranks; `counts` is a number of values, or one for each rank. Ranks of an
+    engine other than threads meet at a file."""
 
-    def __init__(self, package, ranks, counts, timeout_ms=30000):
-        self.package, self.ranks = _handle(), ranks
-        call("moe_package_open", str(package).encode(), ctypes.byref(self.package))
-        self.worlds = (ctypes.c_void_p * ranks)()
-        options = Options(None, -1, ranks, 0, timeout_ms, None, None, 0)
-        call("moe_world_open_threads", ctypes.byref(options), self.worlds)
+    def __init__(self, package, ranks, counts, timeout_ms=30000, engine="threads", meeting=None):
+        self.package, self.ranks = open_package(package), ranks
+        worlds = (ctypes.c_void_p * ranks)()
+        if engine == "threads":
+            options = Options(None, -1, ranks, 0, timeout_ms, None, None, 0)
+            call("moe_world_open_threads", ctypes.byref(options), worlds)
         counts = np.broadcast_to(counts, ranks)
-        self.averagers = [None] * ranks
 
         def create(rank):
-            world, layer = _handle(self.worlds[rank]), _handle()
-            call("moe_layer_create_in", self.package, None, world, ctypes.byref(layer))
-            self.averagers[rank] = Averager(world, layer, int(counts[rank]))
+            world = _handle(worlds[rank])
+            if engine != "threads":
+                world = open_world(engine, rank, ranks, timeout_ms, meeting)
+            return Averager(self.package, world, int(counts[rank]))
 
-        self.together(create)
+        self.averagers = self.together(create)
 
     def together(self, body):
         """The results of body(rank), each on a thread of its own."""
@@ -161,10 +184,6 @@ class Group:
         return self
 
     def __exit__(self, *_):
-        library = _library.runtime()
-        for averager in self.averagers:
-            library.moe_averager_destroy(averager.handle)
-            library.moe_layer_destroy(averager.layer)
-        for world in self.worlds:
-            library.moe_world_close(_handle(world))
+        # Ranks of some engines end together.
+        self.together(lambda rank: self.averagers[rank].close())
         call("moe_package_close", self.package)

@@ -45,13 +45,13 @@ def sharded_spec(seed):
         parallel.update(_chunks(Dice(f"chunks {seed}"), experts, parallel))
     if dp > 1 and dice.chance(0.4):
         parallel["fsdp"] = True
-    _one_token_at_a_time(spec, dp * ep > 1, on_tp or "placement" in parallel)
-    if on_tp and "null_experts" in spec["router"]:
-        spec["router"]["null_experts"]["kind"] = "skip"
+    if "placement" in parallel:
+        spec.pop("capacity", None)
+    if dp * ep > 1 and "capacity" in spec:
+        spec["capacity"]["scope"] = "global"  # the whole layer is one rank of scope 'local'
     chained = spec["router"].get("projection", {}).get("chained")
     if tp > 1 and not chained and dice.chance(0.3):
         parallel["sequence_parallel"] = True
-        _one_token_at_a_time(spec, True, True)
     if _has_table_of_few(spec["router"]):
         return sharded_spec(seed + 1000003)
     _widths(spec, tp, on_tp)
@@ -87,19 +87,6 @@ def _placement(dice, experts, ep):
         for rank in dice.random.sample(range(ep), 2 if ep > 1 and dice.chance(0.2) else 1):
             places[rank].append(expert)
     return places
-
-
-def _one_token_at_a_time(spec, apart, no_capacity):
-    """What would choose otherwise when tokens are apart is left out."""
-    router = spec["router"]
-    if apart or no_capacity:
-        spec.pop("capacity", None)
-    if not apart:
-        return
-    if router.get("load_balancing") in ("expert_choice", "round_robin", "load_aware"):
-        del router["load_balancing"]
-    if router.get("strategy") in ("random", "load_based"):
-        router["strategy"] = "hash"
 
 
 def _widths(spec, tp, on_tp):

@@ -25,6 +25,11 @@ SPECS = [
     spec("uneven_chunks", {"ep": 2, "tp": 2}, {"chunks": 3, "rows": "padded"},
          experts={"quantization": {"kind": "int8"}}),
     spec("spread", {"tp": 2}, {"experts_on": "tp"}),
+    spec("chosen", {"dp": 2, "ep": 2}, router={"load_balancing": "expert_choice"}),
+    spec("limited", {"ep": 2}, capacity={"factor": 0.5, "priority": "probability"}),
+    spec("turns", {"ep": 2, "tp": 2}, {"sequence_parallel": True},
+         router={"load_balancing": "round_robin"}),
+    spec("loads", {"dp": 2}, router={"strategy": "load_based"}),
 ]
 TOKENS = (1, 17)  # fewer than there are ranks, and a number that nothing divides
 

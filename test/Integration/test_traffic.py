@@ -42,6 +42,18 @@ LAYERS = [
     spec("int8_shares", {"dp": 2, "ep": 2}, {"fsdp": True},
          experts={"quantization": {"kind": "int8"}}),
     spec("bounded", {"ep": 2}, capacity={"tokens": 3, "scope": "local"}),
+    spec("bounded_for_all", {"ep": 2, "tp": 2}, capacity={"factor": 0.75}, **LOSSES),
+    spec("by_probability", {"dp": 3},
+         capacity={"tokens": 5, "priority": "probability", "overflow": "pass_through"}),
+    spec("bounded_on_tp", {"dp": 2, "tp": 2}, {"experts_on": "tp"},
+         capacity={"factor": 0.75, "overflow": "pass_through"},
+         router={"null_experts": {"count": 2}}),
+    spec("expert_choice", {"dp": 2, "ep": 2}, router={"load_balancing": "expert_choice"}, **LOSSES),
+    spec("round_robin", {"ep": 2}, router={"load_balancing": "round_robin"}),
+    spec("load_aware", {"ep": 2}, router={"load_balancing": "load_aware"}),
+    spec("random", {"dp": 2, "ep": 2}, router={"strategy": "random"}),
+    spec("load_based", {"dp": 2, "tp": 2}, {"sequence_parallel": True},
+         router={"strategy": "load_based"}, capacity={"factor": 1}),
 ]
 NODES = {"ep8_nodes": (2, 3), "dp2_ep4_nodes": (2,)}
 

@@ -134,10 +134,14 @@ func.func @others(%x: tensor<?xi32> {moe.name = "x", moe.sizes = ["S"]},
 // CHECK: %[[M:.*]] = memref.load %[[MEMBER]][] : memref<i32>
 // CHECK: %[[FIRST:.*]] = arith.muli %[[M]], %{{.*}} : i32
 // CPU: scf.parallel
-// CHECK: %[[LOCAL:.*]] = arith.subi %{{.*}}, %[[FIRST]] : i32
+// CHECK: %[[NULL:.*]] = arith.cmpi sge, %[[INDEX:.*]], %{{.*}} : i32
+// CHECK-DAG: %[[AFTER:.*]] = arith.subi %[[INDEX]], %c9_i32 : i32
+// CHECK-DAG: %[[REAL:.*]] = arith.subi %[[INDEX]], %[[FIRST]] : i32
+// CHECK: %[[LOCAL:.*]] = arith.select %[[NULL]], %[[AFTER]], %[[REAL]] : i32
 // CHECK-DAG: %[[LOW:.*]] = arith.cmpi sge, %[[LOCAL]], %{{.*}} : i32
 // CHECK-DAG: %[[HIGH:.*]] = arith.cmpi slt, %[[LOCAL]], %{{.*}} : i32
-// CHECK: %[[OURS:.*]] = arith.andi %[[LOW]], %[[HIGH]] : i1
+// CHECK: %[[SHARE:.*]] = arith.andi %[[LOW]], %[[HIGH]] : i1
+// CHECK: %[[OURS:.*]] = arith.select %[[NULL]], %{{.*}}, %[[SHARE]] : i1
 // CHECK: arith.select %[[OURS]], %[[LOCAL]], %{{.*}} : i32
 // CHECK: arith.select %[[OURS]]
 func.func @own(%indices: tensor<?x2xi32> {moe.name = "indices", moe.sizes = ["T"]},
@@ -148,6 +152,33 @@ func.func @own(%indices: tensor<?x2xi32> {moe.name = "indices", moe.sizes = ["T"
   %local, %kept = moe.keep_local %indices, %weights, %member {experts = 12 : i64, members = 4 : i64}
       : (tensor<?x2xi32>, tensor<?x2xf32>, tensor<i32>) -> (tensor<?x2xi32>, tensor<?x2xf32>)
   return %local, %kept : tensor<?x2xi32>, tensor<?x2xf32>
+}
+
+// -----
+
+// Where a rank's tokens are among those of all is a size.
+
+// CHECK-LABEL: func.func @layer_tokens_entry(
+// CHECK-SAME: moe.sizes = ["N", "T", "P"]
+// CHECK-SAME: moe.sums = {P = {axes = ["dp"], before = ["dp"], of = "T"}}
+// CHECK: %[[NUMBER:.*]] = arith.addi %[[P:.*]], %[[R:.*]] : index
+// CHECK: %[[WIDE:.*]] = arith.index_cast %[[NUMBER]] : index to i64
+// CHECK: memref.store %[[WIDE]], %{{.*}}[%[[R]]] : memref<?xi64>
+// CHECK: %[[ROW:.*]] = arith.addi %[[P]], %[[R2:.*]] : index
+// CHECK: memref.load %{{.*}}[%[[ROW]], %[[C:.*]]] : memref<?x2xi32>
+// CHECK: memref.store %{{.*}}, %{{.*}}[%[[R2]], %[[C]]] : memref<?x2xi32>
+// CHECK: %[[PLACED:.*]] = arith.cmpi sge
+// CHECK: arith.select %[[PLACED]]
+func.func @tokens(%all: tensor<?x2xi32> {moe.name = "all", moe.sizes = ["N"]},
+                  %positions: tensor<?x2xi32> {moe.name = "positions", moe.sizes = ["T"]})
+    -> (tensor<?xi64> {moe.name = "numbers", moe.sizes = ["T"]},
+        tensor<?x2xi32> {moe.name = "own", moe.sizes = ["T"]},
+        tensor<?x2xi32> {moe.name = "kept", moe.sizes = ["T"]})
+    attributes {moe.sums = {P = {axes = ["dp"], before = ["dp"], of = "T"}}} {
+  %numbers = moe.row_numbers {first = "P", rows = "T"} : () -> tensor<?xi64>
+  %own = moe.take_rows %all {first = "P", rows = "T"} : (tensor<?x2xi32>) -> tensor<?x2xi32>
+  %kept = moe.keep_placed %own, %positions : (tensor<?x2xi32>, tensor<?x2xi32>) -> tensor<?x2xi32>
+  return %numbers, %own, %kept : tensor<?xi64>, tensor<?x2xi32>, tensor<?x2xi32>
 }
 
 // -----

@@ -68,8 +68,8 @@ DEFAULTS = {
     },
     "averaging": {
         "group_size": 4,
-        "match_timeout_ms": 30000,
-        "exchange_timeout_ms": 60000,
+        "match_timeout_ms": 0,
+        "exchange_timeout_ms": 0,
         "compression": {"kind": "blockwise_int8", "block": 64},
     },
     "functions": ["forward"],

@@ -212,8 +212,9 @@ struct ParallelSpec {
 
 struct AveragingSpec {
   int64_t groupSize = 4;
-  int64_t matchTimeoutMs = 30000;
-  int64_t exchangeTimeoutMs = 60000;
+  /// Of the phases of a step; 0: the timeout of the world that runs it.
+  int64_t matchTimeoutMs = 0;
+  int64_t exchangeTimeoutMs = 0;
   Compression compression = Compression::blockwise_int8;
   int64_t block = 0; // left out: 64, or 32 for mxfp4
   AverageOver over = AverageOver::grid;

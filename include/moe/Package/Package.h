@@ -62,6 +62,8 @@ struct Argument {
 struct SizeSum {
   std::string size, of;
   std::vector<std::string> axes;
+  /// Only of ranks that come before along these; none: of all.
+  std::vector<std::string> before = {};
 };
 
 /// What of an exchange is the same in each call; what it does not have is

@@ -214,7 +214,7 @@ typedef struct moe_world_options {
   const char *engine;     /* "threads", "mpi", "nccl" */
   int32_t rank, size;     /* -1: as the launcher's variables say */
   int64_t open_ms;        /* until all ranks have come; 0: 60000 */
-  int64_t timeout_ms;     /* of each exchange; 0: 60000 */
+  int64_t timeout_ms;     /* of each operation; 0: 60000 */
   const char *rendezvous; /* where ranks meet; NULL: as the launcher says */
   const char *flight; /* file for the last 4096 operations, written on failure;
                          NULL: none. "%r" in it is the rank */
@@ -290,8 +290,10 @@ MOE_API moe_status moe_averager_accumulate(moe_averager *averager,
                                            const float *values);
 /** Begins a step, or goes on with the one that is in progress, for at most
  *  `wait_ms`; negative: until it has ended. Each rank of the world takes part
- *  in it. Until then the layer and its world are not used for anything else.
- *  Whatever the result, the status is MOE_OK unless the call was wrong. */
+ *  in it: all match, then they exchange. How long either may take is in the
+ *  package, or else it is the world's `timeout_ms`. Until then the layer and
+ * its world are not used for anything else. Whatever the result, the status is
+ * MOE_OK unless the call was wrong. */
 MOE_API moe_status moe_averager_step(moe_averager *averager, int64_t wait_ms,
                                      moe_average_result *result);
 /** Copies what is there: a sum and how often was added to it, or a mean and 0.

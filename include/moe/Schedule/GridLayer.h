@@ -46,7 +46,8 @@ struct GridLayer {
   int64_t chunks = 1;           // that rows are sent in, where they can be
   bool latent = false;          // a projection follows the experts
   bool addsTokens = false;      // to what experts gave: some are passed on
-  bool choosesTogether = false; // experts for all tokens, not for each
+  bool choosesByLogits = false; // of all tokens: experts choose tokens
+  bool choosesForAll = false;   // each rank for the tokens of all
   bool hasLosses = false;
   CapacitySpec capacity;
   /// Bytes of a token of each input and output, x and y first.

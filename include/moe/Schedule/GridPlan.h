@@ -67,9 +67,6 @@ enum class Reason {
   expertsOnTp,  // nor tp, with experts_on = tp
   intermediate, // nor tp the inner width, into whole units
   shared,       // the same of the shared expert
-  together,     // experts are chosen for all tokens together
-  capacity,     // which is that of all ranks
-  localOnly,    // experts_on = tp has neither capacities nor tokens passed on
   fsdp,         // dp divides no weight's first dimension
   memory
 };

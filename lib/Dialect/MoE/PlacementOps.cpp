@@ -126,6 +126,43 @@ LogicalResult GroupSizesOp::verify() {
                        << *offsets << " and " << *sizes;
 }
 
+/// [O33] for a size that is no number of rows of the result.
+static LogicalResult verifyFirst(Operation *op, StringRef first) {
+  if (Extent::parse(first))
+    return success();
+  return op->emitOpError()
+         << "expected a size such as \"P\" in 'first', found \"" << first
+         << "\"";
+}
+
+LogicalResult RowNumbersOp::verify() {
+  if (failed(Dims(*this).check("numbers", getNumbers(), {"R"})) ||
+      (getFirst() && failed(verifyFirst(*this, *getFirst()))))
+    return failure();
+  return verifyExtent(*this, "rows", getRows(), getNumbers());
+}
+
+LogicalResult TakeRowsOp::verify() {
+  Type from = getX().getType().getElementType();
+  Type to = getY().getType().getElementType();
+  if (from != to)
+    return emitOpError() << "expected a result of " << from << ", found " << to;
+  Dims dims(*this);
+  if (failed(dims.check("x", getX(), {"N", "K"})) ||
+      failed(dims.check("y", getY(), {"T", "K"})) ||
+      failed(verifyFirst(*this, getFirst())))
+    return failure();
+  return verifyExtent(*this, "rows", getRows(), getY());
+}
+
+LogicalResult KeepPlacedOp::verify() {
+  Dims dims(*this);
+  return success(
+      succeeded(dims.check("indices", getIndices(), {"T", "K"})) &&
+      succeeded(dims.check("positions", getPositions(), {"T", "K"})) &&
+      succeeded(dims.check("kept", getKept(), {"T", "K"})));
+}
+
 LogicalResult KeepLocalOp::verify() {
   auto error = [&] { return emitOpError(); };
   int64_t experts = getExperts(), members = getMembers();

@@ -69,7 +69,11 @@ LogicalResult SelectOp::verify() {
   dims.set("N", router.getNumLogits());
   dims.set("N-S", router.getNumChoices());
   dims.set("K", router.getNumSlots());
-  if (failed(dims.check("input", getInput(), {"T", hasLogits ? "N" : "D"})))
+  // Of what is only counted, any row will do.
+  bool isCounted = !hasLogits && getInput().getType().getRank() == 1;
+  if (failed(isCounted ? dims.check("input", getInput(), {"T"})
+                       : dims.check("input", getInput(),
+                                    {"T", hasLogits ? "N" : "D"})))
     return failure();
 
   // [O12]
@@ -80,12 +84,15 @@ LogicalResult SelectOp::verify() {
   // [O13]
   bool isTable = router.getStrategy() == StrategyKind::table;
   bool readsIds = isTable || router.getStrategy() == StrategyKind::hash;
+  bool counts = router.getStrategy() == StrategyKind::random ||
+                router.getBalancing() == BalancingKind::round_robin;
   bool readsLoads = router.getStrategy() == StrategyKind::load_based ||
                     router.getBalancing() == BalancingKind::load_aware;
   if (failed(verifyPresence(*this, "bias", getBias(), false, isLearned)) ||
       failed(
           verifyPresence(*this, "scale", getExpertScale(), false, hasLogits)) ||
-      failed(verifyPresence(*this, "ids", getTokenIds(), readsIds, readsIds)) ||
+      failed(verifyPresence(*this, "ids", getTokenIds(), readsIds,
+                            readsIds || counts)) ||
       failed(verifyPresence(*this, "table", getTable(), isTable, isTable)) ||
       failed(
           verifyPresence(*this, "loads", getLoads(), readsLoads, readsLoads)))

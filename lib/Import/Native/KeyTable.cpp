@@ -222,8 +222,8 @@ static std::vector<Key> makeTable() {
     size<parallel, &X::expertsPerDevice>("parallel.experts_per_device"),
     lists<parallel, &X::placement>("parallel.placement"),
     size<averaging, &A::groupSize>("averaging.group_size"),
-    size<averaging, &A::matchTimeoutMs>("averaging.match_timeout_ms"),
-    size<averaging, &A::exchangeTimeoutMs>("averaging.exchange_timeout_ms"),
+    integer<averaging, &A::matchTimeoutMs>("averaging.match_timeout_ms", 0),
+    integer<averaging, &A::exchangeTimeoutMs>("averaging.exchange_timeout_ms", 0),
     choice<averaging, &A::compression>("averaging.compression.kind",
         {"none", "blockwise_int8", "fp8_e4m3", "fp8_e5m2", "mxfp4", "int4", "fp16"}),
     integer<averaging, &A::block>("averaging.compression.block", 1, 1 << 20), // [S16]

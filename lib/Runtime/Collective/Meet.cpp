@@ -38,7 +38,7 @@ void moe_world::meetAll(std::atomic<int32_t> &ready) {
     Operation operation;
     operation.kind = "barrier";
     operation.name = "match";
-    operation.what = "barrier 'match' of two ranks";
+    operation.what = "barrier 'match' over all ranks";
     operation.tag = 0x6d61746368;
     moe_piece nothing[2] = {};
     operate(operation, [&] { move(operation, pair, nothing, nothing); });

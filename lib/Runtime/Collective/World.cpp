@@ -139,9 +139,18 @@ void moe_world::abort(const char *reason) noexcept {
   }
 }
 
+WorldPhase::WorldPhase(moe_world &world, const char *name, int64_t timeoutMs)
+    : name(name), start(moe_clock()),
+      deadline(start + (timeoutMs ? timeoutMs * 1000000 : world.timeout)),
+      world(world) {
+  world.phase = this;
+}
+
+WorldPhase::~WorldPhase() { world.phase = nullptr; }
+
 void moe_world::setDeadline(Operation &operation) const {
   operation.start = moe_clock();
-  operation.deadline = operation.start + timeout;
+  operation.deadline = phase ? phase->deadline : operation.start + timeout;
 }
 
 void moe_world::begin(Operation &operation) {
@@ -193,14 +202,15 @@ void moe_world::failOperation(Operation &operation) {
 }
 
 std::string moe_world::where(const Operation &operation) const {
-  return text("rank ", rank(), ": ", operation.what);
+  return text("rank ", rank(), ": ", phase ? phase->name : "",
+              phase ? ": " : "", operation.what);
 }
 
 void moe_world::failExchange(const Operation &operation, moe_status status,
                              const moe_engine_failure &failure) const {
   char seconds[32];
-  std::snprintf(seconds, sizeof seconds, "%.3f s",
-                secondsSince(operation.start));
+  int64_t begun = phase ? phase->start : operation.start;
+  std::snprintf(seconds, sizeof seconds, "%.3f s", secondsSince(begun));
   fail(status, where(operation), ": ",
        *failure.text ? failure.text : moe_status_name(status), ", after ",
        seconds);

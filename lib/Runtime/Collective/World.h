@@ -67,6 +67,22 @@ struct Started {
   uint64_t sent = 0, received = 0;
 };
 
+/// Operations that have one deadline together, while it lives.
+class WorldPhase {
+public:
+  /// `timeoutMs` 0: the timeout of an operation of this world.
+  WorldPhase(moe_world &world, const char *name, int64_t timeoutMs);
+  ~WorldPhase();
+  WorldPhase(const WorldPhase &) = delete;
+  WorldPhase &operator=(const WorldPhase &) = delete;
+
+  const char *const name; ///< as messages begin: "match of averaging"
+  const int64_t start, deadline;
+
+private:
+  moe_world &world;
+};
+
 } // namespace moe::runtime
 
 struct moe_world {
@@ -157,7 +173,8 @@ struct moe_world {
   /// From any thread.
   void abort(const char *reason) noexcept;
 
-  /// "rank 1: all_reduce 'parts' over tp", as messages begin.
+  /// "rank 1: all_reduce 'parts' over tp", as messages begin; the phase, if
+  /// there is one, is before the operation.
   std::string where(const moe::runtime::Operation &operation) const;
 
   bool reduces() const { return engine.capabilities & MOE_ENGINE_REDUCES; }
@@ -172,6 +189,7 @@ struct moe_world {
   std::vector<moe::runtime::RunHeader> headers;
 
 private:
+  friend class moe::runtime::WorldPhase;
   void begin(moe::runtime::Operation &operation);
   void setDeadline(moe::runtime::Operation &operation) const;
   void pause(const moe::runtime::Operation &operation);
@@ -187,6 +205,7 @@ private:
 
   moe_engine engine;
   int64_t timeout; ///< nanoseconds of an operation
+  const moe::runtime::WorldPhase *phase = nullptr; ///< that is going on
   int32_t ranksPerNode;
   std::string flightPath;
   bool flightWritten = false;

@@ -1548,6 +1548,71 @@ func.func @arrivals(%c: tensor<8xi32>) {
 
 // -----
 
+// [O33]
+func.func @row_numbers() {
+  // expected-error @below {{expected a size such as "P" in 'first', found "P 1"}}
+  %0 = moe.row_numbers {first = "P 1", rows = "T"} : () -> tensor<?xi64>
+  return
+}
+
+// -----
+
+// [O33]
+func.func @row_numbers() {
+  // expected-error @below {{expected a size such as "R" or "8*R" in 'rows' with a result of 'tensor<?xi64>'}}
+  %0 = moe.row_numbers {first = "P"} : () -> tensor<?xi64>
+  return
+}
+
+// -----
+
+// [O1]
+func.func @row_numbers() {
+  // expected-error @below {{expected 'numbers' of shape [R], found 'tensor<4x1xi64>'}}
+  %0 = moe.row_numbers : () -> tensor<4x1xi64>
+  return
+}
+
+// -----
+
+// [O33]
+func.func @take_rows(%x: tensor<?x2xi32>) {
+  // expected-error @below {{expected a size such as "P" in 'first', found "7"}}
+  %0 = moe.take_rows %x {first = "7", rows = "T"} : (tensor<?x2xi32>) -> tensor<?x2xi32>
+  return
+}
+
+// -----
+
+// [O33]
+func.func @take_rows(%x: tensor<?x2xi32>) {
+  // expected-error @below {{expected a result of 'i32', found 'f32'}}
+  %0 = moe.take_rows %x {first = "P", rows = "T"} : (tensor<?x2xi32>) -> tensor<?x2xf32>
+  return
+}
+
+// -----
+
+// [O1]
+// expected-note @below {{'x' has K = 2}}
+func.func @take_rows(%x: tensor<?x2xi32>) {
+  // expected-error @below {{expected 'y' of shape [T, K] with K = 2, found 'tensor<?x3xi32>'}}
+  %0 = moe.take_rows %x {first = "P", rows = "T"} : (tensor<?x2xi32>) -> tensor<?x3xi32>
+  return
+}
+
+// -----
+
+// [O1]
+// expected-note @below {{'indices' has K = 2}}
+func.func @keep_placed(%i: tensor<?x2xi32>, %p: tensor<?x3xi32>) {
+  // expected-error @below {{expected 'positions' of shape [T, K] with K = 2, found 'tensor<?x3xi32>'}}
+  %0 = moe.keep_placed %i, %p : (tensor<?x2xi32>, tensor<?x3xi32>) -> tensor<?x2xi32>
+  return
+}
+
+// -----
+
 // [O37]
 func.func @arrivals(%c: tensor<8xi32>) {
   // expected-error @below {{expected 'places', 'size' and 'rows' together, found some of them}}

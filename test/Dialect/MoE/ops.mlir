@@ -191,6 +191,25 @@ func.func @placement(%indices: tensor<?x2xi32>, %arrived: tensor<8xi32>) {
   return
 }
 
+// CHECK-LABEL: func @own_tokens
+func.func @own_tokens(%all: tensor<?x2xi32>, %weights: tensor<9x2xf32>,
+                      %positions: tensor<?x2xi32>) {
+  // CHECK: moe.row_numbers {first = "P", rows = "T"} : () -> tensor<?xi64>
+  %numbers = moe.row_numbers {first = "P", rows = "T"} : () -> tensor<?xi64>
+  // CHECK: moe.row_numbers : () -> tensor<4xi64>
+  %four = moe.row_numbers : () -> tensor<4xi64>
+  // CHECK: moe.take_rows %{{.*}} {first = "P", rows = "T"} : (tensor<?x2xi32>) -> tensor<?x2xi32>
+  %own = moe.take_rows %all {first = "P", rows = "T"} : (tensor<?x2xi32>) -> tensor<?x2xi32>
+  // CHECK: moe.take_rows %{{.*}} {first = "2*P"} : (tensor<9x2xf32>) -> tensor<3x2xf32>
+  %three = moe.take_rows %weights {first = "2*P"} : (tensor<9x2xf32>) -> tensor<3x2xf32>
+  // CHECK: moe.keep_placed %{{.*}}, %{{.*}} : (tensor<?x2xi32>, tensor<?x2xi32>) -> tensor<?x2xi32>
+  %kept = moe.keep_placed %own, %positions : (tensor<?x2xi32>, tensor<?x2xi32>) -> tensor<?x2xi32>
+  // CHECK: moe.select %{{.*}} ids %{{.*}} <experts = 4, top_k = 2, strategy = random> : (tensor<?xi64>, tensor<?xi64>)
+  %0:2 = moe.select %numbers ids %numbers <experts = 4, top_k = 2, strategy = random>
+      : (tensor<?xi64>, tensor<?xi64>) -> (tensor<?x2xi32>, tensor<?x2xf32>)
+  return
+}
+
 // CHECK-LABEL: func @pack
 func.func @pack(%rows: tensor<?x6xf32>, %half: tensor<?x6xf16>, %sizes: tensor<4xi32>) {
   // CHECK: moe.pack_rows %{{.*}} counts %{{.*}} as <kind = int8, block = 4> : (tensor<?x6xf32>, tensor<4xi32>) -> tensor<?x14xi8>

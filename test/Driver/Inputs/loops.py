@@ -35,12 +35,12 @@ def functions(lines):
 
 
 def innermost_loops(lines):
-    """The instructions between a label and a jump back to it, if no other such jump is inside."""
+    """The instructions between a label and a jump back to it, if no other loop begins inside."""
     places = {line[:-1]: i for i, line in enumerate(lines) if re.fullmatch(r"\.L\w+:", line)}
     jumps = [(i, re.match(r"\tj\w+\t(\.L\w+)$", line)) for i, line in enumerate(lines)]
     back = [(places[m[1]], i) for i, m in jumps if m and places.get(m[1], i) < i]
     for begin, end in back:
-        if not any((b, e) != (begin, end) and begin <= b and e <= end for b, e in back):
+        if not any(begin < b <= end or (b == begin and e < end) for b, e in back):
             yield [line for line in lines[begin : end + 1] if line.startswith("\t")]
 
 

@@ -150,6 +150,13 @@ const Corruption corruptions[] = {
        forward(m)["sums"]["S"] = {{"of", "U"}, {"axes", {"ep"}}};
      },
      "functions[0].sums: expected sums of one size, found 'T' and 'U'"},
+    {"BeforeAlongOthers",
+     [](json &m) { forward(m)["sums"]["R"]["before"] = {"tp"}; },
+     "functions[0].sums.R.before: expected axes of the sum, ep, found an "
+     "array"},
+    {"BeforeAlongNothing",
+     [](json &m) { forward(m)["sums"]["R"]["before"] = json::array(); },
+     "functions[0].sums.R.before: expected at least one axis, found none"},
     {"SumOverNothing",
      [](json &m) { forward(m)["sums"]["R"]["axes"] = json::array(); },
      "functions[0].sums.R.axes: expected at least one axis, found none"},
@@ -206,6 +213,13 @@ const Corruption corruptions[] = {
     {"UnknownMode",
      [](json &m) { kind(m, "all_to_all_v", {{"mode", "fast"}}); },
      "collectives[0].mode: expected one of exact padded, found \"fast\""},
+    {"PaddedByThoseBefore",
+     [](json &m) {
+       forward(m)["sums"]["R"]["before"] = {"ep"};
+       kind(m, "all_to_all_v", {{"mode", "padded"}, {"bound", "2*R"}});
+       collective(m, 0)["axes"] = {"ep"};
+     },
+     "collectives[0].bound: expected a number, or one times a sum over ep, "},
     {"NoPlaces", [](json &m) { kind(m, "all_to_all_v", {{"places", 0}}); },
      "collectives[0].places: expected an integer from 1"},
     {"PaddedWithoutBound",

@@ -242,6 +242,14 @@ const Corruption corruptions[] = {
      "weights[3].shape: the sizes of its sources overflow"},
     {"NegativeLayer", [](json &m) { m["checkpoint"] = {{"layer", -1}}; },
      "checkpoint.layer: expected an integer from 0 to 2147483647, found -1"},
+    {"NegativeTimeout",
+     [](json &m) { m["averaging"] = {{"match_timeout_ms", -1}}; },
+     "averaging.match_timeout_ms: expected an integer from 0 to 2147483647, "
+     "found -1"},
+    {"TimeoutIsText",
+     [](json &m) { m["averaging"] = {{"exchange_timeout_ms", "soon"}}; },
+     "averaging.exchange_timeout_ms: expected an integer from 0 to 2147483647, "
+     "found \"soon\""},
     {"PrefixIsNoList", [](json &m) { m["checkpoint"] = {{"prefix", "a"}}; },
      "checkpoint.prefix: expected an array, found \"a\""},
     {"IgnoresNumbers", [](json &m) { m["checkpoint"] = {{"ignore", {1}}}; },

@@ -80,12 +80,16 @@ TEST(GridPlan, EnoughDevices) {
 }
 
 TEST(GridPlan, TpStaysOnANodeUnlessNothingElseIsPossible) {
-  GridLayer layer = mediumLayer("", ", \"load_balancing\": \"expert_choice\"");
-  GridPlan plan = planGrid(layer, clusterOf(4, 2, 1 << 30), 64);
+  // One expert, of which a rank has room for a third.
+  GridLayer layer =
+      layerOf("{\"hidden\": 256, \"router\": {\"experts\": 1, \"top_k\": 1}, "
+              "\"experts\": {\"intermediate\": 256}}");
+  int64_t third = layer.weightBytes() / 3;
+  GridPlan plan = planGrid(layer, clusterOf(4, 2, third), 4);
   EXPECT_TRUE(plan.tpAcrossNodes);
   ASSERT_FALSE(plan.candidates.empty());
   EXPECT_EQ(plan.candidates.front().grid.tp, 4);
-  EXPECT_TRUE(find(plan, Reason::together));
+  EXPECT_TRUE(find(plan, Reason::memory));
   plan = planGrid(mediumLayer(), clusterOf(4, 2, 1 << 30), 64);
   EXPECT_FALSE(plan.tpAcrossNodes);
   EXPECT_TRUE(find(plan, Reason::node));
@@ -122,11 +126,6 @@ TEST(GridPlan, Reasons) {
         {Reason::shared,
          mediumLayer(", \"shared\": {\"intermediate\": 64, \"quantization\": "
                      "{\"kind\": \"int8\", \"block\": [1, 32]}}")},
-        {Reason::together,
-         mediumLayer("", ", \"load_balancing\": \"round_robin\"")},
-        {Reason::capacity, mediumLayer(", \"capacity\": {\"tokens\": 4}")},
-        {Reason::localOnly,
-         mediumLayer(", \"capacity\": {\"tokens\": 4, \"scope\": \"local\"}")},
         {Reason::fsdp, mediumLayer()},
         {Reason::node, mediumLayer()}}) {
     GridPlan plan = planGrid(one.layer, clusterOf(64, 8, 1 << 30), 256);
@@ -172,8 +171,7 @@ TEST(GridPlan, CoversAllGrids) {
                       : exclusion.reason == Reason::intermediate
                           ? layer.intermediate
                           : layer.experts;
-      bool divides = exclusion.reason == Reason::together ||
-                     exclusion.reason == Reason::fsdp;
+      bool divides = exclusion.reason == Reason::fsdp;
       for (int64_t size : exclusion.sizes)
         EXPECT_TRUE(divides || whole % size) << name(exclusion.reason);
       if (exclusion.reason == Reason::memory) {

@@ -94,7 +94,9 @@ def MoE_SelectOp : MoE_Op<"select", [AttrSizedOperandSegments, IsolatedFromAbove
     3.2 to 3.8. `input` is the logits for strategies that learn; others read
     only its number of rows. `bias` moves the choice and not the weight, `scale`
     is a factor per expert, `ids` are what `hash` hashes and rows of `table`,
-    and `loads` the slots each expert was given so far. The region is the score
+    and `loads` the slots each expert was given so far. Where tokens are some of
+    a larger batch, `ids` are also their numbers in it, for `random` and
+    `round_robin`, which count them. The region is the score
     of a logit, where the router has `score = function`. A token with a logit
     that is not finite, or whose id or row of the table is out of range, gets
     indices -1 and weights 0.
@@ -121,7 +123,7 @@ def MoE_SelectOp : MoE_Op<"select", [AttrSizedOperandSegments, IsolatedFromAbove
     ```
   }];
   let arguments = (ins
-      RankedTensorOf<[F32, BF16, F16]>:$input, Optional<MoE_F32>:$bias,
+      RankedTensorOf<[F32, BF16, F16, I64]>:$input, Optional<MoE_F32>:$bias,
       Optional<MoE_F32>:$expert_scale, Optional<MoE_I64>:$token_ids,
       Optional<MoE_I32>:$table, Optional<MoE_I64>:$loads,
       MoE_RouterAttr:$router);
@@ -267,12 +269,80 @@ def MoE_GroupSizesOp : MoE_Op<"group_sizes"> {
   let assemblyFormat = "$offsets attr-dict `:` functional-type(operands, results)";
 }
 
+def MoE_RowNumbersOp : MoE_Op<"row_numbers"> {
+  let summary = "numbers of rows that follow each other";
+  let description = [{
+    `first`, `first + 1` and so on, as many as `rows`. Both are sizes of the
+    function; without `first` they begin at 0. Where the tokens of a batch are
+    apart, these are the numbers of those that a rank has.
+
+    ```
+      P = 3, T = 2    numbers  3 4
+    ```
+
+    ```mlir
+    %numbers = moe.row_numbers {first = "P", rows = "T"} : () -> tensor<?xi64>
+    ```
+  }];
+  let arguments = (ins OptionalAttr<StrAttr>:$first, OptionalAttr<StrAttr>:$rows);
+  let results = (outs MoE_I64:$numbers);
+  let assemblyFormat = "attr-dict `:` functional-type(operands, results)";
+}
+
+def MoE_TakeRowsOp : MoE_Op<"take_rows"> {
+  let summary = "rows that follow each other, out of more";
+  let description = [{
+    Rows `first` to `first + rows` of `x`. Both are sizes of the function, and
+    `x` has as many rows at least. So a rank finds its own tokens among those of
+    all ranks.
+
+    ```
+      x [N, K]       y [T, K]
+      0 1
+      2 0
+      1 3            1 3        P = 2, T = 2
+      3 2    --->    3 2
+      0 2
+    ```
+
+    ```mlir
+    %y = moe.take_rows %x {first = "P", rows = "T"} : (tensor<?x2xi32>) -> tensor<?x2xi32>
+    ```
+  }];
+  let arguments = (ins RankedTensorOf<[I32, F32]>:$x, StrAttr:$first,
+      OptionalAttr<StrAttr>:$rows);
+  let results = (outs RankedTensorOf<[I32, F32]>:$y);
+  let assemblyFormat = "$x attr-dict `:` functional-type(operands, results)";
+}
+
+def MoE_KeepPlacedOp : MoE_Op<"keep_placed"> {
+  let summary = "slots that have a row";
+  let description = [{
+    Indices of slots whose position is not -1; the others become -1. After a
+    `group` with a capacity, what is left of its slots.
+
+    ```
+      indices [T, K]   positions        kept
+      1  3             1  2             1  3
+      0  3             0 -1             0 -1      expert 3 was full
+    ```
+
+    ```mlir
+    %kept = moe.keep_placed %indices, %positions
+        : (tensor<?x2xi32>, tensor<?x2xi32>) -> tensor<?x2xi32>
+    ```
+  }];
+  let arguments = (ins MoE_I32:$indices, MoE_I32:$positions);
+  let results = (outs MoE_I32:$kept);
+  let assemblyFormat = "$indices `,` $positions attr-dict `:` functional-type(operands, results)";
+}
+
 def MoE_KeepLocalOp : MoE_Op<"keep_local"> {
   let summary = "slots of the experts that one member has";
   let description = [{
     Of `experts`, each of `members` has an equal share, in order. Indices of
-    `member`'s experts count from its first one; any other slot becomes -1 with
-    weight 0.
+    `member`'s experts count from its first one, and those of null experts, which
+    member 0 has, from its last one on; any other slot becomes -1 with weight 0.
 
     ```
       indices [T, K]   weights        local          kept
