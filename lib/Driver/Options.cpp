@@ -71,7 +71,8 @@ usage: moe-opt SPEC.json [options]     from a spec to the moe dialect or beyond
   --dump-dir=DIR     write the program after each phase to DIR
   --grid=dp=1,ep=4,tp=2
                      the devices that a package is for, instead of those of
-                     the spec: one package, which each of them runs
+                     the spec: one package, which each of them runs; with
+                     ,chunks=N rows are exchanged beside the experts
   --layer=L          the layer of a config.json (default: its first MoE layer)
   --layers           print the layers of a config.json, in groups of which one
                      package serves all; --json prints them for programs
@@ -169,20 +170,24 @@ static Error setGrid(CompileOptions &options, StringRef text) {
   auto wrong = [&] {
     return createStringError("found '" + text.str() +
                              "' for --grid, expected sizes of axes such as "
-                             "dp=1,ep=4,tp=2");
+                             "dp=1,ep=4,tp=2 or ep=4,chunks=2");
   };
   SmallVector<StringRef> seen;
+  int64_t chunks = 1;
   for (StringRef entry : split(text, ',')) {
     auto [axis, size] = entry.split('=');
-    int64_t *member = axis == "dp"   ? &grid.dp
-                      : axis == "ep" ? &grid.ep
-                      : axis == "tp" ? &grid.tp
-                                     : nullptr;
+    int64_t *member = axis == "dp"       ? &grid.dp
+                      : axis == "ep"     ? &grid.ep
+                      : axis == "tp"     ? &grid.tp
+                      : axis == "chunks" ? &chunks
+                                         : nullptr;
     if (!member || is_contained(seen, axis) || size.getAsInteger(10, *member) ||
-        *member < 1 || *member > 1 << 20)
+        *member < 1 || *member > (member == &chunks ? 8 : 1 << 20))
       return wrong();
     seen.push_back(axis);
   }
+  if (is_contained(seen, "chunks"))
+    grid.chunks = chunks;
   options.import.grid = grid;
   return Error::success();
 }

@@ -130,6 +130,19 @@ static std::string printExchanges(const Candidate &candidate) {
   return "exchanges of 1: " + join(times, ", ") + "\n";
 }
 
+/// What it would give to send rows of the first candidate in chunks.
+static std::string printChunks(const DevicePlan &plan) {
+  const Candidate &first = plan.best().front();
+  auto chunks =
+      predictChunks(plan.layer, plan.devices.cluster, first.grid, plan.tokens);
+  if (chunks.size() < 2)
+    return "";
+  SmallVector<std::string> times;
+  for (auto [number, seconds] : chunks)
+    times.push_back(std::to_string(number) + " " + time(seconds));
+  return "rows of 1 in chunks: " + join(times, ", ") + "\n";
+}
+
 static std::string printHead(const DevicePlan &plan) {
   const Spec &spec = plan.spec;
   const Cluster &cluster = plan.devices.cluster;
@@ -170,7 +183,7 @@ std::string moe::printText(const DevicePlan &plan) {
   if (shown < all)
     text += formatv("... and {0} more that are slower\n", all - shown).str();
   text += "\n" + print(stepTable(plan)) + "\n" + print(trafficTable(first)) +
-          printExchanges(first);
+          printExchanges(first) + printChunks(plan);
   if (!plan.plan.exclusions.empty())
     text += "\nimpossible:\n" + printExclusions(plan);
   return text;

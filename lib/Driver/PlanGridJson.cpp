@@ -58,6 +58,7 @@ static Json toJson(const Candidate &candidate) {
   json.update({{"seconds", candidate.total},
                {"step_seconds", std::move(steps)},
                {"exchange_seconds", std::move(exchanges)},
+               {"hidden_seconds", candidate.hidden},
                {"tokens", candidate.tokens},
                {"rows", candidate.rows},
                {"operations", candidate.operations},

@@ -134,6 +134,7 @@ static Parallel parallelOf(const Spec &spec) {
   constexpr StringLiteral wires[] = {"none", "bf16", "fp8_e4m3", "int8"};
   to.wire = wires[static_cast<int>(from.wire)].str();
   to.wireBlock = from.wireBlock;
+  to.chunks = from.chunks;
   to.placement = from.placement;
   // Each rank has as many places as the one with the most experts.
   size_t places = 0;

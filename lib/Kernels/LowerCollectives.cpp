@@ -48,8 +48,8 @@ static Value pointerTo(Emitter &e, Value buffer) {
   return MemRefDescriptor(cast).bufferPtr(e, e.getLoc(), converter, type);
 }
 
-/// Calls the runtime, and puts what is lowered from now on under its success.
-static void call(Lowering &l, Exchange exchange) {
+/// Adds what the manifest says of it. Returns its number.
+static Val enter(Lowering &l, Exchange &exchange) {
   Emitter &e = l.e;
   Value buffer = exchange.send ? exchange.send : exchange.receive;
   if (buffer) {
@@ -62,15 +62,27 @@ static void call(Lowering &l, Exchange exchange) {
   }
   int64_t number = l.collectives.size();
   l.collectives.push_back(exchange.about.getDictionary(e.getContext()));
-  Value rows = exchange.rows.value ? e.cast(exchange.rows, e.getI64Type()).value
-                                   : e.bits(e.getI64Type(), 0).value;
-  Val status = l.callRuntime(
-      "moe_collective", e.getI32Type(),
-      {l.exchange, e.bits(e.getI32Type(), number), pointerTo(e, exchange.send),
-       pointerTo(e, exchange.receive), rows, pointerTo(e, exchange.sendCounts),
-       pointerTo(e, exchange.receiveCounts)});
+  return e.bits(e.getI32Type(), number);
+}
+
+/// Calls the runtime, and puts what is lowered from now on under its success.
+static void callFor(Lowering &l, StringRef function, ValueRange operands) {
+  Emitter &e = l.e;
+  Val status = l.callRuntime(function, e.getI32Type(), operands);
   auto branch = scf::IfOp::create(e, status == 0, /*withElseRegion=*/false);
   e.setInsertionPoint(branch.thenBlock()->getTerminator());
+}
+
+static void call(Lowering &l, Exchange exchange) {
+  Emitter &e = l.e;
+  Val number = enter(l, exchange);
+  Value rows = exchange.rows.value ? e.cast(exchange.rows, e.getI64Type()).value
+                                   : e.bits(e.getI64Type(), 0).value;
+  callFor(l, "moe_collective",
+          {l.exchange, number, pointerTo(e, exchange.send),
+           pointerTo(e, exchange.receive), rows,
+           pointerTo(e, exchange.sendCounts),
+           pointerTo(e, exchange.receiveCounts)});
 }
 
 template <typename Op> static Exchange describe(Op op) {
@@ -172,12 +184,16 @@ void moe::lower(Lowering &l, coll::AllToAllOp op) {
   call(l, exchange);
 }
 
-void moe::lower(Lowering &l, coll::AllToAllVOp op) {
+/// What all ways of sending some rows to each have in common.
+template <typename Op>
+static Exchange describeRows(Lowering &l, Op op, coll::PatternKind pattern) {
   Exchange exchange = describe(op);
   Builder &b = l.e;
   exchange.about.set(
-      entryAttr::kPattern,
-      b.getStringAttr(coll::stringifyPatternKind(op.getPattern())));
+      entryAttr::kKind,
+      b.getStringAttr(coll::AllToAllVOp::getOperationName().split('.').second));
+  exchange.about.set(entryAttr::kPattern,
+                     b.getStringAttr(coll::stringifyPatternKind(pattern)));
   exchange.about.set(entryAttr::kMode,
                      b.getStringAttr(coll::stringifyModeKind(op.getMode())));
   if (std::optional<int64_t> members = coll::getGroupSize(op, op.getAxes()))
@@ -187,11 +203,51 @@ void moe::lower(Lowering &l, coll::AllToAllVOp op) {
   if (op.getMode() == coll::ModeKind::padded)
     exchange.about.set(entryAttr::kBound, op.getPairAttr());
   exchange.send = toSend(l, op.getX());
-  exchange.receive = resultOf(l, op.getY(), op.getBound(), exchange);
   exchange.rows = rowsOf(l, op.getX());
   exchange.sendCounts = toSend(l, op.getSend());
   exchange.receiveCounts = toSend(l, op.getReceive());
+  return exchange;
+}
+
+void moe::lower(Lowering &l, coll::AllToAllVOp op) {
+  Exchange exchange = describeRows(l, op, op.getPattern());
+  exchange.receive = resultOf(l, op.getY(), op.getBound(), exchange);
   call(l, exchange);
+}
+
+/// Rows that come go to where the one that waits for them has them.
+void moe::lower(Lowering &l, coll::StartAllToAllVOp op) {
+  Emitter &e = l.e;
+  auto wait = cast<coll::WaitOp>(*op.getPending().user_begin());
+  Value y = wait.getY();
+  if (!l[y]) {
+    Extent rows = l.namedExtent(wait.getRows(), y);
+    if (!l.isKnown(rows))
+      return l.fail("expected the size '" + Twine(rows.size) +
+                    "' of what comes to be known where it is started");
+    l.result(y, {rows});
+  }
+  Exchange exchange = describeRows(l, op, coll::PatternKind::all_to_all);
+  exchange.receive = l[y];
+  exchange.about.set(
+      entryAttr::kChunk,
+      e.getDenseI64ArrayAttr({int64_t(op.getFirst()), int64_t(op.getEnd())}));
+  exchange.about.set(entryAttr::kWhole,
+                     e.getStringAttr(coll::stringifyWholeKind(op.getWhole())));
+  l.pending[op.getPending()] = l.collectives.size();
+  Val number = enter(l, exchange);
+  callFor(
+      l, "moe_collective_start",
+      {l.exchange, number, pointerTo(e, exchange.send),
+       pointerTo(e, exchange.receive), e.cast(exchange.rows, e.getI64Type()),
+       e.cast(rowsOf(l, y), e.getI64Type()), pointerTo(e, exchange.sendCounts),
+       pointerTo(e, exchange.receiveCounts)});
+}
+
+void moe::lower(Lowering &l, coll::WaitOp op) {
+  for (Value pending : op.getPending())
+    callFor(l, "moe_collective_wait",
+            {l.exchange, l.e.bits(l.e.getI32Type(), l.pending.at(pending))});
 }
 
 void moe::lower(Lowering &l, coll::SendOp op) {

@@ -262,10 +262,20 @@ void FeedForward::reference(Value y) {
   }
 }
 
+/// Whether it is where it is for rows to travel meanwhile.
+static bool isBeforeWait(FeedForwardOp op, Operation *user) {
+  for (Operation *at = op; at && at != user; at = at->getNextNode())
+    if (isa<coll::WaitOp>(at))
+      return true;
+  return false;
+}
+
 static bool isRunByMix(const Lowering &l, FeedForwardOp op) {
   if (l.reference || l.gpu || !op->hasOneUse())
     return false;
   auto mix = dyn_cast<MixOp>(*op->user_begin());
+  if (mix && isBeforeWait(op, mix))
+    return false;
   // Sums of routed experts are complete before the shared one adds to them.
   return mix &&
          op.getY() == (op.getOffsets() ? mix.getRouted() : mix.getShared());

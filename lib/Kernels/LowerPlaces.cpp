@@ -52,25 +52,75 @@ void moe::lower(Lowering &l, PlaceOp op) {
   });
 }
 
-void moe::lower(Lowering &l, ArrivalsOp op) {
-  Emitter &e = l.e;
-  Value counts = l[op.getCounts()];
-  int64_t pairs = op.getCounts().getType().getDimSize(0);
-  int64_t places = pairs / static_cast<int64_t>(op.getMembers());
-  Extent rows = l.namedExtent(op.getRows(), op.getLocal());
+namespace {
+/// Rows that came, of places from `first` to before `end`.
+class Arrivals {
+public:
+  Arrivals(Lowering &l, ArrivalsOp op)
+      : l(l), e(l.e), op(op), counts(l[op.getCounts()]),
+        pairs(op.getCounts().getType().getDimSize(0)),
+        places(pairs / int64_t(op.getMembers())) {}
+
+  void lower();
+
+private:
+  Lowering &l;
+  Emitter &e;
+  ArrivalsOp op;
+  Value counts;
+  const int64_t pairs, places;
+
+  Val place(Val pair) { return pair % double(places); }
+  Val count(Val pair, int64_t first, int64_t end);
+  Extent addSize();
+};
+} // namespace
+
+Val Arrivals::count(Val pair, int64_t first, int64_t end) {
+  Val count = e.load(counts, {pair}), none = count.like(0);
+  Val some = e.asIndex(e.max(count, none));
+  if (first == 0 && end == places)
+    return some;
+  Val isOurs = (place(pair) >= double(first)) & (place(pair) < double(end));
+  return e.select(isOurs, some, some.like(0));
+}
+
+/// Makes a size of the number of rows of the chunk, which those of all chunks
+/// together make no more than the rows that there are.
+Extent Arrivals::addSize() {
+  Extent whole = *Extent::parse(*op.getRows());
+  Val room = l.size(whole);
+  auto before = [&](int64_t end) {
+    Val rows = e.sum(e.index(pairs), e.index(0),
+                     [&](Val i) { return count(i, 0, end); });
+    return e.min(rows, room);
+  };
+  Val rows = before(*op.getEnd());
+  if (*op.getFirst() != 0)
+    rows = rows - before(*op.getFirst());
+  l.addPart(*op.getSize(), rows, whole);
+  return *Extent::parse(*op.getSize());
+}
+
+void Arrivals::lower() {
+  int64_t first = op.getFirst().value_or(0), end = op.getEnd().value_or(places);
+  Extent rows =
+      op.getSize() ? addSize() : l.namedExtent(op.getRows(), op.getLocal());
   Value local = l.result(op.getLocal(), {rows});
   Val zero = e.index(0), room = l.size(rows);
-  Val end = e.carry(zero, e.index(pairs), zero, [&](Val i, ArrayRef<Val> at) {
-    Val count = e.load(counts, {i});
-    // No count writes past the rows that there are.
-    Val next = e.min(at[0] + e.asIndex(e.max(count, count.like(0))), room);
-    Val place = e.asI32(i % double(places));
-    e.loop(at[0], next, [&](Val r) { e.store(place, local, {r, zero}); });
-    return Emitter::Vals{next};
-  })[0];
+  Val filled =
+      e.carry(zero, e.index(pairs), zero, [&](Val i, ArrayRef<Val> at) {
+        // No count writes past the rows that there are.
+        Val next = e.min(at[0] + count(i, first, end), room);
+        Val number = e.asI32(place(i));
+        e.loop(at[0], next, [&](Val r) { e.store(number, local, {r, zero}); });
+        return Emitter::Vals{next};
+      })[0];
   Val none = e.constant(e.getI32Type(), -1);
-  e.loop(end, room, [&](Val r) { e.store(none, local, {r, zero}); });
+  e.loop(filled, room, [&](Val r) { e.store(none, local, {r, zero}); });
 }
+
+void moe::lower(Lowering &l, ArrivalsOp op) { Arrivals(l, op).lower(); }
 
 void moe::lower(Lowering &l, RowNumbersOp op) {
   Emitter &e = l.e;

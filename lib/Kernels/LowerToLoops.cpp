@@ -23,6 +23,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Dialect/X86Vector/X86VectorDialect.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 namespace moe {
@@ -116,12 +117,22 @@ LogicalResult FunctionLowering::collectSizes() {
   for (auto [i, type] : llvm::enumerate(func.getResultTypes()))
     if (failed(collect(type, func.getResultAttrDict(i))))
       return failure();
-  // Then those of rows that come from other ranks.
-  for (Operation &op : func.getBody().front())
+  // Then those of rows that come from other ranks, but for what the function
+  // finds out itself.
+  Block &block = func.getBody().front();
+  llvm::StringSet<> own;
+  for (ArrivalsOp op : block.getOps<ArrivalsOp>())
+    if (op.getSize() && (!own.insert(*op.getSize()).second ||
+                         llvm::is_contained(sizeNames, *op.getSize())))
+      return op.emitOpError("expected a name of its own in 'size', found \"")
+             << *op.getSize() << "\" again";
+  for (Operation &op : block)
     if (isOfColl(op) || isa<ArrivalsOp, ResizeOp, RowNumbersOp, TakeRowsOp>(op))
       for (StringRef name : {"rows", "bound", "first"})
         if (auto text = op.getAttrOfType<StringAttr>(name))
-          addSize(*Extent::parse(text.getValue()));
+          if (Extent extent = *Extent::parse(text.getValue());
+              !own.contains(extent.size))
+            addSize(extent);
   return success();
 }
 
@@ -237,14 +248,14 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
                   AverageOp, ResizeOp, SliceMeanOp, ResidualOp, RequireOp,
                   coll::AllReduceOp, coll::ReduceScatterOp, coll::AllGatherOp,
                   coll::BroadcastOp, coll::AllToAllOp, coll::AllToAllVOp,
-                  coll::SendOp, coll::RecvOp, coll::BarrierOp, coll::IndexOp>(
-                [&](auto op) {
-                  l.e.setLoc(locationOf(op));
-                  if (failed(checkShapes(l, op)))
-                    return failure();
-                  lower(l, op);
-                  return failure(l.hasFailed());
-                })
+                  coll::StartAllToAllVOp, coll::WaitOp, coll::SendOp,
+                  coll::RecvOp, coll::BarrierOp, coll::IndexOp>([&](auto op) {
+              l.e.setLoc(locationOf(op));
+              if (failed(checkShapes(l, op)))
+                return failure();
+              lower(l, op);
+              return failure(l.hasFailed());
+            })
             .Case([&](tensor::ExtractSliceOp op) { return lowerSlice(l, op); })
             .Case([&](arith::ConstantOp op) { return lowerConstant(l, op); })
             .Default([](Operation *op) {

@@ -161,6 +161,32 @@ void Lowering::copy(Value from, Value to, ArrayRef<Extent> shape) {
   e.parallel(size(shape[0]), [&](Val i) { copyRow(i, shape.drop_front()); });
 }
 
+/// In terms of sizes that the caller knows. Parts of a whole are as much as all
+/// of it where each row takes as many bytes as any.
+WorkspaceSize Lowering::withoutParts(const WorkspaceSize &bytes) {
+  WorkspaceSize result{bytes.constant, {}};
+  std::map<std::string, int64_t> most; // of each whole
+  bool overflow = false;
+  for (const auto &[size, each] : bytes.per) {
+    auto part = parts.find(size);
+    if (part == parts.end()) {
+      result.per[size] = each;
+      continue;
+    }
+    int64_t &of = most[part->second.str()];
+    of = std::max(of, each);
+  }
+  for (const auto &[whole, each] : most) {
+    Extent extent = *Extent::parse(whole);
+    int64_t all = 0, &per = result.per[extent.size];
+    overflow |= llvm::MulOverflow(each, extent.factor, all) ||
+                llvm::AddOverflow(per, all, per);
+  }
+  if (overflow && !failedOnce)
+    fail("the workspace is larger than memory can be");
+  return result;
+}
+
 Value Lowering::scratch(Type element, ArrayRef<Extent> shape) {
   SmallVector<int64_t> dims;
   SmallVector<Value> dynamic;
@@ -197,8 +223,9 @@ Value Lowering::scratch(Type element, ArrayRef<Extent> shape) {
       inUse.constant);
   if (overflow && !failedOnce)
     fail("the workspace is larger than memory can be");
-  needed.constant = std::max(needed.constant, inUse.constant);
-  for (auto &[size, bytes] : inUse.per) {
+  WorkspaceSize total = withoutParts(inUse);
+  needed.constant = std::max(needed.constant, total.constant);
+  for (auto &[size, bytes] : total.per) {
     int64_t &most = needed.per[size];
     most = std::max(most, bytes);
   }

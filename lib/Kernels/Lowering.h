@@ -72,8 +72,18 @@ public:
     return size(extent(tensor, dim));
   }
   Val size(const Extent &extent);
+  bool isKnown(const Extent &extent) const {
+    return extent.isConstant() || sizes.contains(extent.size);
+  }
   /// The sizes of the function, in the order of the `sizes` argument.
   void setSizes(llvm::ArrayRef<std::string> names, llvm::ArrayRef<Val> values);
+
+  /// A size that the function itself finds out: part of `whole`, which all such
+  /// parts of a kind are no more than together.
+  void addPart(llvm::StringRef name, Val value, const Extent &whole) {
+    sizes[name] = value;
+    parts[name] = whole;
+  }
 
   /// The buffer that `tensor` is computed into: the caller's where the tensor
   /// leaves the function, else room in the workspace. `leading` gives the
@@ -134,6 +144,8 @@ public:
   mlir::Value exchange;
   llvm::SmallVector<mlir::Attribute> collectives;
   int64_t collectivesLeft = 0;
+  /// Numbers of those that were started.
+  llvm::DenseMap<mlir::Value, int64_t> pending;
 
   /// The type in which a tensor of `element` is kept between operations.
   mlir::Type storage(mlir::Type element) const {
@@ -150,10 +162,13 @@ private:
   llvm::DenseMap<mlir::Value, llvm::SmallVector<Extent, 3>> shapes,
       exposedShapes;
   llvm::StringMap<Val> sizes;
+  llvm::StringMap<Extent> parts;
   mlir::Value workspace;
   Val workspaceEnd;
   WorkspaceSize inUse, needed;
   bool failedOnce = false;
+
+  WorkspaceSize withoutParts(const WorkspaceSize &bytes);
 };
 
 /// Whether the extents of an operation's tensors fit together in ways that its
@@ -200,6 +215,8 @@ void lower(Lowering &l, coll::AllGatherOp op);
 void lower(Lowering &l, coll::BroadcastOp op);
 void lower(Lowering &l, coll::AllToAllOp op);
 void lower(Lowering &l, coll::AllToAllVOp op);
+void lower(Lowering &l, coll::StartAllToAllVOp op);
+void lower(Lowering &l, coll::WaitOp op);
 void lower(Lowering &l, coll::SendOp op);
 void lower(Lowering &l, coll::RecvOp op);
 void lower(Lowering &l, coll::BarrierOp op);

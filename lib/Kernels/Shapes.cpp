@@ -104,7 +104,8 @@ Rows rowsOf(Operation *op) {
       })
       .Case<coll::AllReduceOp, coll::ReduceScatterOp, coll::AllGatherOp,
             coll::BroadcastOp, coll::AllToAllOp, coll::AllToAllVOp,
-            coll::SendOp>([&](auto op) { rows.free = {op.getX()}; });
+            coll::StartAllToAllVOp, coll::SendOp>(
+          [&](auto op) { rows.free = {op.getX()}; });
   auto absent = [](Value value) {
     return !value || cast<RankedTensorType>(value.getType()).getRank() == 0;
   };
@@ -114,8 +115,10 @@ Rows rowsOf(Operation *op) {
 }
 
 /// Dimensions from `first` on are static.
-LogicalResult checkStatic(Operation *op, Value tensor, unsigned first) {
-  auto type = cast<RankedTensorType>(tensor.getType());
+LogicalResult checkStatic(Operation *op, Value value, unsigned first) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  if (!type) // an exchange under way
+    return success();
   for (int64_t size :
        type.getShape().drop_front(std::min<size_t>(first, type.getRank())))
     if (ShapedType::isDynamic(size))
@@ -166,7 +169,7 @@ LogicalResult moe::checkShapes(Lowering &l, Operation *op) {
   if (failed(checkStrides(l, op)))
     return failure();
   bool mayVary = !rows.tokens.empty() || !rows.free.empty() ||
-                 isa<ArrivalsOp, RowNumbersOp, coll::RecvOp>(op);
+                 isa<ArrivalsOp, RowNumbersOp, coll::RecvOp, coll::WaitOp>(op);
   for (Value result : op->getResults())
     if (failed(checkStatic(op, result, mayVary ? 1 : 0)))
       return failure();

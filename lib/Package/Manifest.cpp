@@ -154,6 +154,9 @@ static Json collective(const Collective &collective) {
   addNumber("places", collective.places);
   if (!collective.bound.empty())
     result["bound"] = shape({collective.bound})[0];
+  if (!collective.chunk.empty())
+    result["chunk"] = collective.chunk;
+  add("whole", collective.whole);
   add("name", collective.name);
   return result;
 }

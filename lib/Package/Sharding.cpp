@@ -72,6 +72,9 @@ static Collective readCollective(DictionaryAttr about) {
   collective.places = number(entryAttr::kPlaces);
   collective.bound = text(entryAttr::kBound);
   collective.name = text(entryAttr::kName);
+  if (Attribute chunk = about.get(entryAttr::kChunk))
+    collective.chunk = readNumbers(chunk).value_or(std::vector<int64_t>());
+  collective.whole = text(entryAttr::kWhole);
   return collective;
 }
 

@@ -68,6 +68,7 @@ void moe::addPhase(OpPassManager &passes, Phase phase,
     return;
   case Phase::sharding:
     passes.addPass(createShardPass());
+    passes.addPass(createOverlapPass());
     return simplify(passes);
   case Phase::kernels: {
     if (!options.reference)

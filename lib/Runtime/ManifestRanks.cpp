@@ -117,6 +117,18 @@ static void readReduction(const JsonNode &node, Collective &collective) {
     node["dtype"].failExpected("one of f32 f64 bf16 f16 i32 i64");
 }
 
+/// The places that one of several exchanges moves.
+static void readChunk(const JsonNode &node, Collective &collective) {
+  JsonNode chunk = node["chunk"];
+  if (chunk.size(2) != 2)
+    chunk.failExpected("two places");
+  collective.first = chunk[size_t(0)].integer(0, collective.places - 1);
+  collective.end =
+      chunk[size_t(1)].integer(collective.first + 1, collective.places);
+  if (collective.pattern != Pattern::allToAll)
+    node["pattern"].failExpected("all_to_all where there is a chunk");
+}
+
 static Collective readCollective(const JsonNode &node, const Grid &grid,
                                  const Function &function) {
   using Kind = CollectiveKind;
@@ -144,6 +156,11 @@ static Collective readCollective(const JsonNode &node, const Grid &grid,
     collective.mode = Mode(readOneOf(node["mode"], {"exact", "padded"}));
   if (hasKey(node, "places", ragged, false))
     collective.places = node["places"].integer(1, INT32_MAX);
+  bool isChunk = hasKey(node, "chunk", ragged, false);
+  if (isChunk)
+    readChunk(node, collective);
+  if (hasKey(node, "whole", isChunk))
+    collective.whole = Whole(readOneOf(node["whole"], {"send", "receive"}));
   if (hasKey(node, "bound", collective.mode == Mode::padded))
     readBound(node["bound"], function, collective);
   if (ragged && node.has("rows")) {

@@ -7,7 +7,7 @@
 //
 // Devices compute at their peak or read memory at full bandwidth, whichever is
 // longer; links carry bytes at full bandwidth after their latency. Nothing
-// overlaps.
+// overlaps, but rows in chunks with the experts.
 //
 //===----------------------------------------------------------------------===//
 
@@ -50,6 +50,8 @@ private:
   UniformRouting routing;
   const int64_t rank;
   Candidate candidate;
+  /// Of the experts step: those that rows come to, and those that tokens do.
+  double routedSeconds = 0, sharedSeconds = 0;
 
   int64_t slowestRank() const;
   double &at(GridStep step) { return candidate.seconds[int(step)]; }
@@ -58,6 +60,7 @@ private:
   double weightBytes(Of of) const;
   void router();
   void experts();
+  void overlap();
 };
 
 } // namespace
@@ -142,9 +145,10 @@ void GridCost::experts() {
   double rowBytes =
       double(layer.width * (layer.rowBytes + 4)) +
       double(layer.intermediate) / parts * 2 * double(layer.activationBytes);
-  double &seconds = at(GridStep::experts);
-  seconds += compute(rows * layer.rowOperations / parts,
-                     touched * weightBytes(Of::experts) + rows * rowBytes);
+  routedSeconds =
+      compute(rows * layer.rowOperations / parts,
+              touched * weightBytes(Of::experts) + rows * rowBytes) +
+      secondsPerStart * double(chunksOf(layer, grid) - 1);
 
   auto routed = double(routedTokens(grid, routing, rank));
   double operations =
@@ -152,8 +156,27 @@ void GridCost::experts() {
                 layer.sharedOperations /
                     double(sharedParts(grid, layer.sharedIntermediate)));
   if (operations > 0)
-    seconds +=
+    sharedSeconds =
         compute(operations, weightBytes(Of::shared) + weightBytes(Of::other));
+  at(GridStep::experts) = routedSeconds + sharedSeconds;
+}
+
+/// The first chunk of rows travels beside the shared expert, the others beside
+/// the experts, and so do results but for the last. Either the experts never
+/// wait, or the links never do.
+void GridCost::overlap() {
+  auto chunks = double(chunksOf(layer, grid));
+  if (chunks == 1)
+    return;
+  double there = 0, back = 0;
+  for (const Traffic &traffic : candidate.traffic)
+    if (traffic.kind == CollectiveKind::all_to_all_v)
+      (traffic.step == GridStep::back ? back : there) += transfer(traffic);
+  double computing =
+      std::max(there / chunks, sharedSeconds) + routedSeconds + back / chunks;
+  double moving = there + routedSeconds / chunks + back;
+  candidate.hidden = there + sharedSeconds + routedSeconds + back -
+                     std::max(computing, moving);
 }
 
 Candidate GridCost::predict() {
@@ -161,8 +184,10 @@ Candidate GridCost::predict() {
   experts();
   for (const Traffic &traffic : candidate.traffic)
     at(traffic.step) += transfer(traffic);
+  overlap();
   for (double seconds : candidate.seconds)
     candidate.total += seconds;
+  candidate.total -= candidate.hidden;
   return std::move(candidate);
 }
 
@@ -176,4 +201,18 @@ int64_t Candidate::sent() const {
 Candidate moe::predictGrid(const GridLayer &layer, const Cluster &cluster,
                            const RankGrid &grid, int64_t tokens) {
   return GridCost(layer, cluster, grid, tokens).predict();
+}
+
+std::vector<std::pair<int64_t, double>>
+moe::predictChunks(const GridLayer &layer, const Cluster &cluster,
+                   const RankGrid &grid, int64_t tokens) {
+  std::vector<std::pair<int64_t, double>> times;
+  for (int64_t chunks : {1, 2, 4, 8}) {
+    GridLayer divided = layer;
+    divided.chunks = chunks;
+    if (chunksOf(divided, grid) == chunks)
+      times.emplace_back(chunks,
+                         predictGrid(divided, cluster, grid, tokens).total);
+  }
+  return times;
 }

@@ -173,6 +173,7 @@ void LayerBuilder::sizes() {
   layer.rowBytes = isF32 ? 4 : layer.activationBytes;
   layer.sentRowBytes = bytesSent(layer.rowBytes);
   layer.sentResultBytes = bytesSent(4);
+  layer.chunks = spec.parallel.chunks;
   layer.latent = spec.experts.latent > 0;
   bool identity = r.nullExperts && r.nullKind == NullKind::identity;
   layer.capacity = spec.capacity;

@@ -38,6 +38,12 @@ std::pair<int64_t, int64_t> RankGroup::onNode(int64_t nodeRanks) const {
   return {atLeast(node), std::min(size, atLeast(node + nodeRanks))};
 }
 
+int64_t moe::chunksOf(const GridLayer &layer, const RankGrid &grid) {
+  bool canBe = grid.expertsOn == ExpertsOn::ep && grid.ep > 1 &&
+               grid.exchange == Exchange::all_to_all;
+  return canBe ? std::min(layer.chunks, layer.experts / grid.ep) : 1;
+}
+
 bool moe::hasLevels(const RankGrid &grid) {
   int64_t node = grid.nodeRanks, group = grid.ep * grid.tp;
   return node > grid.tp && node % grid.tp == 0 && group > node &&

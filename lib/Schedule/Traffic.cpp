@@ -153,6 +153,9 @@ void Program::exchangeRows(GridStep step, std::string name, int64_t rowBytes,
   countRows(one, grid, group, [&](int64_t from, int64_t to) {
     return rows(from, to) * rowBytes;
   });
+  int64_t chunks = chunksOf(layer, grid);
+  one.rounds *= chunks;
+  one.messages *= chunks;
 }
 
 void Program::gatherWeights() {

@@ -141,7 +141,8 @@ void RankProgram::exchangeRows(GroupOp group) {
   Value arrived =
       coll::AllToAllOp::create(b, sizes.getType(), sizes, ep, "counts of rows");
   Value places = ArrivalsOp::create(b, tensorOf({dynamic, 1}, i32), arrived,
-                                    b.getI64IntegerAttr(parallel.ep), arriving);
+                                    b.getI64IntegerAttr(parallel.ep), arriving,
+                                    IntegerAttr(), IntegerAttr(), StringAttr());
   auto local = GroupOp::create(
       b,
       TypeRange{tensorOf({dynamic}, i32), tensorOf({here + 1}, i32),

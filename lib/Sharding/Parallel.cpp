@@ -44,6 +44,7 @@ DictionaryAttr Parallel::toAttr(MLIRContext *context) const {
     list.append("wire", b.getStringAttr(wire));
   if (wire != "none" && wireBlock != 128)
     list.append("wire_block", b.getI64IntegerAttr(wireBlock));
+  number("chunks", chunks);
   if (!placement.empty()) {
     SmallVector<Attribute> members;
     for (const std::vector<int64_t> &experts : placement)
@@ -81,6 +82,7 @@ private:
                         .Case("dp", &parallel.dp)
                         .Case("ep", &parallel.ep)
                         .Case("tp", &parallel.tp)
+                        .Case("chunks", &parallel.chunks)
                         .Case("wire_block", &parallel.wireBlock)
                         .Default(nullptr);
     if (size) {

@@ -64,6 +64,9 @@ struct Shard : moe::impl::ShardPassBase<Shard> {
       grid.push_back(b.getNamedAttr(name(axis),
                                     b.getI64IntegerAttr(parallel->size(axis))));
     module->setAttr(shardAttr::kGrid, b.getDictionaryAttr(grid));
+    if (parallel->chunks != 1 && parallel->ep != 1)
+      module->setAttr(shardAttr::kChunks,
+                      b.getI64IntegerAttr(parallel->chunks));
   }
 };
 } // namespace

@@ -42,6 +42,7 @@ def sharded_spec(seed):
         parallel["exchange"] = dice.pick("all_to_all", "point_to_point", "hierarchical", "ring")
         parallel["rows"] = dice.pick("exact", "exact", "padded")
         parallel.update(_wire(Dice(f"wire {seed}")))
+        parallel.update(_chunks(Dice(f"chunks {seed}"), experts, parallel))
     if dp > 1 and dice.chance(0.4):
         parallel["fsdp"] = True
     if "placement" in parallel:
@@ -63,6 +64,15 @@ def _wire(dice):
     if wire == "none":
         return {}
     return {"wire": wire, **({"wire_block": dice.pick(1, 5, 32, 64)} if dice.chance(0.5) else {})}
+
+
+def _chunks(dice, experts, parallel):
+    """Rows in several exchanges, for half of the specs where there can be several."""
+    placement = parallel.get("placement")
+    places = max(map(len, placement)) if placement else experts // parallel["grid"]["ep"]
+    if places == 1 or dice.chance(0.5):
+        return {}
+    return {"exchange": "all_to_all", "chunks": dice.random.randint(2, min(places, 8))}
 
 
 def _has_table_of_few(router):

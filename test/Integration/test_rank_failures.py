@@ -26,7 +26,7 @@ from ranks import spec
 RUN = ranks.BIN / "moe-run"
 FAKES = {"MOE_NCCL": ranks.FAKE, "MOE_CUDA": ranks.FAKE}
 PLACES = "found the experts of {} devices, expected those of 2, parallel.grid.ep"
-AXES = "for --grid, expected sizes of axes such as dp=1,ep=4,tp=2"
+AXES = "for --grid, expected sizes of axes such as dp=1,ep=4,tp=2 or ep=4,chunks=2"
 
 # Name: the section `parallel`, and what the compiler says of it.
 SPECS = {

@@ -26,6 +26,7 @@ SHARED = {"shared": {"intermediate": 16, "gate": "sigmoid"}}
 BF16 = {"dtype": {"activation": "bf16"}}
 LAYERS = [
     spec("ep2", {"ep": 2}),
+    spec("ep2_chunks", {"ep": 2}, {"chunks": 3}, **SHARED),
     spec("ep4_ring", {"ep": 4}, {"exchange": "ring"}, **BF16),
     spec("ep4_steps", {"ep": 4}, {"exchange": "point_to_point"}, **LOSSES),
     spec("ep8_nodes", {"ep": 8}, {"exchange": "hierarchical"}),

@@ -274,3 +274,60 @@ func.func @required(%x: tensor<4xf32> {moe.name = "x", moe.role = "input"},
   return %y, %s : tensor<4xf32>, tensor<i32>
 }
 }
+
+// -----
+
+// An exchange in two halves: rows that come have their place before it starts,
+// and the number of those that can come is theirs.
+
+// CHECK-DAG: func.func private @moe_collective_start(!llvm.ptr, i32, !llvm.ptr, !llvm.ptr, i64, i64, !llvm.ptr, !llvm.ptr) -> i32
+// CHECK-DAG: func.func private @moe_collective_wait(!llvm.ptr, i32) -> i32
+// CHECK-LABEL: func.func @layer_chunks_entry(
+// CHECK-SAME: moe.collectives = [
+// CHECK-SAME: {axes = ["ep"], bound = "2*R", chunk = array<i64: 0, 1>, dtype = bf16, kind = "all_to_all_v", mode = "padded", name = "rows", pattern = "all_to_all", places = 2 : i64, row = 8 : i64, whole = "send"},
+// CHECK-SAME: {axes = ["ep"], chunk = array<i64: 0, 1>, dtype = bf16, kind = "all_to_all_v", mode = "exact", pattern = "all_to_all", places = 2 : i64, row = 8 : i64, whole = "receive"},
+// CHECK-SAME: {axes = ["ep"], chunk = array<i64: 1, 2>, dtype = bf16, kind = "all_to_all_v", mode = "exact", pattern = "all_to_all", places = 2 : i64, row = 8 : i64, whole = "receive"}],
+
+// The size that the function finds out is not one that it is given, and its
+// rows are some of all: as much as 2*R.
+// CHECK-SAME: moe.sizes = ["T", "R"]
+// CHECK-SAME: per = {R = 40 : i64, T = 32 : i64}
+
+// CHECK-DAG: %[[ZERO:.*]] = arith.constant 0 : i32
+// CHECK-DAG: %[[ONE:.*]] = arith.constant 1 : i32
+// CHECK: %[[MINE:.*]] = arith.minsi
+// CHECK: %[[ROOM:.*]] = arith.index_cast %[[MINE]] : index to i64
+// CHECK: %[[S0:.*]] = call @moe_collective_start(%[[EXCHANGE:.*]], %[[ZERO]], %{{.*}}, %[[XS:.*]], %[[ROWS:.*]], %[[ROOM]], %{{.*}}, %{{.*}})
+// CHECK: arith.cmpi eq, %[[S0]], %[[ZERO]] : i32
+// CHECK: scf.if
+// CHECK: func.call @moe_collective_wait(%[[EXCHANGE]], %[[ZERO]])
+// CHECK: scf.if
+
+// What two exchanges fill is one buffer.
+// CHECK: func.call @moe_collective_start(%[[EXCHANGE]], %[[ONE]], %[[XS]], %[[BACK:.*]], %[[ROOM]], %[[ROWS]], %{{.*}}, %{{.*}})
+// CHECK: scf.if
+// CHECK: func.call @moe_collective_start(%[[EXCHANGE]], %{{.*}}, %[[XS]], %[[BACK]], %[[ROOM]], %[[ROWS]], %{{.*}}, %{{.*}})
+// CHECK: scf.if
+// CHECK: func.call @moe_collective_wait(%[[EXCHANGE]], %[[ONE]])
+// CHECK: scf.if
+// CHECK: func.call @moe_collective_wait(%[[EXCHANGE]], %{{.*}})
+// CHECK: scf.if
+// CHECK: return
+module attributes {coll.grid = {dp = 1, ep = 2, tp = 1}} {
+func.func @chunks(%x: tensor<?x8xbf16> {moe.name = "x", moe.role = "input", moe.sizes = ["2*T"]},
+                  %c: tensor<4xi32> {moe.name = "c", moe.role = "input"},
+                  %d: tensor<4xi32> {moe.name = "d", moe.role = "input"})
+    -> (tensor<?x8xbf16> {moe.name = "y", moe.role = "output", moe.sizes = ["2*T"]})
+    attributes {moe.sums = {R = {of = "T", axes = ["ep"]}}, moe.tokens_over = ["ep"]} {
+  %local = moe.arrivals %d places 0 to 1 {members = 2 : i64, rows = "2*R", size = "C"} : (tensor<4xi32>) -> tensor<?x1xi32>
+  %0 = coll.start_all_to_all_v %x, %c, %d places 0 to 1 of send over [ep] mode padded {name = "rows", pair = "2*R"}
+      : (tensor<?x8xbf16>, tensor<4xi32>, tensor<4xi32>) -> !coll.pending
+  %xs = coll.wait %0 {rows = "C"} : (!coll.pending) -> tensor<?x8xbf16>
+  %1 = coll.start_all_to_all_v %xs, %d, %c places 0 to 1 of receive over [ep]
+      : (tensor<?x8xbf16>, tensor<4xi32>, tensor<4xi32>) -> !coll.pending
+  %2 = coll.start_all_to_all_v %xs, %d, %c places 1 to 2 of receive over [ep]
+      : (tensor<?x8xbf16>, tensor<4xi32>, tensor<4xi32>) -> !coll.pending
+  %y = coll.wait %1, %2 {rows = "2*T"} : (!coll.pending, !coll.pending) -> tensor<?x8xbf16>
+  return %y : tensor<?x8xbf16>
+}
+}

@@ -33,6 +33,7 @@ struct ImportResult {
 
 struct Grid {
   int64_t dp = 1, ep = 1, tp = 1;
+  std::optional<int64_t> chunks = {}; // left out: `parallel.chunks`
 };
 
 /// What can be asked of a file: the first two of a configuration of Hugging

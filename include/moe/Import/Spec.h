@@ -200,6 +200,7 @@ struct ParallelSpec {
   ExchangedRows rows = ExchangedRows::exact;
   Wire wire = Wire::none;  // what rows are while they are exchanged
   int64_t wireBlock = 128; // values that share a scale
+  int64_t chunks = 1;      // exchanges that rows are divided among
   bool sequenceParallel = false;
   bool fsdp = false;
   std::optional<int64_t> expertsPerDevice; // set by import unless placed

@@ -45,6 +45,10 @@ inline constexpr llvm::StringLiteral kPattern = "pattern";
 inline constexpr llvm::StringLiteral kMode = "mode";
 inline constexpr llvm::StringLiteral kPlaces = "places";
 inline constexpr llvm::StringLiteral kBound = "bound";
+/// The places [first, end) that move, of a collective in two halves, and which
+/// side has the rows of all.
+inline constexpr llvm::StringLiteral kChunk = "chunk";
+inline constexpr llvm::StringLiteral kWhole = "whole";
 } // namespace moe::entryAttr
 
 #endif // MOE_KERNELS_ENTRY_H

@@ -76,6 +76,8 @@ struct Collective {
   std::string rows, reduce;
   std::optional<int64_t> root, peer, places;
   std::string pattern, mode, bound, name;
+  std::vector<int64_t> chunk; // the first place, and the one after the last
+  std::string whole;
 };
 
 /// One function of a package.

@@ -101,8 +101,9 @@ typedef struct moe_engine {
   moe_status (*poll)(void *self, moe_engine_request *request,
                      moe_engine_failure *failure);
   /** The same once it is done or `deadline` is over, which is MOE_TIMEOUT: the
-   *  request is released, and the engine only takes `abort` and `close`. Other
-   *  ranks hear of a failure only by `abort`. */
+   *  request is released, and the engine only takes `abort`, `close` and waits
+   *  for what else was started. Other ranks hear of a failure only by `abort`.
+   */
   moe_status (*wait)(void *self, moe_engine_request *request, int64_t deadline,
                      moe_engine_failure *failure);
   /** Ends what runs on all ranks that can be reached, with `status` and

@@ -75,6 +75,15 @@ MOE_API int32_t moe_collective(void *exchange, int32_t number, const void *send,
                                void *receive, int64_t rows,
                                const int32_t *send_counts,
                                const int32_t *receive_counts);
+/** Called by generated code: the two halves of collective `number`, which moves
+ *  the rows of some places. Memory and counts stay as they are until the second
+ *  has returned. `room`: the rows of `receive`. A moe_status each. */
+MOE_API int32_t moe_collective_start(void *exchange, int32_t number,
+                                     const void *send, void *receive,
+                                     int64_t rows, int64_t room,
+                                     const int32_t *send_counts,
+                                     const int32_t *receive_counts);
+MOE_API int32_t moe_collective_wait(void *exchange, int32_t number);
 /** Called by generated code: this rank's number in its group over `axes`, a
  *  mask of dp = 1, ep = 2, tp = 4. */
 MOE_API int32_t moe_member(void *exchange, int32_t axes);

@@ -43,6 +43,7 @@ struct GridLayer {
   int64_t rowBytes = 4;        // of an element of a row that an expert reads
   /// Of a row on its way to an expert, and of one on its way back.
   int64_t sentRowBytes = 4, sentResultBytes = 4;
+  int64_t chunks = 1;           // that rows are sent in, where they can be
   bool latent = false;          // a projection follows the experts
   bool addsTokens = false;      // to what experts gave: some are passed on
   bool choosesByLogits = false; // of all tokens: experts choose tokens

@@ -51,6 +51,7 @@ struct Candidate {
   double operations = 0;
   std::vector<Traffic> traffic;
   std::array<double, kGridSteps> seconds = {};
+  double hidden = 0; // of them, as rows travel beside experts
   double total = 0;
   /// The time with each exchange that makes a difference.
   std::vector<std::pair<Exchange, double>> exchanges;
@@ -108,6 +109,12 @@ GridMemory memoryOf(const GridLayer &layer, const RankGrid &grid,
 /// `grid.nodeRanks` are the devices of a node.
 Candidate predictGrid(const GridLayer &layer, const Cluster &cluster,
                       const RankGrid &grid, int64_t tokens);
+
+/// The times with rows in 1, 2, 4 and 8 chunks, as far as there can be.
+std::vector<std::pair<int64_t, double>> predictChunks(const GridLayer &layer,
+                                                      const Cluster &cluster,
+                                                      const RankGrid &grid,
+                                                      int64_t tokens);
 
 /// So many devices are the most that are planned for.
 constexpr int64_t kMostDevices = 1 << 16;

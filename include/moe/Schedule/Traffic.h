@@ -135,6 +135,10 @@ bool isShared(const RankGrid &grid, const GridWeight &weight);
 /// that `hierarchical` is an exchange of its own.
 bool hasLevels(const RankGrid &grid);
 
+/// The exchanges that rows to experts are divided among, and results: no more
+/// than there are experts on a rank.
+int64_t chunksOf(const GridLayer &layer, const RankGrid &grid);
+
 std::string_view name(CollectiveKind kind);
 std::string name(Axes axes);
 std::string_view name(Exchange exchange);

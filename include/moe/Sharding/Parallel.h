@@ -22,6 +22,10 @@
 
 namespace moe {
 
+/// Engines have room for as many exchanges of a group at once, and as many
+/// back.
+inline constexpr int64_t kMostChunks = 8;
+
 enum class Axis { dp, ep, tp };
 llvm::StringRef name(Axis axis);
 
@@ -39,6 +43,8 @@ struct Parallel {
   /// scale.
   std::string wire = "none";
   int64_t wireBlock = 128;
+  /// Exchanges that rows to experts are divided among, and results.
+  int64_t chunks = 1;
   /// The experts of each member of ep; empty: equal shares in order.
   std::vector<std::vector<int64_t>> placement;
 
@@ -60,6 +66,8 @@ inline constexpr llvm::StringLiteral kShard = "moe.shard";
 inline constexpr llvm::StringLiteral kSums = "moe.sums";
 inline constexpr llvm::StringLiteral kTokensOver = "moe.tokens_over";
 inline constexpr llvm::StringLiteral kGrid = "coll.grid";
+/// For `moe-overlap`, which takes it away.
+inline constexpr llvm::StringLiteral kChunks = "moe.chunks";
 } // namespace shardAttr
 
 } // namespace moe

@@ -22,9 +22,12 @@ using namespace moe::coll;
 #include "moe/Dialect/Coll/CollEnums.cpp.inc"
 #define GET_ATTRDEF_CLASSES
 #include "moe/Dialect/Coll/CollAttrs.cpp.inc"
+#define GET_TYPEDEF_CLASSES
+#include "moe/Dialect/Coll/CollTypes.cpp.inc"
 
 void CollDialect::initialize() {
   registerAttributes();
+  registerTypes();
   addOperations<
 #define GET_OP_LIST
 #include "moe/Dialect/Coll/CollOps.cpp.inc"
@@ -35,6 +38,13 @@ void CollDialect::registerAttributes() {
   addAttributes<
 #define GET_ATTRDEF_LIST
 #include "moe/Dialect/Coll/CollAttrs.cpp.inc"
+      >();
+}
+
+void CollDialect::registerTypes() {
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "moe/Dialect/Coll/CollTypes.cpp.inc"
       >();
 }
 

@@ -36,6 +36,20 @@ OpFoldResult AllToAllVOp::fold(FoldAdaptor) {
   return {};
 }
 
+LogicalResult WaitOp::canonicalize(WaitOp op, PatternRewriter &rewriter) {
+  // As above, in two halves.
+  auto start = op.getPending().front().getDefiningOp<StartAllToAllVOp>();
+  bool isAll =
+      op.getPending().size() == 1 && start.getFirst() == 0 &&
+      int64_t(start.getEnd()) == start.getSend().getType().getDimSize(0);
+  if (!isAll || !isAlone(start) || !op.getY().getType().hasStaticShape() ||
+      start.getX().getType() != op.getY().getType())
+    return rewriter.notifyMatchFailure(op, "others are waited for");
+  rewriter.replaceOp(op, start.getX());
+  rewriter.eraseOp(start);
+  return success();
+}
+
 OpFoldResult BroadcastOp::fold(FoldAdaptor) {
   // The members have the same already.
   auto before = getX().getDefiningOp<BroadcastOp>();

@@ -203,25 +203,101 @@ LogicalResult AllToAllOp::verify() {
   return verifyShares(*this, "x", getX());
 }
 
+/// Both count rows of the same places of the members.
+template <typename Op> static LogicalResult verifyCounts(Op op, Dims &dims) {
+  return success(succeeded(dims.check("send", op.getSend(), {"n*p"})) &&
+                 succeeded(dims.check("receive", op.getReceive(), {"n*p"})) &&
+                 succeeded(verifyShares(op, "send", op.getSend())) &&
+                 succeeded(verifyShares(op, "receive", op.getReceive())));
+}
+
+template <typename Op> static LogicalResult verifyPair(Op op) {
+  bool isPadded = op.getMode() == ModeKind::padded;
+  if (isPadded == op.getPair().has_value() &&
+      (!isPadded || Extent::parse(*op.getPair())))
+    return success();
+  if (!isPadded)
+    return op.emitOpError("expected no 'pair' with the mode exact");
+  return op.emitOpError("expected a size such as \"R\" or \"8*R\" in 'pair' "
+                        "with the mode padded");
+}
+
 LogicalResult AllToAllVOp::verify() {
   Dims dims(*this);
   if (failed(verifyAxes(*this, getAxes())) ||
       failed(verifyRows(*this, dims, "S", "R")) ||
-      failed(dims.check("send", getSend(), {"n*p"})) ||
-      failed(dims.check("receive", getReceive(), {"n*p"})) ||
-      failed(verifyShares(*this, "send", getSend())) ||
-      failed(verifyShares(*this, "receive", getReceive())))
+      failed(verifyCounts(*this, dims)) ||
+      failed(verifyExtent(*this, "bound", getBound(), getY())))
     return failure();
-  if (failed(verifyExtent(*this, "bound", getBound(), getY())))
+  return verifyPair(*this);
+}
+
+LogicalResult StartAllToAllVOp::verify() {
+  Dims dims(*this);
+  int64_t rank = getX().getType().getRank();
+  if (failed(verifyAxes(*this, getAxes())) ||
+      failed(checkRows(dims, "x", getX(), "S", rank)) ||
+      failed(verifyCounts(*this, dims)) || failed(verifyPair(*this)))
     return failure();
-  bool isPadded = getMode() == ModeKind::padded;
-  if (isPadded == getPair().has_value() &&
-      (!isPadded || Extent::parse(*getPair())))
-    return success();
-  if (!isPadded)
-    return emitOpError("expected no 'pair' with the mode exact");
-  return emitOpError("expected a size such as \"R\" or \"8*R\" in 'pair' with "
-                     "the mode padded");
+  int64_t first = getFirst(), end = getEnd();
+  std::optional<int64_t> members = getGroupSize(*this, getAxes());
+  int64_t counts = getSend().getType().getDimSize(0);
+  int64_t places = members && !ShapedType::isDynamic(counts)
+                       ? counts / *members
+                       : std::max(counts, end);
+  if (first < 0 || end <= first || end > places)
+    return emitOpError("expected some places of ")
+           << places << ", found " << first << " to " << end;
+  if (!getPending().hasOneUse() || !isa<WaitOp>(*getPending().user_begin()))
+    return emitOpError("expected to be waited for by one coll.wait");
+  return success();
+}
+
+/// Places of each member, as far as they are known.
+static int64_t placesOf(StartAllToAllVOp op) {
+  int64_t members = getGroupSize(op, op.getAxes()).value_or(0);
+  int64_t counts = op.getSend().getType().getDimSize(0);
+  return members == 0 || ShapedType::isDynamic(counts) ? 0 : counts / members;
+}
+
+LogicalResult WaitOp::verify() {
+  if (getPending().empty())
+    return emitOpError("expected something to wait for, found nothing");
+  SmallVector<StartAllToAllVOp> starts;
+  for (Value pending : getPending()) {
+    auto start = pending.getDefiningOp<StartAllToAllVOp>();
+    if (!start || start->getBlock() != (*this)->getBlock())
+      return emitOpError("expected exchanges that were started before it in "
+                         "its block");
+    starts.push_back(start);
+  }
+  StartAllToAllVOp front = starts.front();
+  bool isWhole = front.getWhole() == WholeKind::receive;
+  if (!isWhole && starts.size() != 1)
+    return emitOpError("expected one chunk of rows that are whole where they "
+                       "are sent, found ")
+           << starts.size();
+  int64_t place = isWhole ? 0 : front.getFirst();
+  for (StartAllToAllVOp start : starts) {
+    Dims dims(*this);
+    int64_t rank = start.getX().getType().getRank();
+    if (failed(checkRows(dims, "x", start.getX(), "S", rank)) ||
+        failed(checkRows(dims, "y", getY(), "R", rank)) ||
+        failed(verifySameElements(*this, start.getX(), getY())))
+      return failure();
+    if (start.getWhole() != front.getWhole() ||
+        start.getReceive() != front.getReceive() ||
+        start.getAxes() != front.getAxes())
+      return emitOpError("expected chunks of the same rows");
+    if (int64_t first = start.getFirst(); first != place)
+      return emitOpError("expected a chunk from place ")
+             << place << ", found one from " << first;
+    place = start.getEnd();
+  }
+  if (int64_t places = placesOf(front); isWhole && places && place != places)
+    return emitOpError("expected chunks of all ")
+           << places << " places, found those up to " << place;
+  return verifyExtent(*this, "rows", getRows(), getY());
 }
 
 LogicalResult SendOp::verify() {

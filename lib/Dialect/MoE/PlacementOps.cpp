@@ -73,6 +73,31 @@ static LogicalResult verifyDivides(Operation *op, StringRef what, int64_t count,
                            << " members have equal shares of, found " << count;
 }
 
+/// [O37]: some places, and a name for the number of their rows.
+static LogicalResult verifyChunk(ArrivalsOp op, std::optional<int64_t> counts) {
+  if (!op.getFirst() && !op.getEnd() && !op.getSize())
+    return success();
+  if (!op.getFirst() || !op.getEnd() || !op.getSize() || !op.getRows())
+    return op.emitOpError(
+        "expected 'places', 'size' and 'rows' together, found some of them");
+  int64_t first = *op.getFirst(), end = *op.getEnd();
+  int64_t places = counts ? *counts / int64_t(op.getMembers()) : end;
+  if (first < 0 || end <= first || end > places)
+    return op.emitOpError("expected some places of ")
+           << places << ", found " << first << " to " << end;
+  std::optional<Extent> size = Extent::parse(*op.getSize());
+  std::optional<Extent> rows = Extent::parse(*op.getRows());
+  if (!size || size->str() != size->size || size->size == rows->size)
+    return op.emitOpError(
+               "expected a name of its own such as \"C0\" in 'size', "
+               "found '")
+           << *op.getSize() << "'";
+  if (rows->divisor != 1)
+    return op.emitOpError("expected 'rows' such as \"8*R\", found '")
+           << *op.getRows() << "'";
+  return success();
+}
+
 LogicalResult ArrivalsOp::verify() {
   int64_t members = getMembers();
   if (failed(verifyRange([&] { return emitOpError(); }, "members", members, 1)))
@@ -84,7 +109,9 @@ LogicalResult ArrivalsOp::verify() {
   if (std::optional<int64_t> count = dims.get("n*p");
       count && failed(verifyDivides(*this, "counts", *count, members)))
     return failure();
-  return verifyExtent(*this, "rows", getRows(), getLocal());
+  if (failed(verifyExtent(*this, "rows", getRows(), getLocal())))
+    return failure();
+  return verifyChunk(*this, dims.get("n*p"));
 }
 
 LogicalResult GroupSizesOp::verify() {

@@ -216,6 +216,7 @@ static std::vector<Key> makeTable() {
     choice<parallel, &X::rows>("parallel.rows", {"exact", "padded"}),
     choice<parallel, &X::wire>("parallel.wire", {"none", "bf16", "fp8_e4m3", "int8"}),
     integer<parallel, &X::wireBlock>("parallel.wire_block", 1, 1 << 20),
+    integer<parallel, &X::chunks>("parallel.chunks", 1, 8),
     flag<parallel, &X::sequenceParallel>("parallel.sequence_parallel"),
     flag<parallel, &X::fsdp>("parallel.fsdp"),
     size<parallel, &X::expertsPerDevice>("parallel.experts_per_device"),

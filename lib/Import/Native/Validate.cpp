@@ -76,6 +76,26 @@ private:
             "a divisor of experts.intermediate, " +
                 std::to_string(spec.experts.intermediate),
             {"experts.intermediate"});
+    checkChunks();
+  }
+
+  void checkChunks() { // [S32]
+    constexpr Path path = "parallel.chunks";
+    const ParallelSpec &parallel = spec.parallel;
+    bool exchanges = parallel.ep > 1 && parallel.expertsOn == ExpertsOn::ep;
+    if (parallel.chunks == 1 || !exchanges)
+      return;
+    if (parallel.exchange != Exchange::all_to_all)
+      return valueNeeds(path, "parallel.exchange", "'all_to_all'");
+    int64_t places =
+        parallel.placement.empty() ? spec.router.experts / parallel.ep : 0;
+    for (const std::vector<int64_t> &experts : parallel.placement)
+      places = std::max(places, int64_t(experts.size()));
+    if (parallel.chunks > places)
+      wrong(path,
+            "at most " + std::to_string(places) +
+                ", the experts that a device of ep has",
+            {"router.experts", "parallel.grid.ep"});
   }
 
   void checkPlacement() { // [S31]
@@ -148,6 +168,7 @@ void moe::setGrid(Spec &spec, const std::optional<Grid> &grid) {
   parallel.dp = grid->dp;
   parallel.ep = grid->ep;
   parallel.tp = grid->tp;
+  parallel.chunks = grid->chunks.value_or(parallel.chunks);
   // What the grid makes of it again.
   parallel.expertsPerDevice.reset();
   resolveDefaults(spec);

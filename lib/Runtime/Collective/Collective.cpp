@@ -4,11 +4,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-// Tables of names, in the order of the enums.
+// Tables of names, in the order of the enums, and what makes sense.
 //
 //===----------------------------------------------------------------------===//
 
 #include "Collective.h"
+#include "../Status.h"
 
 #include <iterator>
 
@@ -41,6 +42,9 @@ const char *name(Pattern pattern) {
   return patterns[static_cast<size_t>(pattern)];
 }
 const char *name(Mode mode) { return modes[static_cast<size_t>(mode)]; }
+const char *name(Whole whole) {
+  return whole == Whole::send ? "send" : "receive";
+}
 const char *name(moe_reduction reduce) { return reductions[reduce]; }
 const char *name(moe_element dtype) { return elements[dtype]; }
 
@@ -87,6 +91,49 @@ int64_t bytes(moe_element dtype) {
     break;
   }
   return 1;
+}
+
+void check(const Collective &collective, size_t number, int32_t members) {
+  auto require = [&](bool holds, const auto &...found) {
+    if (!holds)
+      fail(MOE_INVALID_ARGUMENT, "collective ", number, " '", collective.name,
+           "': ", found...);
+  };
+  auto requireMember = [&](const char *role, int32_t member) {
+    require(member >= 0 && member < members, role, ' ', member,
+            " is not one of ", members, " members");
+  };
+  require(collective.row >= 1 && collective.row <= INT32_MAX, "found a row of ",
+          collective.row, " elements, expected 1 to ", INT32_MAX);
+  require(collective.places >= 1, "found ", collective.places,
+          " places, expected at least 1");
+  require(collective.bound >= 0, "found the bound ", collective.bound,
+          ", expected none below 0");
+  if (collective.isChunk()) {
+    require(collective.kind == CollectiveKind::allToAllV &&
+                collective.pattern == Pattern::allToAll,
+            "found a chunk of ", name(collective.kind), " in the pattern ",
+            name(collective.pattern),
+            ", expected one of all_to_all_v in all_to_all");
+    require(0 <= collective.first && collective.first < collective.end &&
+                collective.end <= collective.places,
+            "found a chunk from ", collective.first, " to ", collective.end,
+            ", expected one of ", collective.places, " places");
+  }
+  switch (collective.kind) {
+  case CollectiveKind::allReduce:
+  case CollectiveKind::reduceScatter:
+    require(collective.reduce != MOE_REDUCE_NONE, "it reduces by nothing");
+    require(collective.dtype != MOE_BYTE, "bytes cannot be added");
+    return;
+  case CollectiveKind::broadcast:
+    return requireMember("the root", collective.root);
+  case CollectiveKind::send:
+  case CollectiveKind::recv:
+    return requireMember("the peer", collective.peer);
+  default:
+    return;
+  }
 }
 
 } // namespace moe::runtime

@@ -13,6 +13,7 @@
 
 #include "moe/Runtime/Engine.h"
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -46,6 +47,9 @@ enum class Pattern : uint8_t { allToAll, pointToPoint, hierarchical, ring };
 /// Exact: as many rows as the counts say. Padded: `bound` for each pair.
 enum class Mode : uint8_t { exact, padded };
 
+/// The side of a chunk that has the rows of all places.
+enum class Whole : uint8_t { send, receive };
+
 struct Collective {
   CollectiveKind kind = CollectiveKind::barrier;
   int32_t axes = 0;
@@ -57,6 +61,11 @@ struct Collective {
   Pattern pattern = Pattern::allToAll;
   Mode mode = Mode::exact;
   int64_t places = 1; ///< counts of rows for each member, of all_to_all_v
+  /// The places of each member whose rows are moved, from `first` to before
+  /// `end`, by an all_to_all_v that is started and waited for; end 0: no chunk.
+  int64_t first = 0, end = 0;
+  /// Where rows of other places lie among those that are moved.
+  Whole whole = Whole::send;
   /// Rows that each pair moves when padded: this, or this times a size of the
   /// function, which must be the same on all members.
   int64_t bound = 0;
@@ -65,6 +74,7 @@ struct Collective {
   int64_t room = -1;
   int roomSize = -1;
   std::string name;
+  bool isChunk() const { return end != 0; }
 };
 
 /// The names that manifests use: "all_to_all_v", "point_to_point", "padded",
@@ -72,6 +82,7 @@ struct Collective {
 const char *name(CollectiveKind kind);
 const char *name(Pattern pattern);
 const char *name(Mode mode);
+const char *name(Whole whole);
 const char *name(moe_reduction reduce);
 const char *name(moe_element dtype);
 std::optional<CollectiveKind> collectiveKindNamed(std::string_view name);
@@ -85,6 +96,10 @@ std::optional<int32_t> axisNamed(std::string_view name);
 std::string describeAxes(int32_t axes);
 
 int64_t bytes(moe_element dtype);
+
+/// Fails unless the collective, which has this number in its table, makes sense
+/// in a group of so many members.
+void check(const Collective &collective, size_t number, int32_t members);
 
 } // namespace moe::runtime
 

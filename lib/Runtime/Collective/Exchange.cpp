@@ -38,40 +38,8 @@ static uint64_t tagOf(const Collective &collective, std::string_view what) {
               text(what, ' ', name(collective.dtype), ' ', collective.row, ' ',
                    name(collective.reduce), ' ', collective.root, ' ',
                    name(collective.pattern), ' ', name(collective.mode), ' ',
-                   collective.places));
-}
-
-static void check(const Collective &collective, size_t number,
-                  const Group &group) {
-  auto require = [&](bool holds, const auto &...found) {
-    if (!holds)
-      fail(MOE_INVALID_ARGUMENT, "collective ", number, " '", collective.name,
-           "': ", found...);
-  };
-  auto requireMember = [&](const char *role, int32_t member) {
-    require(member >= 0 && member < group.size(), role, ' ', member,
-            " is not one of ", group.size(), " members");
-  };
-  require(collective.row >= 1 && collective.row <= INT32_MAX, "found a row of ",
-          collective.row, " elements, expected 1 to ", INT32_MAX);
-  require(collective.places >= 1, "found ", collective.places,
-          " places, expected at least 1");
-  require(collective.bound >= 0, "found the bound ", collective.bound,
-          ", expected none below 0");
-  switch (collective.kind) {
-  case CollectiveKind::allReduce:
-  case CollectiveKind::reduceScatter:
-    require(collective.reduce != MOE_REDUCE_NONE, "it reduces by nothing");
-    require(collective.dtype != MOE_BYTE, "bytes cannot be added");
-    return;
-  case CollectiveKind::broadcast:
-    return requireMember("the root", collective.root);
-  case CollectiveKind::send:
-  case CollectiveKind::recv:
-    return requireMember("the peer", collective.peer);
-  default:
-    return;
-  }
+                   collective.places, ' ', collective.first, ' ',
+                   collective.end));
 }
 
 void checkGrid(const moe_world &world, const Grid &grid) {
@@ -92,12 +60,22 @@ Exchange::Exchange(moe_world &world, const Grid &grid,
     Entry entry;
     entry.collective = std::move(collective);
     entry.group = &world.group(grid, entry.collective.axes & allAxes);
-    check(entry.collective, entries.size(), *entry.group);
+    check(entry.collective, entries.size(), entry.group->size());
     entries.push_back(std::move(entry));
   }
   // From here on entries stay where they are.
   for (Entry &entry : entries)
     describe(entry);
+}
+
+Exchange::~Exchange() {
+  for (const Entry &entry : entries)
+    if (entry.chunk.isUnderWay())
+      guard([&] {
+        world.end(MOE_ABORTED,
+                  world.where(entry.operation) + ": nobody has waited for it");
+      });
+  abandonChunks();
 }
 
 void Exchange::describe(Entry &entry) {
@@ -133,7 +111,11 @@ void Exchange::begin(const int64_t *sizes) {
   }
 }
 
-void Exchange::end() const {
+void Exchange::end() {
+  // A function may end between a start and its wait, and does so on all ranks.
+  for (size_t i = 0; i < entries.size(); ++i)
+    if (entries[i].chunk.isUnderWay())
+      wait(static_cast<int32_t>(i));
   if (status)
     world.throwFailure();
 }
@@ -182,7 +164,7 @@ void Exchange::dispatch(Entry &entry, const void *send, void *receive,
                         int64_t rows, const int32_t *sendCounts,
                         const int32_t *receiveCounts) {
   const Collective &collective = entry.collective;
-  Context context{world, entry.operation, *entry.group};
+  Context context = contextOf(entry);
   int64_t rowBytes = collective.row * bytes(collective.dtype);
   if (rows < 0)
     context.mismatch("found ", rows, " rows");
@@ -222,23 +204,67 @@ void Exchange::dispatch(Entry &entry, const void *send, void *receive,
   }
 }
 
-moe_status Exchange::run(int32_t number, const void *send, void *receive,
-                         int64_t rows, const int32_t *sendCounts,
-                         const int32_t *receiveCounts) noexcept {
+void Exchange::abandonChunks() noexcept {
+  for (Entry &entry : entries)
+    if (entry.chunk.isUnderWay())
+      entry.chunk.abandon(contextOf(entry));
+}
+
+template <typename Body>
+moe_status Exchange::attempt(int32_t number, bool isChunk,
+                             const Body &body) noexcept {
   if (status)
     return status;
   status = guard([&] {
     if (number < 0 || static_cast<size_t>(number) >= entries.size())
       fail(MOE_INVALID_ARGUMENT, "there is no collective ", number);
     Entry &entry = entries[static_cast<size_t>(number)];
+    if (entry.collective.isChunk() != isChunk)
+      fail(MOE_INVALID_ARGUMENT, world.where(entry.operation),
+           isChunk ? ": it is not started and waited for"
+                   : ": it is started and waited for");
+    body(entry);
+  });
+  if (!status)
+    return status;
+  // Others must not wait for a call that did not come to be.
+  if (!world.failure())
+    world.end(status, moe_last_error());
+  abandonChunks();
+  return status;
+}
+
+moe_status Exchange::run(int32_t number, const void *send, void *receive,
+                         int64_t rows, const int32_t *sendCounts,
+                         const int32_t *receiveCounts) noexcept {
+  return attempt(number, /*isChunk=*/false, [&](Entry &entry) {
     world.operate(entry.operation, [&] {
       dispatch(entry, send, receive, rows, sendCounts, receiveCounts);
     });
   });
-  // Others must not wait for a call that did not come to be.
-  if (status && !world.failure())
-    world.end(status, moe_last_error());
-  return status;
+}
+
+moe_status Exchange::start(int32_t number, const ChunkRows &rows) noexcept {
+  return attempt(number, /*isChunk=*/true, [&](Entry &entry) {
+    if (entry.chunk.isUnderWay())
+      fail(MOE_INVALID_ARGUMENT, world.where(entry.operation),
+           ": it is under way already");
+    world.start(entry.operation, [&] {
+      requireSet(rows.sendCounts, "send_counts");
+      requireSet(rows.receiveCounts, "receive_counts");
+      entry.chunk.start(contextOf(entry), entry.collective, entry.bound, rows);
+    });
+  });
+}
+
+moe_status Exchange::wait(int32_t number) noexcept {
+  return attempt(number, /*isChunk=*/true, [&](Entry &entry) {
+    if (!entry.chunk.isUnderWay())
+      fail(MOE_INVALID_ARGUMENT, world.where(entry.operation),
+           ": it has not been started");
+    world.complete(entry.operation,
+                   [&] { entry.chunk.wait(contextOf(entry)); });
+  });
 }
 
 } // namespace moe::runtime
@@ -250,6 +276,18 @@ int32_t moe_collective(void *exchange, int32_t number, const void *send,
                        const int32_t *receive_counts) {
   return static_cast<Exchange *>(exchange)->run(number, send, receive, rows,
                                                 send_counts, receive_counts);
+}
+
+int32_t moe_collective_start(void *exchange, int32_t number, const void *send,
+                             void *receive, int64_t rows, int64_t room,
+                             const int32_t *send_counts,
+                             const int32_t *receive_counts) {
+  return static_cast<Exchange *>(exchange)->start(
+      number, {send, receive, rows, room, send_counts, receive_counts});
+}
+
+int32_t moe_collective_wait(void *exchange, int32_t number) {
+  return static_cast<Exchange *>(exchange)->wait(number);
 }
 
 int32_t moe_member(void *exchange, int32_t axes) {

@@ -11,7 +11,7 @@
 #ifndef MOE_LIB_RUNTIME_COLLECTIVE_EXCHANGE_H
 #define MOE_LIB_RUNTIME_COLLECTIVE_EXCHANGE_H
 
-#include "World.h"
+#include "Chunk.h"
 
 #include <functional>
 
@@ -23,16 +23,22 @@ public:
   /// Fails unless the grid is as large as the world and every entry of the
   /// table makes sense.
   Exchange(moe_world &world, const Grid &grid, std::vector<Collective> table);
+  ~Exchange();
+  Exchange(const Exchange &) = delete;
+  Exchange &operator=(const Exchange &) = delete;
 
   /// Before each run, with the sizes of the function.
   void begin(const int64_t *sizes);
-  /// After each run: fails with the first failure of a collective.
-  void end() const;
+  /// After each run, with nothing under way: fails with the first failure of a
+  /// collective.
+  void end();
 
-  /// moe_collective and moe_member; generated code has `this`.
+  /// moe_collective, its two halves, and moe_member; generated code has `this`.
   moe_status run(int32_t number, const void *send, void *receive, int64_t rows,
                  const int32_t *sendCounts,
                  const int32_t *receiveCounts) noexcept;
+  moe_status start(int32_t number, const ChunkRows &rows) noexcept;
+  moe_status wait(int32_t number) noexcept;
   int32_t member(int32_t axes) const { return members[axes & allAxes]; }
 
 private:
@@ -43,8 +49,16 @@ private:
     Operation operation;
     std::string what;
     int64_t bound = 0, room = -1; ///< for the sizes of this run
+    Chunk chunk;
   };
   void describe(Entry &entry);
+  Context contextOf(Entry &entry) const {
+    return {world, entry.operation, *entry.group};
+  }
+  /// Calls `body` with the entry, unless there was a failure before.
+  template <typename Body>
+  moe_status attempt(int32_t number, bool isChunk, const Body &body) noexcept;
+  void abandonChunks() noexcept;
   void dispatch(Entry &entry, const void *send, void *receive, int64_t rows,
                 const int32_t *sendCounts, const int32_t *receiveCounts);
 

@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <numeric>
+#include <utility>
 
 using namespace moe::runtime;
 
@@ -147,10 +148,14 @@ WorldPhase::WorldPhase(moe_world &world, const char *name, int64_t timeoutMs)
 
 WorldPhase::~WorldPhase() { world.phase = nullptr; }
 
-void moe_world::begin(Operation &operation) {
-  check();
+void moe_world::setDeadline(Operation &operation) const {
   operation.start = moe_clock();
   operation.deadline = phase ? phase->deadline : operation.start + timeout;
+}
+
+void moe_world::begin(Operation &operation) {
+  check();
+  setDeadline(operation);
   FlightEntry &entry = flight.add();
   operation.entry = &entry;
   entry.operation = operation.kind;
@@ -161,10 +166,24 @@ void moe_world::begin(Operation &operation) {
   ++figures.operations;
 }
 
+static double secondsSince(int64_t start) {
+  return double(moe_clock() - start) * 1e-9;
+}
+
+void moe_world::pause(const Operation &operation) {
+  figures.waited_seconds += secondsSince(operation.start);
+}
+
+/// A rank that computes is not late: others wait as long as they wait.
+void moe_world::resume(Operation &operation) const {
+  setDeadline(operation);
+  check();
+}
+
 void moe_world::finish(Operation &operation, moe_status status) {
   FlightEntry &entry = *operation.entry;
   entry.end = moe_clock();
-  figures.waited_seconds += double(entry.end - entry.start) * 1e-9;
+  figures.waited_seconds += double(entry.end - operation.start) * 1e-9;
   entry.status = status;
   entry.ended = true;
 }
@@ -191,8 +210,7 @@ void moe_world::failExchange(const Operation &operation, moe_status status,
                              const moe_engine_failure &failure) const {
   char seconds[32];
   int64_t begun = phase ? phase->start : operation.start;
-  std::snprintf(seconds, sizeof seconds, "%.3f s",
-                double(moe_clock() - begun) * 1e-9);
+  std::snprintf(seconds, sizeof seconds, "%.3f s", secondsSince(begun));
   fail(status, where(operation), ": ",
        *failure.text ? failure.text : moe_status_name(status), ", after ",
        seconds);
@@ -209,6 +227,13 @@ static uint64_t bytesOfSum(const Group &group, uint64_t bytes) {
 void moe_world::move(Operation &operation, Group &group, const moe_piece *send,
                      const moe_piece *receive, moe_reduction reduce,
                      moe_element dtype) {
+  Started started = startMove(operation, group, send, receive, reduce, dtype);
+  finishMove(operation, started);
+}
+
+Started moe_world::startMove(const Operation &operation, Group &group,
+                             const moe_piece *send, const moe_piece *receive,
+                             moe_reduction reduce, moe_element dtype) {
   moe_transfer transfer = {};
   transfer.ranks = group.ranks.data();
   transfer.members = group.size();
@@ -222,58 +247,45 @@ void moe_world::move(Operation &operation, Group &group, const moe_piece *send,
   transfer.what = operation.what;
   transfer.flags = operation.flags;
 
-  moe_engine_request *request = nullptr;
+  Started started;
   moe_engine_failure failure = {};
-  moe_status status = engine.start(engine.self, &transfer, &request, &failure);
-  if (status == MOE_OK)
-    status = engine.wait(engine.self, request, operation.deadline, &failure);
+  moe_status status =
+      engine.start(engine.self, &transfer, &started.request, &failure);
   if (status != MOE_OK)
     failExchange(operation, status, failure);
-
-  uint64_t sent = 0, received = 0;
   if (reduce) {
-    sent = received = bytesOfSum(group, send[0].bytes);
-  } else {
-    for (int32_t i = 0; i < group.size(); ++i) {
-      if (i == group.self)
-        continue;
-      sent += send[i].bytes;
-      received += receive[i].bytes;
-    }
+    started.sent = started.received = bytesOfSum(group, send[0].bytes);
+    return started;
   }
-  figures.sent_bytes += sent;
-  figures.received_bytes += received;
-  operation.entry->bytes += sent + received;
-}
-
-/// Whom `rank` meets in a round of a tournament, in which each of an even
-/// number of ranks has a partner.
-static int32_t partnerOf(int32_t rank, int32_t round, int32_t even) {
-  int32_t rounds = even - 1;
-  if (rank != even - 1) {
-    int32_t other = (round - rank + rounds) % rounds;
-    return other == rank ? even - 1 : other;
-  }
-  for (int32_t other = 0;; ++other)
-    if ((2 * other) % rounds == round % rounds)
-      return other;
-}
-
-void moe_world::meetAll(std::atomic<int32_t> &ready) {
-  ready = 1;
-  int32_t even = size() + size() % 2;
-  for (int32_t round = 0; round + 1 < even; ++round) {
-    int32_t other = partnerOf(rank(), round, even);
-    if (other >= size())
+  for (int32_t i = 0; i < group.size(); ++i) {
+    if (i == group.self)
       continue;
-    Group &pair = groupOf({std::min(rank(), other), std::max(rank(), other)});
-    Operation operation;
-    operation.kind = "barrier";
-    operation.name = "match";
-    operation.what = "barrier 'match' over all ranks";
-    operation.tag = 0x6d61746368;
-    moe_piece nothing[2] = {};
-    operate(operation, [&] { move(operation, pair, nothing, nothing); });
-    ++ready;
+    started.sent += send[i].bytes;
+    started.received += receive[i].bytes;
   }
+  return started;
+}
+
+void moe_world::finishMove(const Operation &operation, Started &started) {
+  moe_engine_failure failure = {};
+  moe_status status =
+      engine.wait(engine.self, std::exchange(started.request, nullptr),
+                  operation.deadline, &failure);
+  if (status != MOE_OK)
+    failExchange(operation, status, failure);
+  figures.sent_bytes += started.sent;
+  figures.received_bytes += started.received;
+  operation.entry->bytes += started.sent + started.received;
+}
+
+void moe_world::abandonMove(const Operation &operation,
+                            Started &started) noexcept {
+  moe_engine_request *request = std::exchange(started.request, nullptr);
+  if (!request)
+    return;
+  moe_engine_failure why = {};
+  moe_status status = engine.wait(engine.self, request, moe_clock(), &why);
+  operation.entry->end = moe_clock();
+  operation.entry->status = status ? status : failure();
+  operation.entry->ended = true;
 }

@@ -61,6 +61,12 @@ struct Operation {
   FlightEntry *entry = nullptr;
 };
 
+/// An exchange that a rank has started and not yet waited for.
+struct Started {
+  moe_engine_request *request = nullptr;
+  uint64_t sent = 0, received = 0;
+};
+
 /// Operations that have one deadline together, while it lives.
 class WorldPhase {
 public:
@@ -109,12 +115,48 @@ struct moe_world {
     finish(operation, MOE_OK);
   }
 
+  /// The same in two halves, between which the rank does something else: each
+  /// has a deadline, and what is in between is no waiting.
+  template <typename Body>
+  void start(moe::runtime::Operation &operation, const Body &body) {
+    begin(operation);
+    try {
+      body();
+    } catch (...) {
+      failOperation(operation);
+    }
+    pause(operation);
+  }
+  template <typename Body>
+  void complete(moe::runtime::Operation &operation, const Body &body) {
+    try {
+      resume(operation);
+      body();
+    } catch (...) {
+      failOperation(operation);
+    }
+    finish(operation, MOE_OK);
+  }
+
   /// One exchange within an operation; returns when it is done. There is a
   /// piece for each member. With a reduction, it is that of send[0].
   void move(moe::runtime::Operation &operation, moe::runtime::Group &group,
             const moe_piece *send, const moe_piece *receive,
             moe_reduction reduce = MOE_REDUCE_NONE,
             moe_element dtype = MOE_BYTE);
+  /// The two halves of `move`. Pieces stay until the second has returned.
+  moe::runtime::Started startMove(const moe::runtime::Operation &operation,
+                                  moe::runtime::Group &group,
+                                  const moe_piece *send,
+                                  const moe_piece *receive,
+                                  moe_reduction reduce = MOE_REDUCE_NONE,
+                                  moe_element dtype = MOE_BYTE);
+  void finishMove(const moe::runtime::Operation &operation,
+                  moe::runtime::Started &started);
+  /// Once this world has failed: returns when this rank's memory is its own
+  /// again.
+  void abandonMove(const moe::runtime::Operation &operation,
+                   moe::runtime::Started &started) noexcept;
 
   /// Meets each other rank in turn; `ready` counts those that have come, with
   /// this one.
@@ -149,6 +191,9 @@ struct moe_world {
 private:
   friend class moe::runtime::WorldPhase;
   void begin(moe::runtime::Operation &operation);
+  void setDeadline(moe::runtime::Operation &operation) const;
+  void pause(const moe::runtime::Operation &operation);
+  void resume(moe::runtime::Operation &operation) const;
   void finish(moe::runtime::Operation &operation, moe_status status);
   /// In a handler: ends the world with the exception in flight.
   [[noreturn]] void failOperation(moe::runtime::Operation &operation);

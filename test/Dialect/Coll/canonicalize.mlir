@@ -170,3 +170,23 @@ func.func @barriers(%x: tensor<4xf32>) -> tensor<i32> {
   coll.barrier over [ep]
   return %0 : tensor<i32>
 }
+
+// -----
+
+// A rank that is alone waits for nobody, where it has all rows.
+module attributes {coll.grid = {dp = 1 : i64, ep = 1 : i64, tp = 2 : i64}} {
+// CHECK-LABEL: func @chunk_of_one
+// CHECK-SAME: (%[[X:.*]]: tensor<4xf32>,
+// CHECK-NEXT: %[[SOME:.*]] = coll.start_all_to_all_v %[[X]]
+// CHECK-NEXT: %[[Y:.*]] = coll.wait %[[SOME]]
+// CHECK-NEXT: return %[[X]], %[[Y]]
+func.func @chunk_of_one(%x: tensor<4xf32>, %c: tensor<2xi32>) -> (tensor<4xf32>, tensor<4xf32>) {
+  %0 = coll.start_all_to_all_v %x, %c, %c places 0 to 2 of send over [ep]
+      : (tensor<4xf32>, tensor<2xi32>, tensor<2xi32>) -> !coll.pending
+  %1 = coll.wait %0 : (!coll.pending) -> tensor<4xf32>
+  %2 = coll.start_all_to_all_v %x, %c, %c places 0 to 1 of send over [ep]
+      : (tensor<4xf32>, tensor<2xi32>, tensor<2xi32>) -> !coll.pending
+  %3 = coll.wait %2 : (!coll.pending) -> tensor<4xf32>
+  return %1, %3 : tensor<4xf32>, tensor<4xf32>
+}
+}

@@ -324,3 +324,140 @@ func.func @exact(%x: tensor<?x8xf32>, %c: tensor<4xi32>) {
   %0 = coll.all_to_all_v %x, %c, %c over [ep] {bound = "R", pair = "R"} : (tensor<?x8xf32>, tensor<4xi32>, tensor<4xi32>) -> tensor<?x8xf32>
   return
 }
+
+// -----
+
+module attributes {coll.grid = {dp = 1 : i64, ep = 2 : i64, tp = 1 : i64}} {
+func.func @no_places(%x: tensor<?x8xf32>, %c: tensor<4xi32>) {
+  // expected-error @below {{'coll.start_all_to_all_v' op expected some places of 2, found 1 to 1}}
+  %0 = coll.start_all_to_all_v %x, %c, %c places 1 to 1 of send over [ep] : (tensor<?x8xf32>, tensor<4xi32>, tensor<4xi32>) -> !coll.pending
+  %1 = coll.wait %0 {rows = "R"} : (!coll.pending) -> tensor<?x8xf32>
+  return
+}
+}
+
+// -----
+
+module attributes {coll.grid = {dp = 1 : i64, ep = 2 : i64, tp = 1 : i64}} {
+func.func @places_past_the_last(%x: tensor<?x8xf32>, %c: tensor<4xi32>) {
+  // expected-error @below {{expected some places of 2, found 0 to 3}}
+  %0 = coll.start_all_to_all_v %x, %c, %c places 0 to 3 of send over [ep] : (tensor<?x8xf32>, tensor<4xi32>, tensor<4xi32>) -> !coll.pending
+  %1 = coll.wait %0 {rows = "R"} : (!coll.pending) -> tensor<?x8xf32>
+  return
+}
+}
+
+// -----
+
+module attributes {coll.grid = {dp = 1 : i64, ep = 2 : i64, tp = 1 : i64}} {
+func.func @nobody_waits(%x: tensor<?x8xf32>, %c: tensor<4xi32>) {
+  // expected-error @below {{expected to be waited for by one coll.wait}}
+  %0 = coll.start_all_to_all_v %x, %c, %c places 0 to 1 of send over [ep] : (tensor<?x8xf32>, tensor<4xi32>, tensor<4xi32>) -> !coll.pending
+  return
+}
+}
+
+// -----
+
+module attributes {coll.grid = {dp = 1 : i64, ep = 2 : i64, tp = 1 : i64}} {
+func.func @two_wait(%x: tensor<?x8xf32>, %c: tensor<4xi32>) {
+  // expected-error @below {{expected to be waited for by one coll.wait}}
+  %0 = coll.start_all_to_all_v %x, %c, %c places 0 to 1 of send over [ep] : (tensor<?x8xf32>, tensor<4xi32>, tensor<4xi32>) -> !coll.pending
+  %1 = coll.wait %0 {rows = "R"} : (!coll.pending) -> tensor<?x8xf32>
+  %2 = coll.wait %0 {rows = "R"} : (!coll.pending) -> tensor<?x8xf32>
+  return
+}
+}
+
+// -----
+
+module attributes {coll.grid = {dp = 1 : i64, ep = 2 : i64, tp = 1 : i64}} {
+func.func @padded_chunk(%x: tensor<?x8xf32>, %c: tensor<4xi32>) {
+  // expected-error @below {{expected a size such as "R" or "8*R" in 'pair' with the mode padded}}
+  %0 = coll.start_all_to_all_v %x, %c, %c places 0 to 1 of send over [ep] mode padded : (tensor<?x8xf32>, tensor<4xi32>, tensor<4xi32>) -> !coll.pending
+  %1 = coll.wait %0 {rows = "R"} : (!coll.pending) -> tensor<?x8xf32>
+  return
+}
+}
+
+// -----
+
+module attributes {coll.grid = {dp = 1 : i64, ep = 2 : i64, tp = 1 : i64}} {
+func.func @several_of_send(%x: tensor<?x8xf32>, %c: tensor<4xi32>) {
+  %0 = coll.start_all_to_all_v %x, %c, %c places 0 to 1 of send over [ep] : (tensor<?x8xf32>, tensor<4xi32>, tensor<4xi32>) -> !coll.pending
+  %1 = coll.start_all_to_all_v %x, %c, %c places 1 to 2 of send over [ep] : (tensor<?x8xf32>, tensor<4xi32>, tensor<4xi32>) -> !coll.pending
+  // expected-error @below {{'coll.wait' op expected one chunk of rows that are whole where they are sent, found 2}}
+  %2 = coll.wait %0, %1 {rows = "R"} : (!coll.pending, !coll.pending) -> tensor<?x8xf32>
+  return
+}
+}
+
+// -----
+
+module attributes {coll.grid = {dp = 1 : i64, ep = 2 : i64, tp = 1 : i64}} {
+func.func @gap(%x: tensor<?x8xf32>, %c: tensor<4xi32>) {
+  %0 = coll.start_all_to_all_v %x, %c, %c places 1 to 2 of receive over [ep] : (tensor<?x8xf32>, tensor<4xi32>, tensor<4xi32>) -> !coll.pending
+  // expected-error @below {{expected a chunk from place 0, found one from 1}}
+  %1 = coll.wait %0 {rows = "R"} : (!coll.pending) -> tensor<?x8xf32>
+  return
+}
+}
+
+// -----
+
+module attributes {coll.grid = {dp = 1 : i64, ep = 2 : i64, tp = 1 : i64}} {
+func.func @last_is_missing(%x: tensor<?x8xf32>, %c: tensor<4xi32>) {
+  %0 = coll.start_all_to_all_v %x, %c, %c places 0 to 1 of receive over [ep] : (tensor<?x8xf32>, tensor<4xi32>, tensor<4xi32>) -> !coll.pending
+  // expected-error @below {{expected chunks of all 2 places, found those up to 1}}
+  %1 = coll.wait %0 {rows = "R"} : (!coll.pending) -> tensor<?x8xf32>
+  return
+}
+}
+
+// -----
+
+func.func @other_rows(%x: tensor<?x8xf32>, %c: tensor<4xi32>) {
+  %0 = coll.start_all_to_all_v %x, %c, %c places 0 to 1 of receive over [ep] : (tensor<?x8xf32>, tensor<4xi32>, tensor<4xi32>) -> !coll.pending
+  %1 = coll.start_all_to_all_v %x, %c, %c places 1 to 2 of receive over [dp, ep] : (tensor<?x8xf32>, tensor<4xi32>, tensor<4xi32>) -> !coll.pending
+  // expected-error @below {{expected chunks of the same rows}}
+  %2 = coll.wait %0, %1 {rows = "R"} : (!coll.pending, !coll.pending) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+module attributes {coll.grid = {dp = 1 : i64, ep = 2 : i64, tp = 1 : i64}} {
+func.func @other_elements(%x: tensor<?x8xf32>, %c: tensor<4xi32>) {
+  %0 = coll.start_all_to_all_v %x, %c, %c places 0 to 2 of receive over [ep] : (tensor<?x8xf32>, tensor<4xi32>, tensor<4xi32>) -> !coll.pending
+  // expected-error @below {{expected 'y' of 'f32', the element type of 'x', found 'bf16'}}
+  %1 = coll.wait %0 {rows = "R"} : (!coll.pending) -> tensor<?x8xbf16>
+  return
+}
+}
+
+// -----
+
+module attributes {coll.grid = {dp = 1 : i64, ep = 2 : i64, tp = 1 : i64}} {
+func.func @no_rows(%x: tensor<?x8xf32>, %c: tensor<4xi32>) {
+  %0 = coll.start_all_to_all_v %x, %c, %c places 0 to 2 of send over [ep] : (tensor<?x8xf32>, tensor<4xi32>, tensor<4xi32>) -> !coll.pending
+  // expected-error @below {{expected a size such as "R" or "8*R" in 'rows' with a result of 'tensor<?x8xf32>'}}
+  %1 = coll.wait %0  : (!coll.pending) -> tensor<?x8xf32>
+  return
+}
+}
+
+// -----
+
+func.func @nothing_to_wait_for() {
+  // expected-error @below {{expected something to wait for, found nothing}}
+  %0 = coll.wait : () -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @started_elsewhere(%p: !coll.pending) {
+  // expected-error @below {{expected exchanges that were started before it in its block}}
+  %0 = coll.wait %p : (!coll.pending) -> tensor<4xf32>
+  return
+}

@@ -65,6 +65,32 @@ func.func @exchange(%counts: tensor<8xi32>, %sent: tensor<?x8xbf16>) {
   return
 }
 
+// CHECK-LABEL: func @chunks
+func.func @chunks(%counts: tensor<8xi32>, %arrived: tensor<8xi32>, %sent: tensor<?x8xbf16>,
+                  %ys: tensor<?x8xf32>) {
+  // CHECK: %[[FIRST:.*]] = coll.start_all_to_all_v %{{.*}}, %{{.*}}, %{{.*}} places 0 to 1 of send over [ep] mode padded {name = "rows, 1 of 2", pair = "8*R"} : (tensor<?x8xbf16>, tensor<8xi32>, tensor<8xi32>) -> !coll.pending
+  %padded = coll.start_all_to_all_v %sent, %counts, %counts places 0 to 1 of send over [ep] mode padded
+      {name = "rows, 1 of 2", pair = "8*R"}
+      : (tensor<?x8xbf16>, tensor<8xi32>, tensor<8xi32>) -> !coll.pending
+  // CHECK: coll.wait %[[FIRST]] : (!coll.pending) -> tensor<16x8xbf16>
+  %fixed = coll.wait %padded : (!coll.pending) -> tensor<16x8xbf16>
+  // CHECK: %[[SECOND:.*]] = coll.start_all_to_all_v
+  %0 = coll.start_all_to_all_v %sent, %counts, %arrived places 0 to 2 of send
+      over [ep] {name = "rows to experts, 1 of 2"}
+      : (tensor<?x8xbf16>, tensor<8xi32>, tensor<8xi32>) -> !coll.pending
+  // CHECK: coll.start_all_to_all_v %{{.*}}, %{{.*}}, %{{.*}} places 0 to 1 of receive over [ep] :
+  %1 = coll.start_all_to_all_v %ys, %counts, %counts places 0 to 1 of receive over [ep] mode exact
+      : (tensor<?x8xf32>, tensor<8xi32>, tensor<8xi32>) -> !coll.pending
+  %2 = coll.start_all_to_all_v %ys, %counts, %counts places 1 to 4 of receive over [ep]
+      : (tensor<?x8xf32>, tensor<8xi32>, tensor<8xi32>) -> !coll.pending
+  // CHECK: coll.wait %[[SECOND]] {rows = "C0"} : (!coll.pending) -> tensor<?x8xbf16>
+  // CHECK: coll.wait %{{.*}}, %{{.*}} {rows = "8*T"} : (!coll.pending, !coll.pending) -> tensor<?x8xf32>
+  %xs = coll.wait %0 {rows = "C0"} : (!coll.pending) -> tensor<?x8xbf16>
+  %back = coll.wait %1, %2 {rows = "8*T"}
+      : (!coll.pending, !coll.pending) -> tensor<?x8xf32>
+  return
+}
+
 // CHECK-LABEL: func @pairs
 func.func @pairs(%x: tensor<?x8xf32>) {
   // CHECK: coll.send %{{.*}} over [ep] {to = 1 : i64} : (tensor<?x8xf32>) -> ()

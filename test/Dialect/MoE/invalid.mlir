@@ -1613,6 +1613,69 @@ func.func @keep_placed(%i: tensor<?x2xi32>, %p: tensor<?x3xi32>) {
 
 // -----
 
+// [O37]
+func.func @arrivals(%c: tensor<8xi32>) {
+  // expected-error @below {{expected 'places', 'size' and 'rows' together, found some of them}}
+  %0 = moe.arrivals %c {members = 2 : i64, rows = "8*R", size = "C0"} : (tensor<8xi32>) -> tensor<?x1xi32>
+  return
+}
+
+// -----
+
+// [O37]
+func.func @arrivals(%c: tensor<8xi32>) {
+  // expected-error @below {{expected 'places', 'size' and 'rows' together, found some of them}}
+  %0 = moe.arrivals %c places 0 to 2 {members = 2 : i64, rows = "8*R"} : (tensor<8xi32>) -> tensor<?x1xi32>
+  return
+}
+
+// -----
+
+// [O37]
+func.func @arrivals(%c: tensor<8xi32>) {
+  // expected-error @below {{expected some places of 4, found 2 to 2}}
+  %0 = moe.arrivals %c places 2 to 2 {members = 2 : i64, rows = "8*R", size = "C0"} : (tensor<8xi32>) -> tensor<?x1xi32>
+  return
+}
+
+// -----
+
+// [O37]
+func.func @arrivals(%c: tensor<8xi32>) {
+  // expected-error @below {{expected some places of 4, found 2 to 5}}
+  %0 = moe.arrivals %c places 2 to 5 {members = 2 : i64, rows = "8*R", size = "C0"} : (tensor<8xi32>) -> tensor<?x1xi32>
+  return
+}
+
+// -----
+
+// [O37]
+func.func @arrivals(%c: tensor<8xi32>) {
+  // expected-error @below {{expected a name of its own such as "C0" in 'size', found '2*C'}}
+  %0 = moe.arrivals %c places 0 to 2 {members = 2 : i64, rows = "8*R", size = "2*C"} : (tensor<8xi32>) -> tensor<?x1xi32>
+  return
+}
+
+// -----
+
+// [O37]
+func.func @arrivals(%c: tensor<8xi32>) {
+  // expected-error @below {{expected a name of its own such as "C0" in 'size', found 'R'}}
+  %0 = moe.arrivals %c places 0 to 2 {members = 2 : i64, rows = "8*R", size = "R"} : (tensor<8xi32>) -> tensor<?x1xi32>
+  return
+}
+
+// -----
+
+// [O37]
+func.func @arrivals(%c: tensor<8xi32>) {
+  // expected-error @below {{expected 'rows' such as "8*R", found 'ceil(R/8)'}}
+  %0 = moe.arrivals %c places 0 to 2 {members = 2 : i64, rows = "ceil(R/8)", size = "C0"} : (tensor<8xi32>) -> tensor<?x1xi32>
+  return
+}
+
+// -----
+
 // [O34]
 func.func @keep_local(%i: tensor<?x2xi32>, %w: tensor<?x2xf32>, %m: tensor<i32>) {
   // expected-error @below {{expected experts that 3 members have equal shares of, found 4}}

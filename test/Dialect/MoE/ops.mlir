@@ -183,6 +183,9 @@ func.func @placement(%indices: tensor<?x2xi32>, %arrived: tensor<8xi32>) {
   // CHECK: moe.arrivals %{{.*}} {members = 2 : i64, rows = "8*R"} : (tensor<8xi32>) -> tensor<?x1xi32>
   %local = moe.arrivals %arrived {members = 2 : i64, rows = "8*R"}
       : (tensor<8xi32>) -> tensor<?x1xi32>
+  %chunk = moe.arrivals %arrived places 0 to 2 {members = 2 : i64, rows = "8*R", size = "C0"}
+      : (tensor<8xi32>) -> tensor<?x1xi32>
+  // CHECK: moe.arrivals %{{.*}} places 0 to 2 {members = 2 : i64, rows = "8*R", size = "C0"} : (tensor<8xi32>) -> tensor<?x1xi32>
   // CHECK: moe.arrivals %{{.*}} {members = 8 : i64} : (tensor<8xi32>) -> tensor<16x1xi32>
   %0 = moe.arrivals %arrived {members = 8 : i64} : (tensor<8xi32>) -> tensor<16x1xi32>
   return

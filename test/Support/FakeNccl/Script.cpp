@@ -35,8 +35,9 @@ struct Script {
 };
 } // namespace
 
+/// Never destroyed: threads of an engine may call while the process ends.
 static Script &script() {
-  static Script one;
+  static Script &one = *new Script;
   return one;
 }
 

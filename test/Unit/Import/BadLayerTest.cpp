@@ -73,6 +73,39 @@ static const BadInput inputs[] = {
      {{Kind::error, 4, 28,
        "parallel.placement: found a list, expected a list of lists of integers "
        "from 0 to 2147483647"}}},
+    // [S32]
+    {"ChunksInARing",
+     rest(
+         R"("parallel": {"grid": {"ep": 2}, "exchange": "ring", "chunks": 2})"),
+     {{Kind::error, 4, 54,
+       "parallel.chunks 2 needs parallel.exchange to be 'all_to_all', found "
+       "'ring'"},
+      {Kind::note, 4, 34, "parallel.exchange is given here"}}},
+    {"MoreChunksThanExperts",
+     rest(R"("parallel": {"grid": {"ep": 4}, "chunks": 3})"),
+     {{Kind::error, 4, 34,
+       "parallel.chunks: found 3, expected at most 2, the experts that a "
+       "device "
+       "of ep has"},
+      {Kind::note, 2, 13, "router.experts is given here"},
+      {Kind::note, 4, 24, "parallel.grid.ep is given here"}}},
+    {"MoreChunksThanPlaces",
+     rest(
+         R"("parallel": {"grid": {"ep": 2}, "placement": [[0, 1, 2], [3, 4, 5, 6, 7]], "chunks": 6})"),
+     {{Kind::error, 4, 77,
+       "parallel.chunks: found 6, expected at most 5, the experts that a "
+       "device "
+       "of ep has"},
+      {Kind::note, 2, 13, "router.experts is given here"},
+      {Kind::note, 4, 24, "parallel.grid.ep is given here"}}},
+    {"TooManyChunks",
+     rest(R"("parallel": {"chunks": 9})"),
+     {{Kind::error, 4, 25,
+       "parallel.chunks: found 9, expected an integer from 1 to 8"}}},
+    {"MisspeltChunks",
+     rest(R"("parallel": {"chunk": 2})"),
+     {{Kind::error, 4, 15,
+       "unknown key 'chunk' in 'parallel'; did you mean 'chunks'?"}}},
     {"ExpertsNotOnTp",
      rest(R"("parallel": {"experts_on": "tp", "grid": {"tp": 5}})"),
      {{Kind::error, 4, 44,

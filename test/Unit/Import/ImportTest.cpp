@@ -160,6 +160,7 @@ TEST(Import, EveryValueArrives) {
               "accumulate": "f32"},
     "parallel": {"grid": {"dp": 2, "ep": 4, "tp": 2}, "experts_on": "tp",
                  "exchange": "ring", "wire": "int8", "wire_block": 64,
+                 "chunks": 3,
                  "sequence_parallel": true,
                  "experts_per_device": 6},
     "averaging": {"group_size": 5, "match_timeout_ms": 6,
@@ -221,6 +222,7 @@ TEST(Import, EveryValueArrives) {
   EXPECT_EQ(spec.parallel.exchange, Exchange::ring);
   EXPECT_EQ(spec.parallel.wire, Wire::int8);
   EXPECT_EQ(spec.parallel.wireBlock, 64);
+  EXPECT_EQ(spec.parallel.chunks, 3);
   EXPECT_TRUE(spec.parallel.sequenceParallel);
   EXPECT_EQ(spec.parallel.expertsPerDevice, 6);
   EXPECT_EQ(spec.averaging.groupSize, 5);

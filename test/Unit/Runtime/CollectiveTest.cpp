@@ -341,7 +341,7 @@ TEST(CollectiveTest, ManyExchangesAtOnce) {
   ranks.run([&](moe_world &world) {
     moe_engine engine = ranks.engine(world.rank()).table();
     int32_t members[] = {0, 1, 2}, self = world.rank();
-    constexpr int depth = 8;
+    constexpr int depth = 16;
     std::vector<int32_t> out, in(size_t(depth) * 3, -1);
     for (int32_t i = 0; i < depth; ++i)
       out.push_back(self * 100 + i);
@@ -367,7 +367,7 @@ TEST(CollectiveTest, ManyExchangesAtOnce) {
       moe_engine_request *none = nullptr;
       EXPECT_EQ(MOE_INVALID_ARGUMENT,
                 engine.start(engine.self, &transfer, &none, &failure));
-      EXPECT_STREQ("more than 8 exchanges of a group at once", failure.text);
+      EXPECT_STREQ("more than 16 exchanges of a group at once", failure.text);
       // Each waits in another order.
       for (int i = 0; i < depth; ++i) {
         int which = self == 1 ? depth - 1 - i : (i + self) % depth;

@@ -26,6 +26,7 @@ struct Subject {
   Pattern pattern = Pattern::allToAll;
   Mode mode = Mode::exact;
   bool reduces = true;
+  bool inHalves = false; ///< started, and then waited for
 
   bool ofTwo() const {
     return kind == CollectiveKind::send || kind == CollectiveKind::recv;
@@ -59,6 +60,10 @@ static const Subject subjects[] = {
     {"hierarchical", CollectiveKind::allToAllV, Pattern::hierarchical},
     {"ring", CollectiveKind::allToAllV, Pattern::ring},
     {"padded", CollectiveKind::allToAllV, Pattern::allToAll, Mode::padded},
+    {"start and wait", CollectiveKind::allToAllV, Pattern::allToAll,
+     Mode::exact, true, true},
+    {"start and wait, padded", CollectiveKind::allToAllV, Pattern::allToAll,
+     Mode::padded, true, true},
     {"send", CollectiveKind::send},
     {"recv", CollectiveKind::recv},
     {"barrier", CollectiveKind::barrier}};
@@ -81,6 +86,7 @@ static std::vector<Collective> makeTable(const Subject &subject, int32_t rank) {
     table.back().mode = subject.mode;
     table.back().bound = 3;
     table.back().root = subject.faulty();
+    table.back().end = subject.inHalves;
   }
   table.push_back(makeCollective(subject.kind == CollectiveKind::barrier
                                      ? CollectiveKind::allReduce
@@ -89,10 +95,15 @@ static std::vector<Collective> makeTable(const Subject &subject, int32_t rank) {
   return table;
 }
 
-static moe_status call(Exchange &exchange, int32_t number) {
+static moe_status call(Exchange &exchange, int32_t number,
+                       bool inHalves = false) {
   float send[64] = {}, receive[64] = {};
   const int32_t counts[4] = {2, 2, 2, 2};
-  return exchange.run(number, send, receive, 8, counts, counts);
+  if (!inHalves || number == otherNumber)
+    return exchange.run(number, send, receive, 8, counts, counts);
+  moe_status status =
+      exchange.start(number, {send, receive, 8, 8, counts, counts});
+  return status ? status : exchange.wait(number);
 }
 
 /// The first piece that is not empty gets shorter.
@@ -122,7 +133,7 @@ static int countExchanges(const Subject &subject) {
   ranks.run([&](moe_world &world) {
     Exchange exchange(world, {1, world.size(), 1},
                       makeTable(subject, world.rank()));
-    EXPECT_MOE_OK(call(exchange, 0));
+    EXPECT_MOE_OK(call(exchange, 0, subject.inHalves));
   });
   return ranks.engine(subject.faulty()).started;
 }
@@ -155,7 +166,7 @@ static void misbehave(Ranks &ranks, const Subject &subject, Fault fault,
     engine.before = shorten;
     break;
   case Fault::wrongOrder:
-    outcome.status = call(exchange, middle ? 2 : otherNumber);
+    outcome.status = call(exchange, middle ? 2 : otherNumber, subject.inHalves);
     return;
   case Fault::wrongTag:
     engine.before = [](moe_transfer &transfer) { transfer.tag ^= 1; };
@@ -164,9 +175,9 @@ static void misbehave(Ranks &ranks, const Subject &subject, Fault fault,
     engine.before = [](moe_transfer &transfer) { ++transfer.sequence; };
     break;
   }
-  outcome.status = call(exchange, 1);
+  outcome.status = call(exchange, 1, subject.inHalves);
   if (!outcome.status)
-    outcome.status = call(exchange, 2);
+    outcome.status = call(exchange, 2, subject.inHalves);
 }
 
 static std::vector<Outcome> runTrial(const Subject &subject, Fault fault,
@@ -183,7 +194,7 @@ static std::vector<Outcome> runTrial(const Subject &subject, Fault fault,
     int32_t self = world.rank();
     Outcome &outcome = outcomes[static_cast<size_t>(self)];
     Exchange exchange(world, {1, world.size(), 1}, makeTable(subject, self));
-    outcome.first = call(exchange, 0);
+    outcome.first = call(exchange, 0, subject.inHalves);
     // A fault may end what others have not yet seen the end of.
     for (++ready; ready < world.size();)
       std::this_thread::yield();
@@ -192,12 +203,12 @@ static std::vector<Outcome> runTrial(const Subject &subject, Fault fault,
                        outcome);
     for (int32_t number = 1; number <= 2 && !outcome.status; ++number) {
       int64_t start = moe_clock();
-      outcome.status = call(exchange, number);
+      outcome.status = call(exchange, number, subject.inHalves);
       outcome.seconds = static_cast<double>(moe_clock() - start) * 1e-9;
     }
     outcome.message = moe_last_error();
     Exchange after(world, {1, world.size(), 1}, makeTable(subject, self));
-    outcome.again = call(after, 1);
+    outcome.again = call(after, 1, subject.inHalves);
   });
   return outcomes;
 }

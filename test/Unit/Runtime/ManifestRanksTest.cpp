@@ -225,6 +225,33 @@ const Corruption corruptions[] = {
     {"PaddedWithoutBound",
      [](json &m) { kind(m, "all_to_all_v", {{"mode", "padded"}}); },
      "collectives[0]: expected a key 'bound', found none"},
+    {"ChunkOfSum", [](json &m) { collective(m, 0)["chunk"] = {0, 1}; },
+     "collectives[0]: expected no key 'chunk', found one"},
+    {"ChunkOfOnePlace",
+     [](json &m) { kind(m, "all_to_all_v", {{"chunk", {0}}}); },
+     "collectives[0].chunk: expected two places, found an array"},
+    {"ChunkOfNoPlaces",
+     [](json &m) {
+       kind(m, "all_to_all_v", {{"places", 4}, {"chunk", {2, 2}}});
+     },
+     "collectives[0].chunk[1]: expected an integer from 3 to 4, found 2"},
+    {"ChunkInARing",
+     [](json &m) {
+       kind(m, "all_to_all_v",
+            {{"pattern", "ring"}, {"chunk", {0, 1}}, {"whole", "send"}});
+     },
+     "collectives[0].pattern: expected all_to_all where there is a chunk"},
+    {"ChunkOfNeitherSide",
+     [](json &m) { kind(m, "all_to_all_v", {{"chunk", {0, 1}}}); },
+     "collectives[0]: expected a key 'whole', found none"},
+    {"WholeWithoutChunk",
+     [](json &m) { kind(m, "all_to_all_v", {{"whole", "send"}}); },
+     "collectives[0]: expected no key 'whole', found one"},
+    {"WholeOfNoSide",
+     [](json &m) {
+       kind(m, "all_to_all_v", {{"chunk", {0, 1}}, {"whole", "both"}});
+     },
+     "collectives[0].whole: expected one of send receive, found \"both\""},
     {"BoundOfExact", [](json &m) { kind(m, "all_to_all_v", {{"bound", 3}}); },
      "collectives[0]: expected no key 'bound', found one"},
     {"BoundOfOwnSize",

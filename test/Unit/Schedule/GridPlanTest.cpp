@@ -241,6 +241,56 @@ TEST(GridPlan, FasterDevices) {
             planGrid(layer, slow, 4096).candidates.front().total);
 }
 
+TEST(GridPlan, RowsInChunksTravelBesideExperts) {
+  GridLayer layer = mediumLayer(", \"shared\": {\"intermediate\": 48}");
+  Cluster cluster = clusterOf(4, 1, 1 << 30);
+  cluster.flops = 1e11;
+  RankGrid grid = gridOf(1, 4, 1);
+  auto predict = [&](int64_t chunks, double bandwidth) {
+    layer.chunks = chunks;
+    cluster.intra.bandwidth = bandwidth;
+    return predictGrid(layer, cluster, grid, 4096);
+  };
+  auto seconds = [](const Candidate &candidate, GridStep step) {
+    return candidate.seconds[int(step)];
+  };
+  for (double bandwidth : {1e8, 1e9, 1e11}) {
+    Candidate one = predict(1, bandwidth);
+    EXPECT_EQ(one.hidden, 0);
+    for (int64_t chunks : {2, 5, 15}) {
+      Candidate many = predict(chunks, bandwidth);
+      EXPECT_EQ(many.sent(), one.sent());
+      double sum = 0;
+      for (double step : many.seconds)
+        sum += step;
+      EXPECT_NEAR(many.total, sum - many.hidden, 1e-12);
+      EXPECT_GT(many.hidden, 0);
+      // Neither links nor experts are faster than they are.
+      EXPECT_GT(many.total, seconds(one, GridStep::experts));
+      EXPECT_GT(many.total,
+                seconds(one, GridStep::back) + seconds(one, GridStep::router));
+    }
+  }
+  // Slow links hide the shared expert, and all others but for one chunk.
+  Candidate slow = predict(2, 1e6);
+  double part = slow.hidden / seconds(slow, GridStep::experts);
+  EXPECT_GT(part, 0.5);
+  EXPECT_LT(part, 0.75);
+  // No more chunks than experts, and none of steps.
+  EXPECT_EQ(chunksOf(layer, gridOf(1, 60, 1)), 1);
+  EXPECT_EQ(chunksOf(layer, grid), 2);
+  grid.exchange = Exchange::ring;
+  EXPECT_EQ(predict(2, 1e9).hidden, 0);
+  grid.exchange = Exchange::all_to_all;
+  layer.chunks = 1;
+  std::vector<int64_t> numbers;
+  for (auto [number, time] : predictChunks(layer, cluster, grid, 4096)) {
+    numbers.push_back(number);
+    EXPECT_GT(time, 0);
+  }
+  EXPECT_EQ(numbers, (std::vector<int64_t>{1, 2, 4, 8}));
+}
+
 TEST(GridPlan, SixteenThousandDevicesInASecond) {
   GridLayer layer = layerOf(
       "{\"hidden\": 7168, \"router\": {\"experts\": 256, \"top_k\": 8}, "

@@ -44,6 +44,8 @@ std::optional<int64_t> getGroupSize(mlir::Operation *op, mlir::ArrayAttr axes);
 #include "moe/Dialect/Coll/CollEnums.h.inc"
 #define GET_ATTRDEF_CLASSES
 #include "moe/Dialect/Coll/CollAttrs.h.inc"
+#define GET_TYPEDEF_CLASSES
+#include "moe/Dialect/Coll/CollTypes.h.inc"
 #define GET_OP_CLASSES
 #include "moe/Dialect/Coll/CollOps.h.inc"
 

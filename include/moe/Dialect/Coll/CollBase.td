@@ -8,6 +8,7 @@
 #ifndef MOE_DIALECT_COLL_BASE
 #define MOE_DIALECT_COLL_BASE
 
+include "mlir/IR/AttrTypeBase.td"
 include "mlir/IR/EnumAttr.td"
 include "mlir/IR/OpBase.td"
 
@@ -36,13 +37,20 @@ def Coll_Dialect : Dialect {
     and none is removed or moved past another. `name` is for messages and
     records. docs/decisions/0008-sharding.md says more.
 
+    What `start_all_to_all_v` starts, `wait` ends: what lies between them is
+    computed while rows travel.
+
     In the drawings, each line is what one member has, its rows from left to
     right.
   }];
   let useDefaultAttributePrinterParser = 1;
+  let useDefaultTypePrinterParser = 1;
   let hasConstantMaterializer = 1;
   let hasOperationAttrVerify = 1;
-  let extraClassDeclaration = "void registerAttributes();";
+  let extraClassDeclaration = [{
+    void registerAttributes();
+    void registerTypes();
+  }];
   let dependentDialects = ["::mlir::arith::ArithDialect"];
 }
 
@@ -61,8 +69,17 @@ def Coll_PatternEnum : Coll_Enum<"PatternKind", "the way that rows take",
 def Coll_ModeEnum : Coll_Enum<"ModeKind", "how many rows are sent",
     ["exact", "padded"]>;
 
+def Coll_WholeEnum : Coll_Enum<"WholeKind", "which side has the rows of all places",
+    ["send", "receive"]>;
+
 def Coll_ReduceAttr : EnumAttr<Coll_Dialect, Coll_ReduceEnum, "reduce">;
 def Coll_PatternAttr : EnumAttr<Coll_Dialect, Coll_PatternEnum, "pattern">;
 def Coll_ModeAttr : EnumAttr<Coll_Dialect, Coll_ModeEnum, "mode">;
+def Coll_WholeAttr : EnumAttr<Coll_Dialect, Coll_WholeEnum, "whole">;
+
+def Coll_Pending : TypeDef<Coll_Dialect, "Pending"> {
+  let mnemonic = "pending";
+  let summary = "an exchange that was started, to be waited for once";
+}
 
 #endif // MOE_DIALECT_COLL_BASE

@@ -193,6 +193,63 @@ def Coll_AllToAllVOp : Coll_ExchangeOp<"all_to_all_v"> {
   let hasFolder = 1;
 }
 
+def Coll_StartAllToAllVOp : Coll_ExchangeOp<"start_all_to_all_v"> {
+  let summary = "starts to send some of the rows of an all_to_all_v";
+  let description = [{
+    Starts what `all_to_all_v` does with the rows of some places of each member,
+    the *chunk* from `first` to before `end`. `send` and `receive` count rows as
+    there, of all places. One side is *whole*: there the rows of the chunk lie
+    among those of all places, as `send` or `receive` count them; on the other
+    side are those of the chunk alone, by member.
+
+    The result is taken by one `coll.wait`, which has the rows that come. What
+    lies between the two is computed while rows travel; operands stay as they
+    are until then. Rows go directly, in the pattern all_to_all.
+
+    ```
+      places 0 to 1 of send, n = 2, p = 2
+      member    x                send           coll.wait    receive
+      0         a  b | c  d  e   1 1 | 2 1      a  f         1 1 | 1 0
+      1         f | g  h         1 0 | 2 0      c  d  g  h   2 1 | 2 0
+    ```
+
+    ```mlir
+    %0 = coll.start_all_to_all_v %sent, %counts, %arrived places 0 to 2 of send
+        over [ep] {name = "rows to experts, 1 of 2"}
+        : (tensor<?x8xbf16>, tensor<8xi32>, tensor<8xi32>) -> !coll.pending
+    ```
+  }];
+  let arguments = !con((ins Coll_Data:$x, Coll_I32:$send, Coll_I32:$receive,
+      I64Attr:$first, I64Attr:$end, Coll_WholeAttr:$whole,
+      DefaultValuedAttr<Coll_ModeAttr, "::moe::coll::ModeKind::exact">:$mode,
+      OptionalAttr<StrAttr>:$pair), common);
+  let results = (outs Coll_Pending:$pending);
+  let assemblyFormat = [{
+    $x `,` $send `,` $receive `places` $first `to` $end `of` $whole `over`
+    custom<Axes>($axes) (`mode` $mode^)? attr-dict `:` functional-type(operands, results)
+  }];
+}
+
+def Coll_WaitOp : Coll_ExchangeOp<"wait"> {
+  let summary = "the rows of exchanges that were started";
+  let description = [{
+    Returns when the rows of all `pending` are there. If those who send are
+    whole, it is the one chunk that is waited for. If those who receive are, it
+    is all chunks, in the order of their places, and the result is what
+    `all_to_all_v` would give. `rows` is the room of the result.
+
+    ```mlir
+    %xs = coll.wait %0 {rows = "C0"} : (!coll.pending) -> tensor<?x8xbf16>
+    %back = coll.wait %1, %2 {rows = "8*T"}
+        : (!coll.pending, !coll.pending) -> tensor<?x8xf32>
+    ```
+  }];
+  let arguments = (ins Variadic<Coll_Pending>:$pending, OptionalAttr<StrAttr>:$rows);
+  let results = (outs Coll_Data:$y);
+  let assemblyFormat = "$pending attr-dict `:` functional-type(operands, results)";
+  let hasCanonicalizeMethod = 1;
+}
+
 def Coll_SendOp : Coll_ExchangeOp<"send"> {
   let summary = "rows to one member";
   let description = [{

@@ -228,20 +228,30 @@ def MoE_ArrivalsOp : MoE_Op<"arrivals"> {
     row r, from 0 to p - 1, and -1 past those that came. `rows` says how many the
     result has, where its type does not.
 
+    With `places`, the rows are those of some places alone, and `size` becomes
+    the name of their number: the result has as many, and so have tensors further
+    on that say so. `rows` then bounds those of all places together.
+
     ```
       counts [n*p]         local [R, 1]
       2  1 | 0  3          0  0  1 | 1  1  1 | -1 -1       n = 2, p = 2
+                           1 | 1  1  1                     places 1 to 2, C = 4
     ```
 
     ```mlir
     %local = moe.arrivals %arrived {members = 2 : i64, rows = "8*R"}
         : (tensor<8xi32>) -> tensor<?x1xi32>
+    %chunk = moe.arrivals %arrived places 0 to 2 {members = 2 : i64, rows = "8*R", size = "C0"}
+        : (tensor<8xi32>) -> tensor<?x1xi32>
     ```
   }];
   let arguments = (ins MoE_I32:$counts, I64Attr:$members,
-      OptionalAttr<StrAttr>:$rows);
+      OptionalAttr<StrAttr>:$rows, OptionalAttr<I64Attr>:$first,
+      OptionalAttr<I64Attr>:$end, OptionalAttr<StrAttr>:$size);
   let results = (outs MoE_I32:$local);
-  let assemblyFormat = "$counts attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $counts (`places` $first^ `to` $end)? attr-dict `:` functional-type(operands, results)
+  }];
 }
 
 def MoE_GroupSizesOp : MoE_Op<"group_sizes"> {

@@ -54,10 +54,11 @@ private:
   std::optional<Failure> failure; /* the first */
   bool wasTold = false;           /* by another rank, which has told all */
   std::set<int32_t> failedRanks;
+  int64_t patience = 0; /* until when exchanges are taken back */
 };
 } // namespace
 
-/// What MPI may take to forget an exchange that is given up.
+/// What MPI may take to forget all exchanges that are given up.
 static constexpr int64_t grace = 50 * milliseconds;
 
 /// Of this process; engines are made and closed under its mutex.
@@ -93,7 +94,9 @@ void MpiEngine::listen() {
 }
 
 void MpiEngine::release(moe_engine_request *request, bool done) {
-  if (!done && !request->exchange.cancel(now() + grace)) {
+  if (!done && !patience)
+    patience = now() + grace;
+  if (!done && !request->exchange.cancel(patience)) {
     noteLeftovers();
     return; // MPI may still look at its headers
   }

@@ -25,7 +25,7 @@ namespace moe::runtime::threads {
 /// The meeting place of one group.
 struct Room {
   /// Exchanges of a group that may run at once.
-  static constexpr size_t depth = 8;
+  static constexpr size_t depth = 16;
 
   explicit Room(std::vector<int32_t> ranks);
 
