@@ -245,7 +245,8 @@ class Nccl(Failing):
     def test_match(self):
         package = self.package(self.SIZE, LATE, NEVER)
         self.repeat(lambda: self.waiting(
-            package, None, "1:3", "match", "barrier 'match' over all ranks", r"rank \d did not come"))
+            package, None, "1:3", "match", "barrier 'match' over all ranks",
+            r"rank \d did not come"))
 
     def test_exchange(self):
         package = self.package(self.SIZE, NEVER, LATE)
