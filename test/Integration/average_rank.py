@@ -1,10 +1,9 @@
 """One rank of averaging, as a process that a launcher starts.
 
 average_rank.py PACKAGE COUNT STEPS SEED OUT [RANK:SECONDS]: adds COUNT values up and steps,
-STEPS times, and
-writes OUT.RANK.npz with the mean of each step, and OUT.RANK.json with what the last step said. With
-RANK:SECONDS, that rank waits so long before the last step. After a failed step OUT.RANK.npz has
-what the averager has.
+STEPS times, and writes OUT.RANK.npz with the mean of each step, and OUT.RANK.json with what the
+last step said. With RANK:SECONDS, that rank waits so long before the last step. After a failed step
+OUT.RANK.npz has what the averager has.
 """
 
 import json
