@@ -506,7 +506,7 @@ class Packages(Case):
 
     def test_other_abi(self):
         self.edit(lambda manifest: manifest.update(abi=1))
-        message = "made for interface version 1, but this runtime has version 3"
+        message = "made for interface version 1, but this runtime has version 4"
         self.check(Status.ABI_MISMATCH, f"{self.path}: error: {message}")
 
     def test_other_format(self):

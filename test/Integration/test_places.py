@@ -92,12 +92,14 @@ func.func @keep(%i: {tensor("i", "?x3", "i32", "input", "T")},
             rng = np.random.default_rng(1)
             share = experts // members
             for tokens in TOKENS:
-                # Null experts are of no member.
+                # Null experts are of the first member, after its own.
                 indices = rng.integers(-1, experts + 2, (tokens, 3), np.int32)
                 weights = rng.choice([0.25, np.nan, -3.0], (tokens, 3)).astype(np.float32)
+                null = indices >= experts
                 for member in range(members):
-                    ours = indices // share == member
-                    local = np.where(ours, indices - member * share, -1)
+                    ours = np.where(null, member == 0, indices // share == member)
+                    first = np.where(null, experts - share, member * share)
+                    local = np.where(ours, indices - first, -1)
                     got = layer.run("keep", i=indices, w=weights, m=np.int32(member).reshape(()))
                     np.testing.assert_array_equal(got["local"], local)
                     np.testing.assert_array_equal(got["kept"], np.where(ours, weights, 0))
