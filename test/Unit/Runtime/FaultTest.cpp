@@ -266,7 +266,7 @@ static void checkFault(Fault fault) {
         continue;
       std::string problem;
       // Short deadlines pass on a busy machine for no fault of ours.
-      for (int attempt = 0; attempt < 10; ++attempt) {
+      for (int attempt = 0; attempt < 4; ++attempt) {
         std::vector<Outcome> outcomes =
             runTrial(subject, fault, phase, exchanges);
         problem.clear();
