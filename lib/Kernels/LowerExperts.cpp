@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Product.h"
+#include "Row.h"
 
 using namespace mlir;
 using namespace moe;
@@ -26,18 +27,21 @@ void moe::lower(Lowering &l, DispatchOp op) {
       body(token, weight);
     });
   };
-  auto copyValue = [&](Val r, Val c, Val token, Val weight) {
-    Val value = e.load(x, {token, c});
-    e.store(weight.value ? value * weight : value, xs, {r, c});
-  };
-  Val width = l.size(op.getX(), 1);
   if (l.gpu)
-    return l.eachValue(l.size(count), width, [&](Val r, Val c) {
-      copyOf(r, [&](Val token, Val weight) { copyValue(r, c, token, weight); });
+    return l.eachValue(l.size(count), l.size(op.getX(), 1), [&](Val r, Val c) {
+      copyOf(r, [&](Val token, Val weight) {
+        Val value = e.load(x, {token, c});
+        e.store(weight.value ? value * weight : value, xs, {r, c});
+      });
     });
+  Row row(l, op.getX().getType().getDimSize(1));
   e.parallel(l.size(count), [&](Val r) {
     copyOf(r, [&](Val token, Val weight) {
-      e.loop(width, [&](Val c) { copyValue(r, c, token, weight); });
+      row.forEach([&](RowPart c) {
+        Val value = row.load(x, {token, c.first}, c);
+        row.store(weight.value ? value * row.fill(weight) : value, xs,
+                  {r, c.first}, c);
+      });
     });
   });
 }

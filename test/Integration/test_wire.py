@@ -15,9 +15,9 @@ sys.path[:0] = [str(ROOT / "test" / "Oracle")]
 
 import quantisation
 
-TARGETS = ("x86-64-v3", "reference")
+TARGETS = ("x86-64-v3", "native", "reference")
 # And blocks.
-WIDTHS = [(1, 4), (5, 128), (33, 32), (200, 64), (256, 128)]
+WIDTHS = [(1, 4), (5, 128), (33, 32), (49, 128), (200, 64), (256, 128)]
 KINDS = {"int8": "blockwise_int8", "fp8_e4m3": "fp8_e4m3"}
 MAX = np.finfo(np.float32).max
 
