@@ -61,7 +61,7 @@ private:
   mlir::SourceMgrDiagnosticHandler handler{*sources, &context};
   std::optional<Spec> spec;
   mlir::OwningOpRef<mlir::ModuleOp> module; // as all CPUs have it
-  std::vector<Program> programs;            // one for each CPU
+  std::vector<Program> programs;            // for each CPU, and for a device
   std::vector<Signature> signatures;
   std::string packageName;
 
@@ -73,10 +73,11 @@ private:
   Error checkBlocks(const CPUTarget &target);
   Error runPhases();
   Error runPhase(mlir::ModuleOp code, Phase phase,
-                 const PipelineOptions &pipeline, StringRef cpu);
+                 const PipelineOptions &pipeline, StringRef label);
   Error makeProgram(Program &program, PipelineOptions pipeline);
-  Error dump(mlir::ModuleOp code, Phase phase, StringRef cpu);
+  Error dump(mlir::ModuleOp code, Phase phase, StringRef label);
   mlir::ModuleOp result() const;
+  Error makeKernels();
   Error emitCode();
   Error emitPlan();
   Error emitGridPlan();
@@ -184,20 +185,6 @@ Error Compilation::emitGridPlan() {
   return plan ? writeText(options.output, *plan) : plan.takeError();
 }
 
-static StringRef name(TargetKind target) {
-  switch (target) {
-  case TargetKind::cpu:
-    return "cpu";
-  case TargetKind::reference:
-    return "reference";
-  case TargetKind::cuda:
-    return "cuda";
-  case TargetKind::sim:
-    return "sim";
-  }
-  llvm_unreachable("every target is one of the above");
-}
-
 /// Of `--emit=ptx` and the like.
 static Error writeKernels(const CompileOptions &options, mlir::ModuleOp code) {
   GPUOutput output = options.emit == Emit::ptx     ? GPUOutput::ptx
@@ -214,7 +201,7 @@ static std::string print(mlir::ModuleOp code) {
   return text;
 }
 
-Error Compilation::dump(mlir::ModuleOp code, Phase phase, StringRef cpu) {
+Error Compilation::dump(mlir::ModuleOp code, Phase phase, StringRef label) {
   if (options.dumpDirectory.empty())
     return Error::success();
   if (std::error_code code = sys::fs::create_directories(options.dumpDirectory))
@@ -222,7 +209,7 @@ Error Compilation::dump(mlir::ModuleOp code, Phase phase, StringRef cpu) {
                              "': " + code.message());
   std::string file =
       "0" + std::to_string(static_cast<int>(phase)) + "-" + name(phase).str() +
-      (options.cpus.size() > 1 && !cpu.empty() ? "." + cpu.str() : "") +
+      (programs.size() > 1 && !label.empty() ? "." + label.str() : "") +
       ".mlir";
   SmallString<128> path(options.dumpDirectory);
   sys::path::append(path, file);
@@ -230,16 +217,17 @@ Error Compilation::dump(mlir::ModuleOp code, Phase phase, StringRef cpu) {
 }
 
 Error Compilation::runPhase(mlir::ModuleOp code, Phase phase,
-                            const PipelineOptions &pipeline, StringRef cpu) {
+                            const PipelineOptions &pipeline, StringRef label) {
   mlir::PassManager passes(&context);
   addPhase(passes, phase, pipeline);
   if (mlir::failed(passes.run(code)))
     return reported();
-  return dump(code, phase, cpu);
+  return dump(code, phase, label);
 }
 
-/// Runs the phases that know the CPU.
+/// Runs the phases that know the CPU or the device.
 Error Compilation::makeProgram(Program &program, PipelineOptions pipeline) {
+  pipeline.gpu = hasKernels(program.kind);
   pipeline.core = program.target.core();
   pipeline.bf16Dot = program.target.hasBF16Dot();
   program.module = module->clone();
@@ -247,7 +235,7 @@ Error Compilation::makeProgram(Program &program, PipelineOptions pipeline) {
     if (phase > options.compileTo)
       break;
     if (Error error =
-            runPhase(*program.module, phase, pipeline, program.target.name()))
+            runPhase(*program.module, phase, pipeline, program.label()))
       return error;
     if (phase == Phase::target || options.emit == Emit::mlir)
       continue;
@@ -257,16 +245,15 @@ Error Compilation::makeProgram(Program &program, PipelineOptions pipeline) {
       return reported();
     if (signatures.empty())
       signatures = std::move(*read);
-    else
-      mergeWorkspaces(signatures, *read);
+    else if (Error error = mergeWorkspaces(signatures, *read))
+      return error;
   }
   return Error::success();
 }
 
 Error Compilation::runPhases() {
   PipelineOptions pipeline;
-  pipeline.reference = options.target == TargetKind::reference;
-  pipeline.gpu = hasKernels(options.target);
+  pipeline.reference = options.targets.front() == TargetKind::reference;
   pipeline.blocks = options.blocks;
   for (Phase phase :
        {Phase::import, Phase::graph, Phase::autodiff, Phase::sharding}) {
@@ -288,21 +275,28 @@ mlir::ModuleOp Compilation::result() const {
                                              : *module;
 }
 
+/// Code of the kernels for devices.
+Error Compilation::makeKernels() {
+  for (Program &program : programs) {
+    if (!hasKernels(program.kind))
+      continue;
+    Expected<PackageKernels> kernels =
+        program.kind == TargetKind::sim
+            ? simulateKernels(*program.module, options.gpuArchs.front())
+            : takeKernels(*program.module, options.gpuArchs);
+    if (!kernels)
+      return kernels.takeError();
+    program.kernels = std::move(*kernels);
+  }
+  return Error::success();
+}
+
 Error Compilation::emitCode() {
+  if (Error error = makeKernels())
+    return error;
   PackageInfo info;
   info.name = packageName;
   info.spec = spec ? &*spec : nullptr;
-  info.targetKind = name(options.target).str();
-  if (hasKernels(options.target)) {
-    mlir::ModuleOp code = *programs.front().module;
-    Expected<PackageKernels> kernels =
-        options.target == TargetKind::sim
-            ? simulateKernels(code, options.gpuArchs.front())
-            : takeKernels(code, options.gpuArchs);
-    if (!kernels)
-      return kernels.takeError();
-    info.kernels = std::move(*kernels);
-  }
   info.triple = programs.front().target.triple();
   info.variants = describe(programs);
   if (auto grid = (*module)->getAttrOfType<mlir::DictionaryAttr>(coll::kGrid))
@@ -314,7 +308,7 @@ Error Compilation::emitCode() {
 
   LLVMContext llvmContext;
   Expected<std::unique_ptr<Module>> code =
-      translate(programs, info.variants, signatures, info.kernels, llvmContext);
+      translate(programs, info.variants, signatures, llvmContext);
   if (!code)
     return code.takeError();
   addInterface(**code, info, manifest, signatures);
@@ -342,12 +336,15 @@ Error Compilation::run() {
     return writeText(options.output, printSpec(*spec));
   if (options.emit == Emit::plan && options.grid.devices)
     return emitGridPlan();
-  Expected<std::vector<Program>> created = createPrograms(options.cpus);
+  Expected<std::vector<Program>> created =
+      createPrograms(options.cpus, options.targets);
   if (!created)
     return created.takeError();
   programs = std::move(*created);
   for (const Program &program : programs)
-    if (Error error = checkBlocks(program.target))
+    if (program.kind != options.targets.front())
+      continue; // its blocks are other ones
+    else if (Error error = checkBlocks(program.target))
       return error;
   if (spec)
     module = buildGraph(*spec, context, options.input);

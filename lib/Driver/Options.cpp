@@ -59,7 +59,8 @@ usage: moe-opt SPEC.json [options]     from a spec to the moe dialect or beyond
                        fatbin   the same for several architectures
   --target=KIND      cpu (default), cuda: kernels for NVIDIA GPUs, sim: the same
                      for a simulator that checks what they do, or reference:
-                     plain f64 loops that every other target must agree with
+                     plain f64 loops that every other target must agree with;
+                     cpu,cuda: a package that picks where it is loaded
   --gpu-arch=NAME,…  architectures of GPUs: sm_80, sm_90a, … machine code, by
                      the ptxas of MOE_PTXAS, CUDA_HOME or PATH, compute_80, …
                      PTX, which drivers compile for what is newer too
@@ -105,6 +106,7 @@ examples:
   moe-opt examples/specs/tiny.json
   moe-opt examples/specs/olmoe.json --emit=package -o out/
   moe-opt examples/specs/olmoe.json --emit=package --cpu=x86-64-v3,x86-64-v4 -o out/
+  moe-opt examples/specs/olmoe.json --emit=package --target=cpu,cuda -o out/
   moe-opt examples/specs/tiny.json --compile-to=kernels --target=reference
   moe-opt config.json --layers
 )";
@@ -112,6 +114,11 @@ examples:
 
 static std::string suggestion(StringRef text, ArrayRef<StringRef> known) {
   return didYouMean(text, {known.begin(), known.end()});
+}
+
+StringRef moe::name(TargetKind target) {
+  return find_if(targets, [&](auto &entry) { return entry.second == target; })
+      ->first;
 }
 
 template <typename T>
@@ -231,6 +238,26 @@ static StringRef emitName(Emit emit) {
       ->first;
 }
 
+/// A package can have code for the CPU and one kind of device.
+static Error setTargets(CompileOptions &options, StringRef value) {
+  options.targets.clear();
+  for (StringRef entry : split(value, ',')) {
+    TargetKind target;
+    if (Error error = choose<TargetKind>("--target", entry, targets, target))
+      return error;
+    options.targets.push_back(target);
+  }
+  llvm::sort(options.targets); // the CPU's code first
+  bool isPair = options.targets.size() == 2 &&
+                options.targets.front() == TargetKind::cpu &&
+                hasKernels(options.targets.back());
+  if (options.targets.size() == 1 || isPair)
+    return Error::success();
+  return createStringError("found '" + value.str() +
+                           "' for --target, expected one name, cpu,cuda or "
+                           "cpu,sim");
+}
+
 /// Whether what is written has room for the code of one CPU only.
 static bool isForOneCpu(Emit emit) {
   return emit == Emit::mlir || emit == Emit::llvm || emit == Emit::assembly ||
@@ -242,7 +269,7 @@ static Error setOption(CompileOptions &options, StringRef name, StringRef value,
   if (name == "--emit")
     return choose<Emit>(name, value, emits, options.emit);
   if (name == "--target")
-    return choose<TargetKind>(name, value, targets, options.target);
+    return setTargets(options, value);
   if (name == "--compile-to") {
     phaseGiven = true;
     SmallVector<StringRef> names;
@@ -292,8 +319,14 @@ static bool setFlag(CompileOptions &options, StringRef name) {
 
 /// What only kernels have, and what they do not have.
 static Error checkGpuOptions(CompileOptions &options) {
-  bool isGpu = hasKernels(options.target);
-  bool isSimulated = options.target == TargetKind::sim;
+  TargetKind target = options.targets.back();
+  bool isGpu = hasKernels(target);
+  bool isSimulated = target == TargetKind::sim;
+  bool isMixed = options.targets.size() > 1;
+  if (isMixed && (isForOneCpu(options.emit) || isKernels(options.emit)))
+    return createStringError("found 'cpu," + moe::name(target).str() +
+                             "' for --target, expected one name for --emit=" +
+                             emitName(options.emit).str());
   if (!isGpu && !options.gpuArchs.empty())
     return createStringError("--gpu-arch goes with --target=cuda or sim only");
   if ((!isGpu || isSimulated) && isKernels(options.emit))
@@ -301,11 +334,11 @@ static Error checkGpuOptions(CompileOptions &options) {
                              " goes with --target=cuda only");
   if (!isGpu)
     return Error::success();
-  if (options.cpus.front() == "native")
+  if (!isMixed && options.cpus.front() == "native")
     options.cpus = {"generic"}; // of the host, which only launches
-  if (options.cpus.size() > 1)
+  if (!isMixed && options.cpus.size() > 1)
     return createStringError("expected one name for --cpu with --target=" +
-                             StringRef(isSimulated ? "sim" : "cuda"));
+                             moe::name(target).str());
   if (isSimulated && options.gpuArchs.size() > 1)
     return createStringError(
         "expected one name for --gpu-arch with --target=sim");
@@ -376,7 +409,7 @@ Expected<CompileOptions> moe::parseOptions(ArrayRef<const char *> arguments) {
                              Twine(options.layers ? "--layers"
                                    : phaseGiven   ? "--compile-to"
                                                   : "--emit"));
-  if (planGiven && options.target != TargetKind::cpu)
+  if (planGiven && options.targets.back() != TargetKind::cpu)
     return createStringError("--plan goes with --target=cpu only");
   for (auto [name, given] : {std::pair("--tokens", !tokens.empty()),
                              std::pair("--ceilings", !options.ceilings.empty()),

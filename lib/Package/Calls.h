@@ -34,6 +34,9 @@ inline constexpr Call calls[] = {
     {"create_in", "moe_layer_create_in", "moe_status",
      "const char *cpu, moe_world *world, {n}_t **layer", 3, true, true,
      "The layer of one of several ranks, which all call it; cpu may be NULL."},
+    {"create_with", "moe_layer_create_with", "moe_status",
+     "const moe_layer_options *options, {n}_t **layer", 2, true, true,
+     "A layer on a device of the caller's choice."},
     {"share", "moe_layer_share", "moe_status",
      "const {n}_t *layer, {n}_t **shared", 2, false, true,
      "A further layer for another thread, with the same weights and fresh "

@@ -111,14 +111,15 @@ void Interface::addPackage(StringRef manifest, const PackageInfo &info,
       rows.push_back(ConstantStruct::getAnon({functionName, entry}));
     }
     variantRows.push_back(ConstantStruct::getAnon(
-        {local(variant.cpu), table(rows), b.getInt32(rows.size())}));
+        {local(variant.cpu), table(rows), kernels(variant.kernels),
+         b.getInt32(rows.size())}));
   }
-  package = constant(
-      name + "_package",
-      ConstantStruct::getAnon({b.getInt32(MOE_ABI_VERSION),
-                               b.getInt32(variantRows.size()), local(manifest),
-                               table(variantRows), kernels(info.kernels)}),
-      GlobalValue::ExternalLinkage);
+  package =
+      constant(name + "_package",
+               ConstantStruct::getAnon({b.getInt32(MOE_ABI_VERSION),
+                                        b.getInt32(variantRows.size()),
+                                        local(manifest), table(variantRows)}),
+               GlobalValue::ExternalLinkage);
   define("get_package", pointer, 0);
   b.CreateRet(package);
 }
@@ -174,12 +175,12 @@ void Interface::addFunction(const Signature &signature) {
 } // namespace
 
 void moe::nameEntries(Module &code, const PackageVariant &variant,
-                      ArrayRef<Signature> signatures,
-                      const PackageKernels &kernels) {
+                      ArrayRef<Signature> signatures) {
   auto isImage = [&](const GlobalVariable &global) {
-    return any_of(kernels.images, [&](const PackageKernels::Image &image) {
-      return global.getName() == image.symbol;
-    });
+    return any_of(variant.kernels.images,
+                  [&](const PackageKernels::Image &image) {
+                    return global.getName() == image.symbol;
+                  });
   };
   for (GlobalVariable &global : code.globals())
     if (!global.isDeclaration() && !isImage(global))

@@ -194,29 +194,33 @@ static Json function(const Signature &signature) {
 
 static Json target(const PackageInfo &info) {
   Json variants = Json::array();
-  for (const PackageVariant &variant : info.variants)
-    variants.push_back({{"cpu", variant.cpu}, {"features", variant.features}});
-  Json result = {{"kind", info.targetKind},
-                 {"triple", info.triple},
-                 {"variants", variants}};
-  for (const PackageKernels::Image &image : info.kernels.images)
-    result["gpu"].push_back(image.arch);
-  return result;
+  for (const PackageVariant &variant : info.variants) {
+    Json &entry = variants.emplace_back();
+    entry = {{"kind", variant.kind},
+             {"cpu", variant.cpu},
+             {"features", variant.features}};
+    for (const PackageKernels::Image &image : variant.kernels.images)
+      entry["gpu"].push_back(image.arch);
+  }
+  return {{"triple", info.triple}, {"variants", variants}};
 }
 
-[[maybe_unused]] static bool sameArguments(const Signature &a,
-                                           const Signature &b) {
-  return llvm::equal(a.arguments, b.arguments,
-                     [](const Argument &a, const Argument &b) {
-                       return std::tie(a.name, a.role, a.type, a.shape) ==
-                              std::tie(b.name, b.role, b.type, b.shape);
-                     });
+/// Whether they are the same but for their workspace.
+static bool areAlike(const Signature &a, const Signature &b) {
+  Json first = function(a), second = function(b);
+  first.erase("workspace");
+  second.erase("workspace");
+  return first == second;
 }
 
-void moe::mergeWorkspaces(std::vector<Signature> &signatures,
-                          llvm::ArrayRef<Signature> others) {
+llvm::Error moe::mergeWorkspaces(std::vector<Signature> &signatures,
+                                 llvm::ArrayRef<Signature> others) {
   for (auto [signature, other] : llvm::zip_equal(signatures, others)) {
-    assert(sameArguments(signature, other) && "a kernel asks for the CPU");
+    if (!areAlike(signature, other))
+      return llvm::createStringError(
+          "function '" + signature.name +
+          "' has other arguments on one target than on another; expected a "
+          "package for each target");
     signature.workspaceConstant =
         std::max(signature.workspaceConstant, other.workspaceConstant);
     for (const auto &per : other.workspacePer) {
@@ -229,6 +233,7 @@ void moe::mergeWorkspaces(std::vector<Signature> &signatures,
         same->second = std::max(same->second, per.second);
     }
   }
+  return llvm::Error::success();
 }
 
 std::string moe::makeManifest(const PackageInfo &info,

@@ -84,6 +84,7 @@ static Report compareArrays(const Array &ours, const Array &theirs,
 Report compare(Session &session, Session &reference, bool &agree) {
   Report report;
   report["reference"] = reference.manifest["name"];
+  report["device"] = reference.device();
   report["cpu"] = reference.cpu();
   agree = true;
   if (session.has("indices") && reference.has("indices")) {

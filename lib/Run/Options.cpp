@@ -52,9 +52,14 @@ what to do:
   --function NAME      function of the package (default forward)
   --cpu NAME           the package's code for this CPU (default: the best that
                        runs here, or what the environment variable MOE_CPU says)
+  --device NAME        cpu, cuda or sim, of those that the package has code for
+                       (default: a GPU if there is one that it has kernels for,
+                       or else the CPU, or what the environment variable
+                       MOE_DEVICE says)
   --threads N          threads to use, of all ranks together (default: all)
-  --against DIR        run that package too, on the same weights and inputs; it
-                       is the reference; exit status 1 if they disagree
+  --against DIR        run that package too, on the same weights and inputs, on
+                       the CPU if it can; it is the reference; exit status 1 if
+                       they disagree
   --ranks N            run a sharded package on N ranks, threads of this process
   --engine NAME        how ranks reach each other: threads, mpi or nccl; of the
                        latter this process is one rank, as the launcher says
@@ -149,6 +154,15 @@ static const std::vector<Option> &optionTable() {
          if (v.empty())
            throw RunError("--cpu expects a value");
          o.cpu = v;
+       }},
+      {"--device", true,
+       [](Options &o, Text v) {
+         static const std::vector<std::string_view> known = {"cpu", "cuda",
+                                                             "sim"};
+         if (std::find(known.begin(), known.end(), v) == known.end())
+           throw RunError("--device expects cpu, cuda or sim, found '" + v +
+                          "'" + didYouMean(v, known));
+         o.device = v;
        }},
       {"--threads", true,
        [](Options &o, Text v) {

@@ -29,6 +29,7 @@ struct Options {
   std::vector<std::pair<std::string, std::string>> outputs; ///< --get
   std::string weights, saveWeights, dumpPlan;
   std::string cpu;              ///< empty: the best
+  std::string device;           ///< empty: the best
   std::optional<int64_t> layer; ///< --layer
   uint64_t seed = 0;
   int threads = 0;

@@ -33,6 +33,7 @@ static Report describeRanks(const Session &session) {
 Report describeRun(Session &session) {
   Report report;
   report["package"] = session.manifest["name"];
+  report["device"] = session.device();
   report["cpu"] = session.cpu();
   report["function"] = session.function;
   for (const auto &[name, size] : session.sizes)

@@ -83,12 +83,11 @@ void Session::makeTeam(const Options *options) {
   team = std::make_unique<Team>(*options, ranks);
 }
 
-void Session::makeLayer(size_t member, const char *cpu) {
+void Session::makeLayer(size_t member, moe_layer_options options) {
+  if (!team->isAlone())
+    options.world = team->world(member);
   moe_layer *layer = nullptr;
-  moe_status status = team->isAlone()
-                          ? moe_layer_create_for(package.get(), cpu, &layer)
-                          : moe_layer_create_in(package.get(), cpu,
-                                                team->world(member), &layer);
+  moe_status status = moe_layer_create_with(package.get(), &options, &layer);
   layers[member].reset(layer);
   check(status);
 }
@@ -104,9 +103,21 @@ Session::Session(const std::string &directory, const std::string &name,
   makeTeam(options);
   layers.resize(team->size());
   calls.resize(team->size());
-  const char *cpu =
-      options && !options->cpu.empty() ? options->cpu.c_str() : nullptr;
-  team->each([&](size_t member) { makeLayer(member, cpu); });
+  moe_layer_options choice = {};
+  if (options && !options->cpu.empty())
+    choice.cpu = options->cpu.c_str();
+  if (options && !options->device.empty())
+    choice.device = options->device.c_str();
+  else if (!options && hasCpuCode())
+    choice.device = "cpu"; // a reference
+  team->each([&](size_t member) { makeLayer(member, choice); });
+}
+
+bool Session::hasCpuCode() const {
+  const json &variants = manifest["target"]["variants"];
+  return std::any_of(variants.begin(), variants.end(), [](const json &variant) {
+    return variant["kind"] == "cpu" || variant["kind"] == "reference";
+  });
 }
 
 const json &Session::functionJson() const {

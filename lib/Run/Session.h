@@ -67,6 +67,7 @@ public:
   /// Those of all tokens. `loads` stays until the next call.
   bool statistics(moe_statistics &statistics);
   std::string cpu() const { return moe_layer_cpu(layers[0].get()); }
+  std::string device() const { return moe_layer_device(layers[0].get()); }
 
   nlohmann::json manifest;
   std::string function;
@@ -91,7 +92,8 @@ private:
   };
 
   void makeTeam(const Options *options);
-  void makeLayer(size_t member, const char *cpu);
+  void makeLayer(size_t member, moe_layer_options options);
+  bool hasCpuCode() const;
   void loadFile(size_t member, const Options &options);
   const nlohmann::json &functionJson() const;
   const nlohmann::json &argumentJson(const std::string &name) const;

@@ -8,6 +8,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Choice.h"
 #include "Device/CUDA/OnDevice.h"
 #include "Ranks.h"
 
@@ -26,12 +27,12 @@ static void resetState(moe_layer &layer) {
 }
 
 static std::unique_ptr<moe_layer>
-makeLayer(std::shared_ptr<const LoadedPackage> package, size_t variant,
+makeLayer(std::shared_ptr<const LoadedPackage> package, Choice choice,
           std::shared_ptr<SharedWeights> weights, moe_world *world,
           std::shared_ptr<DeviceWeights> onDevice = nullptr) {
   auto layer = std::make_unique<moe_layer>();
   layer->package = std::move(package);
-  layer->variant = variant;
+  layer->variant = choice.variant;
   layer->weights = std::move(weights);
   layer->world = world;
   const Manifest &manifest = layer->manifest();
@@ -40,9 +41,9 @@ makeLayer(std::shared_ptr<const LoadedPackage> package, size_t variant,
   for (size_t i = 0; i < manifest.state.size(); ++i)
     layer->state[i].data.ensure(manifest.state[i].byteSize);
   resetState(*layer);
-  if (layer->package->kernels)
-    layer->device =
-        std::make_unique<OnDevice>(*layer->package, std::move(onDevice));
+  if (choice.kernels)
+    layer->device = std::make_unique<OnDevice>(
+        *layer->package, std::move(choice.kernels), std::move(onDevice));
   layer->functions.resize(manifest.functions.size());
   for (size_t i = 0; i < manifest.functions.size(); ++i) {
     const Function &function = manifest.functions[i];
@@ -80,23 +81,24 @@ void refreshState(moe_layer &layer) {
 
 /// A layer with weights of its own.
 static std::unique_ptr<moe_layer>
-makeLayer(std::shared_ptr<const LoadedPackage> package, const char *cpu,
-          moe_world *world) {
-  size_t variant = chooseVariant(*package, cpu);
+makeLayer(std::shared_ptr<const LoadedPackage> package,
+          const moe_layer_options &options) {
+  Choice choice = chooseCode(*package, options.device, options.cpu);
   auto weights = std::make_shared<SharedWeights>();
   weights->slots =
       std::vector<SharedWeights::Slot>(package->manifest.weights.size());
-  return makeLayer(std::move(package), variant, std::move(weights), world);
+  return makeLayer(std::move(package), std::move(choice), std::move(weights),
+                   options.world);
 }
 
 /// Others are met once nothing here can fail any more.
 static std::unique_ptr<moe_layer>
 makeLayerIn(moe_world &world, std::shared_ptr<const LoadedPackage> package,
-            const char *cpu) {
+            const moe_layer_options &options) {
   std::unique_ptr<moe_layer> layer;
   amongRanks(&world, [&] {
     checkGrid(world, package->manifest.grid);
-    layer = makeLayer(std::move(package), cpu, &world);
+    layer = makeLayer(std::move(package), options);
     meetOthers(*layer);
   });
   return layer;
@@ -182,13 +184,26 @@ moe_status moe_layer_create(const moe_package *package, moe_layer **layer) {
 
 moe_status moe_layer_create_for(const moe_package *package, const char *cpu,
                                 moe_layer **layer) {
+  moe_layer_options options = {nullptr, cpu, nullptr};
+  return moe_layer_create_with(package, &options, layer);
+}
+
+moe_status moe_layer_create_with(const moe_package *package,
+                                 const moe_layer_options *options,
+                                 moe_layer **layer) {
   return guard([&] {
     requireSet(package, "package");
+    requireSet(options, "options");
     requireSet(layer, "layer");
     *layer = nullptr;
     std::shared_ptr<const LoadedPackage> loaded = findPackage(package);
+    if (options->world) {
+      *layer =
+          makeLayerIn(*options->world, std::move(loaded), *options).release();
+      return;
+    }
     requireOneRank(loaded->manifest);
-    *layer = makeLayer(std::move(loaded), cpu, nullptr).release();
+    *layer = makeLayer(std::move(loaded), *options).release();
   });
 }
 
@@ -199,7 +214,8 @@ moe_status moe_layer_create_in(const moe_package *package, const char *cpu,
     requireSet(world, "world");
     requireSet(layer, "layer");
     *layer = nullptr;
-    *layer = makeLayerIn(*world, findPackage(package), cpu).release();
+    moe_layer_options options = {nullptr, cpu, world};
+    *layer = makeLayerIn(*world, findPackage(package), options).release();
   });
 }
 
@@ -212,14 +228,22 @@ moe_status moe_layer_share(const moe_layer *layer, moe_layer **shared) {
       fail(MOE_INVALID_ARGUMENT,
            "a layer in a world cannot be shared, as its ranks run together");
     *shared =
-        makeLayer(layer->package, layer->variant, layer->weights, nullptr,
-                  layer->device ? layer->device->sharedWeights() : nullptr)
+        makeLayer(
+            layer->package,
+            {layer->variant, layer->device ? layer->device->code() : nullptr},
+            layer->weights, nullptr,
+            layer->device ? layer->device->sharedWeights() : nullptr)
             .release();
   });
 }
 
 const char *moe_layer_cpu(const moe_layer *layer) {
   return layer ? layer->manifest().variants[layer->variant].cpu.c_str()
+               : nullptr;
+}
+
+const char *moe_layer_device(const moe_layer *layer) {
+  return layer ? name(layer->manifest().variants[layer->variant].kind)
                : nullptr;
 }
 

@@ -28,14 +28,14 @@ using Library = std::unique_ptr<void, LibraryCloser>;
 struct LoadedVariant {
   std::string lacking; ///< features that this CPU has not; empty: it runs
   std::vector<moe_entry> entries; ///< one for each function of the manifest
+  const moe_kernels *kernels = nullptr; ///< null where the CPU does it all
 };
 
 struct LoadedPackage {
   Manifest manifest;
-  uint64_t fingerprint = 0;             ///< of the manifest's text
-  std::vector<LoadedVariant> variants;  ///< one for each of the manifest
-  const moe_kernels *kernels = nullptr; ///< null where the CPU does it all
-  Library library;                      ///< null where it is linked in
+  uint64_t fingerprint = 0;            ///< of the manifest's text
+  std::vector<LoadedVariant> variants; ///< one for each of the manifest
+  Library library;                     ///< null where it is linked in
 };
 
 /// The package behind a pointer: one that is open, or else one that is linked
@@ -46,8 +46,9 @@ std::shared_ptr<const LoadedPackage> findPackage(const moe_package *table);
 /// unless there is one that runs here.
 void checkVariants(LoadedPackage &package, const std::string &label);
 
-/// Index of the variant for `cpu`; for null, of the one that MOE_CPU names, or
-/// else of the one with the most features of those that run here.
+/// Index of the variant that the CPU runs alone for `cpu`; for null, of the one
+/// that MOE_CPU names, or else of the one with the most features of those that
+/// run here.
 size_t chooseVariant(const LoadedPackage &package, const char *cpu);
 
 } // namespace moe::runtime

@@ -176,15 +176,28 @@ static void readState(const JsonNode &list, Manifest &manifest) {
   }
 }
 
+static constexpr const char *deviceNames[] = {"cpu", "cuda", "sim"};
+
+const char *name(DeviceKind kind) { return deviceNames[size_t(kind)]; }
+
+static DeviceKind readKind(const JsonNode &node) {
+  size_t kind = readOneOf(node, {"cpu", "cuda", "sim", "reference"});
+  return kind == 3 ? DeviceKind::cpu : DeviceKind(kind);
+}
+
 static void readVariants(const JsonNode &list, Manifest &manifest) {
-  Names names;
+  Names names[std::size(deviceNames)];
   size_t count = list.size(maxTensors);
   if (!count)
     list.failBecause("expected at least one variant, found none");
   for (size_t i = 0; i < count; ++i) {
     JsonNode node = list[i];
     Variant variant;
-    variant.cpu = names.add(node["cpu"], node["cpu"].tensorName());
+    variant.kind = readKind(node["kind"]);
+    variant.cpu =
+        names[size_t(variant.kind)].add(node["cpu"], node["cpu"].tensorName());
+    if (variant.usesGPU())
+      variant.architectures = readTexts(node["gpu"]);
     if (node.has("features")) {
       JsonNode features = node["features"];
       for (size_t j = 0, e = features.size(maxTensors); j < e; ++j)
@@ -217,13 +230,6 @@ static void readHead(const JsonNode &root, Manifest &manifest,
   if (root.has("grid"))
     manifest.grid = readGrid(root["grid"]);
   JsonNode target = root["target"];
-  std::string kind = target["kind"].string();
-  manifest.isSimulated = kind == "sim";
-  manifest.usesGPU = kind == "cuda" || manifest.isSimulated;
-  if (kind != "cpu" && kind != "reference" && !manifest.usesGPU)
-    target["kind"].failExpected("\"cpu\", \"cuda\", \"sim\" or \"reference\"");
-  if (manifest.usesGPU)
-    manifest.architectures = readTexts(target["gpu"]);
   if (target.has("triple"))
     manifest.triple = target["triple"].string();
   readVariants(target["variants"], manifest);

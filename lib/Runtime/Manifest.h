@@ -98,10 +98,18 @@ struct Function {
   int find(std::string_view argument) const;
 };
 
-/// The code for one CPU.
+/// What does the arithmetic.
+enum class DeviceKind { cpu, cuda, sim };
+const char *name(DeviceKind kind);
+
+/// The code for one CPU, or for a device and its host.
 struct Variant {
+  DeviceKind kind = DeviceKind::cpu;
   std::string cpu;
-  std::vector<std::string> features; ///< that it asks for
+  std::vector<std::string> features;      ///< that it asks for
+  std::vector<std::string> architectures; ///< of its kernels
+
+  bool usesGPU() const { return kind != DeviceKind::cpu; }
 };
 
 /// What a reader of files needs to know beside the weights.
@@ -118,9 +126,6 @@ struct AveragingTimeouts {
 
 struct Manifest {
   std::string name, triple;
-  bool usesGPU = false;
-  bool isSimulated = false;               ///< and the GPU is the simulator
-  std::vector<std::string> architectures; ///< of its kernels
   Grid grid;
   AveragingTimeouts averaging;
   CheckpointRules checkpoint;

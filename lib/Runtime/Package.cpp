@@ -102,40 +102,42 @@ static std::vector<moe_entry> findEntries(const moe_variant &code,
   return entries;
 }
 
-/// What kernels there are for a GPU, if the manifest says so.
-static const moe_kernels *findKernels(const moe_package &table,
-                                      const Manifest &manifest,
+/// The kernels of a variant for a GPU.
+static const moe_kernels *findKernels(const moe_variant &code,
+                                      const Variant &variant,
                                       const std::string &label) {
-  const moe_kernels *kernels = table.kernels;
-  bool has = kernels && kernels->image_count && kernels->images &&
-             (kernels->names || !kernels->kernel_count);
-  if (manifest.usesGPU && !has)
+  if (!variant.usesGPU())
+    return nullptr;
+  const moe_kernels *kernels = code.kernels;
+  if (!kernels->image_count || !kernels->images ||
+      (!kernels->names && kernels->kernel_count))
     fail(MOE_BAD_FILE, label, ": error: expected kernels, found none");
-  if (manifest.usesGPU && kernels->image_count != manifest.architectures.size())
+  if (kernels->image_count != variant.architectures.size())
     fail(MOE_BAD_FILE, label, ": error: expected ",
-         manifest.architectures.size(), " images of kernels, found ",
+         variant.architectures.size(), " images of kernels, found ",
          kernels->image_count);
-  return manifest.usesGPU ? kernels : nullptr;
+  return kernels;
 }
 
 /// Checks the table that code exports, and finds the entries in it.
 static void readTable(const moe_package &table, LoadedPackage &package,
                       const std::string &label) {
   const std::vector<Variant> &variants = package.manifest.variants;
-  package.kernels = findKernels(table, package.manifest, label);
   if (table.variant_count != variants.size() || !table.variants)
     fail(MOE_BAD_FILE, label, ": error: expected ", variants.size(),
          " variants, found ", table.variants ? table.variant_count : 0);
   for (size_t i = 0; i < variants.size(); ++i) {
     const moe_variant *end = table.variants + table.variant_count;
-    const moe_variant *place =
+    const moe_variant *code =
         std::find_if(table.variants, end, [&](const moe_variant &candidate) {
-          return candidate.cpu && candidate.cpu == variants[i].cpu;
+          return candidate.cpu && candidate.cpu == variants[i].cpu &&
+                 (candidate.kernels != nullptr) == variants[i].usesGPU();
         });
-    if (place == end)
+    if (code == end)
       fail(MOE_BAD_FILE, label, ": error: there is no code for cpu '",
-           variants[i].cpu, "'");
-    package.variants[i].entries = findEntries(*place, package.manifest, label);
+           variants[i].cpu, "'", variants[i].usesGPU() ? " with kernels" : "");
+    package.variants[i].entries = findEntries(*code, package.manifest, label);
+    package.variants[i].kernels = findKernels(*code, variants[i], label);
   }
 }
 

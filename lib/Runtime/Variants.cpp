@@ -51,19 +51,23 @@ static size_t findVariant(const LoadedPackage &package, std::string_view cpu,
                           const char *asker) {
   const Manifest &manifest = package.manifest;
   std::vector<std::string_view> known, running;
+  std::string_view lacking;
   for (size_t i = 0; i < manifest.variants.size(); ++i) {
+    if (manifest.variants[i].usesGPU())
+      continue;
     bool runs = package.variants[i].lacking.empty();
     if (runs && manifest.variants[i].cpu == cpu)
       return i;
     known.push_back(manifest.variants[i].cpu);
+    if (manifest.variants[i].cpu == cpu)
+      lacking = package.variants[i].lacking;
     if (runs)
       running.push_back(manifest.variants[i].cpu);
   }
-  for (size_t i = 0; i < known.size(); ++i)
-    if (known[i] == cpu)
-      fail(MOE_CPU_MISMATCH, "'", manifest.name, "' cannot run for cpu '", cpu,
-           "'", asker, ": this CPU lacks ", package.variants[i].lacking,
-           "; it runs ", join(running));
+  if (!lacking.empty())
+    fail(MOE_CPU_MISMATCH, "'", manifest.name, "' cannot run for cpu '", cpu,
+         "'", asker, ": this CPU lacks ", lacking,
+         running.empty() ? "" : "; it runs ", join(running));
   fail(MOE_NOT_FOUND, "'", manifest.name, "' has no code for cpu '", cpu, "'",
        asker, "; it has ", join(known), didYouMean(cpu, known));
 }
@@ -71,11 +75,19 @@ static size_t findVariant(const LoadedPackage &package, std::string_view cpu,
 static size_t bestVariant(const LoadedPackage &package) {
   const std::vector<Variant> &variants = package.manifest.variants;
   size_t best = variants.size();
-  for (size_t i = 0; i < variants.size(); ++i)
-    if (package.variants[i].lacking.empty() &&
-        (best == variants.size() ||
-         variants[i].features.size() > variants[best].features.size()))
+  std::string reasons;
+  for (size_t i = 0; i < variants.size(); ++i) {
+    if (variants[i].usesGPU())
+      continue;
+    if (!package.variants[i].lacking.empty())
+      reasons += text(reasons.empty() ? "" : "; ", "for '", variants[i].cpu,
+                      "' ", package.variants[i].lacking);
+    else if (best == variants.size() ||
+             variants[i].features.size() > variants[best].features.size())
       best = i;
+  }
+  if (best == variants.size())
+    fail(MOE_CPU_MISMATCH, "this CPU lacks ", reasons);
   return best;
 }
 

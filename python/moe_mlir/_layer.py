@@ -70,6 +70,11 @@ class Layer:
         """The CPU whose code the layer runs, one of those of its package."""
         return self._runtime.moe_layer_cpu(self._handle).decode()
 
+    @property
+    def device(self) -> str:
+        """What the layer runs on: "cpu", "cuda" or "sim"."""
+        return self._runtime.moe_layer_device(self._handle).decode()
+
     # --- Weights ---
 
     def set_weight(self, name: str, value: Any) -> None:

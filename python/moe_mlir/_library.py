@@ -35,6 +35,14 @@ class DLTensor(ctypes.Structure):
     ]
 
 
+class LayerOptions(ctypes.Structure):
+    _fields_ = [
+        ("device", ctypes.c_char_p),
+        ("cpu", ctypes.c_char_p),
+        ("world", ctypes.c_void_p),
+    ]
+
+
 class MoeStatistics(ctypes.Structure):
     _fields_ = [
         ("loads", ctypes.POINTER(ctypes.c_int32)),
@@ -61,7 +69,7 @@ _handle = ctypes.c_void_p
 _CHECKED = {
     "moe_package_open": [_text, c_void_pp],
     "moe_package_close": [_handle],
-    "moe_layer_create_for": [_handle, _text, c_void_pp],
+    "moe_layer_create_with": [_handle, ctypes.POINTER(LayerOptions), c_void_pp],
     "moe_layer_share": [_handle, c_void_pp],
     "moe_layer_load_weights": [_handle, _text, Progress, ctypes.c_void_p],
     "moe_layer_load_weights_of": [_handle, _text, ctypes.c_int64, Progress, ctypes.c_void_p],
@@ -78,6 +86,7 @@ _PLAIN = {
     "moe_last_error": ([], _text),
     "moe_package_manifest": ([_handle], _text),
     "moe_layer_cpu": ([_handle], _text),
+    "moe_layer_device": ([_handle], _text),
     "moe_layer_destroy": ([_handle], None),
     "moe_set_threads": ([ctypes.c_int], None),
 }

@@ -22,7 +22,7 @@ class Package:
 
     >>> spec = {"hidden": 8, "router": {"experts": 4, "top_k": 2}, "experts": {"intermediate": 8}}
     >>> package = compile(spec, target="reference")
-    >>> package.manifest["target"]["kind"]
+    >>> package.manifest["target"]["variants"][0]["kind"]
     'reference'
     """
 
@@ -36,15 +36,21 @@ class Package:
         #: docs/Manifest.md as a dict.
         self.manifest: dict = json.loads(runtime.moe_package_manifest(handle))
 
-    def layer(self, cpu: Optional[str] = None) -> Layer:
+    def layer(self, cpu: Optional[str] = None, device: Optional[str] = None) -> Layer:
         """A layer with no weights yet and fresh state.
 
         Of the CPUs that the package has code for it runs that of `cpu`, or else of the environment
-        variable MOE_CPU, or else the best for this machine.
+        variable MOE_CPU, or else the best for this machine. `device` is "cpu", "cuda" or "sim"; without
+        it, and without MOE_DEVICE, a GPU if there is one that the package has kernels for.
         """
         handle = ctypes.c_void_p()
-        name = None if cpu is None else cpu.encode()
-        _library.runtime().moe_layer_create_for(self._handle, name, ctypes.byref(handle))
+        options = _library.LayerOptions(
+            device=None if device is None else device.encode(),
+            cpu=None if cpu is None else cpu.encode(),
+        )
+        _library.runtime().moe_layer_create_with(
+            self._handle, ctypes.byref(options), ctypes.byref(handle)
+        )
         return Layer(self, handle)
 
     def __repr__(self) -> str:
@@ -59,6 +65,7 @@ def compile(
 ) -> Package:
     """Compiles a spec (a dict, or the path of a .json file) for one CPU or for several.
 
+    `target` is what --target of moe-opt takes: "cpu,cuda" has code for both.
     The package is written to `output`, or to a folder that lives as long as the result.
 
     >>> compile({"hidden": 0})  # doctest: +IGNORE_EXCEPTION_DETAIL +ELLIPSIS
@@ -73,7 +80,7 @@ def compile(
         else:
             folder, path = None, os.fspath(spec)
         command = [str(_library.compiler()), path, "--emit=package", f"--target={target}"]
-        if target == "cpu":
+        if target.split(",")[0] == "cpu":
             command.append(f"--cpu={cpu if isinstance(cpu, str) else ','.join(cpu)}")
         scratch_output = None
         if output is None:

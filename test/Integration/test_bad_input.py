@@ -506,7 +506,7 @@ class Packages(Case):
 
     def test_other_abi(self):
         self.edit(lambda manifest: manifest.update(abi=1))
-        message = "made for interface version 1, but this runtime has version 4"
+        message = "made for interface version 1, but this runtime has version 5"
         self.check(Status.ABI_MISMATCH, f"{self.path}: error: {message}")
 
     def test_other_format(self):
@@ -521,7 +521,10 @@ class Packages(Case):
         self.check(Status.CPU_MISMATCH, message)
 
     def test_features_of_no_variant(self):
-        variants = [{"cpu": "old", "features": ["sse9"]}, {"cpu": "new", "features": ["avx2048"]}]
+        variants = [
+            {"kind": "cpu", "cpu": "old", "features": ["sse9"]},
+            {"kind": "cpu", "cpu": "new", "features": ["avx2048"]},
+        ]
         self.edit(lambda manifest: manifest["target"].update(variants=variants))
         message = "this CPU can run none of its variants, as it lacks for 'old' sse9; for 'new' "
         self.check(Status.CPU_MISMATCH, f"{self.path}: error: {message}avx2048")

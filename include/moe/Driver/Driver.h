@@ -38,6 +38,7 @@ enum class Emit {
   plan // --plan
 };
 enum class TargetKind { cpu, reference, cuda, sim };
+llvm::StringRef name(TargetKind target);
 
 /// Whether a target has kernels for a GPU, or what takes its place.
 inline bool hasKernels(TargetKind target) {
@@ -57,7 +58,7 @@ struct CompileOptions {
   std::string input;
   std::string output = "-";
   Emit emit = Emit::mlir;
-  TargetKind target = TargetKind::cpu;
+  std::vector<TargetKind> targets = {TargetKind::cpu};
   std::vector<std::string> cpus = {"native"};
   std::vector<GPUArch> gpuArchs; // of cuda and sim
   Phase compileTo = Phase::graph;

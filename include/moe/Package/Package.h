@@ -100,18 +100,11 @@ struct Signature {
 mlir::FailureOr<std::vector<Signature>> readSignatures(mlir::ModuleOp module);
 
 /// The workspace that is enough for both; in all else the functions, made for
-/// two CPUs, are the same.
-void mergeWorkspaces(std::vector<Signature> &signatures,
-                     llvm::ArrayRef<Signature> others);
+/// two CPUs or for a CPU and a device, have to be the same.
+llvm::Error mergeWorkspaces(std::vector<Signature> &signatures,
+                            llvm::ArrayRef<Signature> others);
 
-/// The code of a package for one CPU.
-struct PackageVariant {
-  std::string cpu;
-  std::vector<std::string> features;
-  std::string suffix; // of the symbols of its functions
-};
-
-/// The code of a package for GPUs, one image for each architecture.
+/// The kernels of a package for a device, one image for each architecture.
 struct PackageKernels {
   struct Image {
     std::string arch, bytes;
@@ -121,13 +114,21 @@ struct PackageKernels {
   std::vector<std::string> names; // of kernels, in the order of their numbers
 };
 
+/// The code of a package for one CPU, or for a device and its host.
+struct PackageVariant {
+  std::string kind; // of the target
+  std::string cpu;
+  std::vector<std::string> features;
+  std::string suffix;     // of the symbols of its functions
+  PackageKernels kernels; // none: the CPU does it all
+};
+
 /// What a manifest says beyond its functions.
 struct PackageInfo {
   std::string name;
   const Spec *spec = nullptr; // null: made from .mlir
-  std::string targetKind, triple;
+  std::string triple;
   std::vector<PackageVariant> variants;
-  PackageKernels kernels; // none: the CPU does it all
   /// Sizes of axes; empty: those of the spec.
   std::vector<std::pair<std::string, int64_t>> grid;
 };
@@ -140,8 +141,7 @@ std::string makeHeader(llvm::StringRef name,
 /// Gives the functions of one variant their symbols, and hides all but its
 /// entries.
 void nameEntries(llvm::Module &code, const PackageVariant &variant,
-                 llvm::ArrayRef<Signature> signatures,
-                 const PackageKernels &kernels);
+                 llvm::ArrayRef<Signature> signatures);
 
 /// Adds the package's table, its manifest and the functions of its header to
 /// the code of all variants.

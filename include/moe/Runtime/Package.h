@@ -32,13 +32,6 @@ typedef struct moe_function {
   moe_entry entry;
 } moe_function;
 
-/** The code for one CPU: every function of the package. */
-typedef struct moe_variant {
-  const char *cpu;
-  const moe_function *functions;
-  uint32_t function_count;
-} moe_variant;
-
 /** Code for GPUs of one architecture: what cuModuleLoadData takes. PTX ends
  * with a zero byte, which `size` does not count. */
 typedef struct moe_image {
@@ -55,13 +48,21 @@ typedef struct moe_kernels {
   uint32_t kernel_count;
 } moe_kernels;
 
+/** The code for one CPU, or for a device and its host: every function of the
+ *  package. */
+typedef struct moe_variant {
+  const char *cpu;
+  const moe_function *functions;
+  const moe_kernels *kernels; /* NULL where the CPU does it all */
+  uint32_t function_count;
+} moe_variant;
+
 /** Exported by every package as `NAME_package`. */
 struct moe_package {
   uint32_t abi_version;
   uint32_t variant_count;
   const char *manifest;
   const moe_variant *variants;
-  const moe_kernels *kernels; /* NULL where the CPU does it all */
 };
 
 /** Called by generated code: body over [0, count), on all threads. */

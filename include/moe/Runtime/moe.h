@@ -31,7 +31,7 @@ extern "C" {
 #define MOE_API __attribute__((visibility("default")))
 
 /** Raised whenever the layout of anything in Package.h changes. */
-#define MOE_ABI_VERSION 4
+#define MOE_ABI_VERSION 5
 
 typedef enum moe_status {
   MOE_OK = 0,
@@ -81,6 +81,7 @@ MOE_API const char *moe_package_manifest(const moe_package *package);
 /*--- Layers ---------------------------------------------------------------*/
 
 typedef struct moe_layer moe_layer;
+typedef struct moe_world moe_world; /* below */
 
 /** For a package that was opened, or one that is linked into the program,
  *  which passes the same checks here. Of the package's variants the layer runs
@@ -94,8 +95,26 @@ MOE_API moe_status moe_layer_create(const moe_package *package,
  *  variant; MOE_CPU_MISMATCH: this CPU cannot run it. */
 MOE_API moe_status moe_layer_create_for(const moe_package *package,
                                         const char *cpu, moe_layer **layer);
+typedef struct moe_layer_options {
+  const char *device; /* "cpu", "cuda" or "sim", which the package has code for;
+                         NULL: as MOE_DEVICE says, or else the best here */
+  const char *cpu;    /* as in moe_layer_create_for */
+  moe_world *world;   /* as in moe_layer_create_in; NULL: one rank alone */
+} moe_layer_options;
+
+/** The same with a choice of the device. Where it is left open, and a CPU is
+ * not named either, a layer runs on a GPU if there is one that the package has
+ *  kernels for, and else on the CPU; on the simulator only if the package has
+ *  nothing else. MOE_NOT_FOUND: there is no code for this device;
+ *  MOE_UNAVAILABLE, MOE_GPU_MISMATCH: there is no such device, or another one.
+ */
+MOE_API moe_status moe_layer_create_with(const moe_package *package,
+                                         const moe_layer_options *options,
+                                         moe_layer **layer);
 /** The CPU of the variant that the layer runs; NULL for NULL. */
 MOE_API const char *moe_layer_cpu(const moe_layer *layer);
+/** The device that the layer runs on, as in its options; NULL for NULL. */
+MOE_API const char *moe_layer_device(const moe_layer *layer);
 /** A further layer with the same weights and fresh state. Weights may be set
  *  or loaded while other layers run on them: a run sees those of before or
  *  after, and views of replaced weights end. Not for a layer in a world. */
@@ -208,10 +227,8 @@ MOE_API moe_status moe_layer_statistics(moe_layer *layer,
 
 /*--- Ranks ----------------------------------------------------------------*/
 
-/** One rank among those that run a sharded package together. Used by one
- *  thread at a time. */
-typedef struct moe_world moe_world;
-
+/* A moe_world is one rank among those that run a sharded package together. It
+ * is used by one thread at a time. */
 typedef struct moe_world_options {
   const char *engine;     /* "threads", "mpi", "nccl" */
   int32_t rank, size;     /* -1: as the launcher's variables say */

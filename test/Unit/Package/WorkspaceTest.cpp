@@ -20,16 +20,30 @@ static Signature function(int64_t constant, Per per) {
   return signature;
 }
 
+static void merge(std::vector<Signature> &merged,
+                  const std::vector<Signature> &others) {
+  EXPECT_EQ("", llvm::toString(mergeWorkspaces(merged, others)));
+}
+
 TEST(Workspace, IsEnoughForEach) {
   std::vector<Signature> merged = {function(64, {{"T", 32}}),
                                    function(0, {{"n", 8}, {"m", 4}})};
-  mergeWorkspaces(
-      merged, {function(128, {{"T", 16}}), function(0, {{"m", 12}, {"k", 1}})});
+  merge(merged,
+        {function(128, {{"T", 16}}), function(0, {{"m", 12}, {"k", 1}})});
   EXPECT_EQ(128, merged[0].workspaceConstant);
   EXPECT_EQ((Per{{"T", 32}}), merged[0].workspacePer);
   EXPECT_EQ(0, merged[1].workspaceConstant);
   EXPECT_EQ((Per{{"n", 8}, {"m", 12}, {"k", 1}}), merged[1].workspacePer);
-  mergeWorkspaces(merged, {function(1, {}), function(3, {})});
+  merge(merged, {function(1, {}), function(3, {})});
   EXPECT_EQ(128, merged[0].workspaceConstant);
   EXPECT_EQ(3, merged[1].workspaceConstant);
+}
+
+TEST(Workspace, OfFunctionsThatDiffer) {
+  std::vector<Signature> merged = {function(64, {})};
+  std::vector<Signature> other = {function(64, {})};
+  other[0].arguments.emplace_back().name = "x";
+  EXPECT_EQ("function 'forward' has other arguments on one target than on "
+            "another; expected a package for each target",
+            llvm::toString(mergeWorkspaces(merged, other)));
 }

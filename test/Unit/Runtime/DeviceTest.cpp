@@ -60,12 +60,11 @@ constexpr const char *names[] = {"kernel_0", "kernel_1", "kernel_2",
 struct DeviceTest : testing::Test {
   DeviceTest()
       : edited([](json &m) {
-          m["target"]["kind"] = "cuda";
-          m["target"]["gpu"] = {"sm_80", "compute_80"};
+          m["target"]["variants"][0]["kind"] = "cuda";
+          m["target"]["variants"][0]["gpu"] = {"sm_80", "compute_80"};
         }) {
     edited.package.manifest = edited.manifest.c_str();
     edited.package.variants = &variant;
-    edited.package.kernels = &kernels;
   }
 
   moe_status create() {
@@ -92,10 +91,10 @@ struct DeviceTest : testing::Test {
                                {"step", launch<1, 1>},
                                {"quantize", launch<2, 4>},
                                {"pair", launch<3, 3>}};
-  moe_variant variant = {"plain", functions, 4};
   moe_image images[2] = {{"sm_80", image, sizeof image},
                          {"compute_80", image, sizeof image}};
   moe_kernels kernels = {images, names, 2, 4};
+  moe_variant variant = {"plain", functions, &kernels, 4};
   EditedPackage edited;
   Layer layer;
   Variable driver{"MOE_CUDA", MOE_FAKES "/libfake_cuda.so"};
@@ -325,6 +324,135 @@ TEST_F(DeviceTest, PackagesThatLackKernels) {
   kernels.image_count = 1;
   EXPECT_STATUS(MOE_BAD_FILE, create(),
                 "expected 2 images of kernels, found 1");
-  edited.package.kernels = nullptr;
+  kernels.images = nullptr;
   EXPECT_STATUS(MOE_BAD_FILE, create(), "expected kernels, found none");
+  variant.kernels = nullptr;
+  EXPECT_STATUS(MOE_BAD_FILE, create(),
+                "there is no code for cpu 'plain' with kernels");
+}
+
+namespace {
+
+/// The same with code for the CPU too, which writes other loads.
+struct EitherTest : DeviceTest {
+  EitherTest() {
+    json manifest = json::parse(edited.manifest);
+    json &variants = manifest["target"]["variants"];
+    json cpu = {{"kind", "cpu"}, {"cpu", "plain"}, {"features", json::array()}};
+    variants.insert(variants.begin(), cpu);
+    edited.manifest = manifest.dump();
+    edited.package.manifest = edited.manifest.c_str();
+    both[0] = fake_package.variants[0];
+    both[1] = variant;
+    edited.package.variants = both;
+    edited.package.variant_count = 2;
+  }
+
+  moe_status createOn(const char *device, const char *cpu = nullptr) {
+    moe_layer *made = nullptr;
+    moe_layer_options options = {device, cpu, nullptr};
+    moe_status status = moe_layer_create_with(&edited.package, &options, &made);
+    layer.reset(made);
+    if (made)
+      setWeights(made);
+    return status;
+  }
+
+  void expectRuns(const char *device) {
+    EXPECT_STREQ(device, moe_layer_device(layer.get()));
+    Tensor<float> x({1, 4}, f32, 1), y({1, 4}, f32);
+    EXPECT_MOE_OK(run(x.view, y.view));
+    EXPECT_FLOAT_EQ(14, y.data[3]);
+  }
+
+  moe_variant both[2];
+};
+
+} // namespace
+
+TEST_F(EitherTest, AGpuIfThereIsOne) {
+  ASSERT_MOE_OK(createOn(nullptr));
+  expectRuns("cuda");
+  ASSERT_MOE_OK(createOn("cpu"));
+  expectRuns("cpu");
+  ASSERT_MOE_OK(createOn(nullptr, "plain"));
+  expectRuns("cpu");
+  EXPECT_EQ(nullptr, moe_layer_device(nullptr));
+}
+
+TEST_F(EitherTest, SharedLayersStayThere) {
+  ASSERT_MOE_OK(createOn("cuda"));
+  moe_layer *other = nullptr;
+  ASSERT_MOE_OK(moe_layer_share(layer.get(), &other));
+  layer.reset(other);
+  expectRuns("cuda");
+}
+
+TEST_F(EitherTest, TheCpuWithoutAGpu) {
+  Variable other("MOE_CUDA", "/nonexistent/libcuda.so.1");
+  ASSERT_MOE_OK(createOn(nullptr));
+  expectRuns("cpu");
+  EXPECT_STATUS(MOE_UNAVAILABLE, createOn("cuda"),
+                "cannot load the CUDA driver from '/nonexistent/libcuda.so.1'");
+}
+
+TEST_F(EitherTest, TheCpuBesideAGpuThatIsTooOld) {
+  Variable old("FAKE_CUDA_CAPABILITY", "75");
+  ASSERT_MOE_OK(createOn(nullptr));
+  expectRuns("cpu");
+  EXPECT_STATUS(MOE_GPU_MISMATCH, createOn("cuda"),
+                "'fake' has no code for Fake 0, which is sm_75; it has sm_80, "
+                "compute_80");
+}
+
+/// A GPU that fails is no GPU that is not there.
+TEST_F(EitherTest, FailuresOfAGpuAreErrors) {
+  Variable fault("FAKE_CUDA_LOAD", "2");
+  EXPECT_STATUS(
+      MOE_OUT_OF_MEMORY, createOn(nullptr),
+      "'fake': the code for compute_80 cannot be loaded: out of memory");
+}
+
+TEST_F(EitherTest, NeitherFits) {
+  json manifest = json::parse(edited.manifest);
+  manifest["target"]["variants"][0]["features"] = {"avx9000"};
+  edited.manifest = manifest.dump();
+  edited.package.manifest = edited.manifest.c_str();
+  ASSERT_MOE_OK(createOn(nullptr));
+  expectRuns("cuda");
+  layer.reset(); // and with it the device as it was
+  Variable old("FAKE_CUDA_CAPABILITY", "75");
+  EXPECT_STATUS(MOE_UNAVAILABLE, createOn(nullptr),
+                "'fake' cannot run on any device that it has code for: on "
+                "'cuda': 'fake' has no code for Fake 0, which is sm_75; it has "
+                "sm_80, compute_80; on 'cpu': this CPU lacks for 'plain' "
+                "avx9000");
+}
+
+TEST_F(EitherTest, OtherDevices) {
+  EXPECT_STATUS(MOE_NOT_FOUND, createOn("sim"),
+                "'fake' has no code for device 'sim'; it has cuda, cpu");
+  EXPECT_STATUS(MOE_INVALID_ARGUMENT, createOn("cudda"),
+                "'fake' has no code for device 'cudda'; it has cuda, cpu; did "
+                "you mean 'cuda'?");
+  EXPECT_STATUS(MOE_NOT_FOUND, createOn("cuda", "znver4"),
+                "'fake' has no code for cpu 'znver4' on device 'cuda'; it has "
+                "plain");
+  EXPECT_STATUS(MOE_NOT_FOUND, createOn(nullptr, "znver4"),
+                "'fake' has no code for cpu 'znver4'; it has plain");
+  EXPECT_STATUS(MOE_INVALID_ARGUMENT,
+                moe_layer_create_with(&edited.package, nullptr, nullptr),
+                "'options' is null");
+}
+
+TEST_F(EitherTest, TheEnvironmentChooses) {
+  Variable wanted("MOE_DEVICE", "cpu");
+  ASSERT_MOE_OK(createOn(nullptr));
+  expectRuns("cpu");
+  ASSERT_MOE_OK(createOn("cuda"));
+  expectRuns("cuda");
+  setenv("MOE_DEVICE", "sim", 1);
+  EXPECT_STATUS(MOE_NOT_FOUND, createOn(nullptr),
+                "'fake' has no code for device 'sim', which MOE_DEVICE asks "
+                "for; it has cuda, cpu");
 }

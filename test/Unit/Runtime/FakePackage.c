@@ -37,13 +37,13 @@
 
 static const char manifest[] =
     "{\n"
-    "  \"moe_package\": 1, \"abi\": 4, \"name\": \"fake\", \"compiler\": "
+    "  \"moe_package\": 1, \"abi\": 5, \"name\": \"fake\", \"compiler\": "
     "\"" FAKE_COMPILER "\",\n"
     "  \"spec\": { \"moe_spec\": 1, \"name\": \"fake\", \"hidden\": 4, "
     "\"router\": { \"experts\": 2, \"top_k\": 2 },\n"
     "            \"experts\": { \"intermediate\": 8, \"form\": \"glu\" } },\n"
     "  \"spec_hash\": \"0123456789abcdef\",\n"
-    "  \"target\": { \"kind\": \"cpu\", \"variants\": [ { \"cpu\": \"plain\", "
+    "  \"target\": { \"variants\": [ { \"kind\": \"cpu\", \"cpu\": \"plain\", "
     "\"features\": [] } ] },\n"
     "  \"grid\": { \"dp\": 1, \"ep\": 1, \"tp\": 1 },\n"
     "  \"weights\": [\n"
@@ -202,5 +202,6 @@ static const moe_function functions[] = {{"forward", forward},
 #define FAKE_SYMBOL fake_package
 #endif
 MOE_API extern const moe_package FAKE_SYMBOL;
-static const moe_variant variants[] = {{FAKE_CPU, functions, FAKE_FUNCTIONS}};
-const moe_package FAKE_SYMBOL = {FAKE_ABI, 1, manifest, variants, 0};
+static const moe_variant variants[] = {
+    {FAKE_CPU, functions, 0, FAKE_FUNCTIONS}};
+const moe_package FAKE_SYMBOL = {FAKE_ABI, 1, manifest, variants};

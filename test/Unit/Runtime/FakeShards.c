@@ -79,9 +79,9 @@ enum { hidden = 4, bias_at = 7 };
 
 static const char manifest[] =
     "{\n"
-    "  \"moe_package\": 1, \"abi\": 4, \"name\": \"fake\",\n"
+    "  \"moe_package\": 1, \"abi\": 5, \"name\": \"fake\",\n"
     "  \"spec\": { \"moe_spec\": 1, \"name\": \"fake\", \"hidden\": 4 },\n"
-    "  \"target\": { \"kind\": \"cpu\", \"variants\": [ { \"cpu\": \"plain\" } "
+    "  \"target\": { \"variants\": [ { \"kind\": \"cpu\", \"cpu\": \"plain\" } "
     "] },\n"
     "  \"grid\": " GRID ",\n"
     "  \"weights\": [\n"
@@ -164,9 +164,9 @@ static void stray(const int64_t *sizes, void *const *buffers) {
 
 static const moe_function functions[] = {{"forward", forward},
                                          {"stray", stray}};
-static const moe_variant variants[] = {{"plain", functions, 2}};
+static const moe_variant variants[] = {{"plain", functions, 0, 2}};
 #ifndef FAKE_SYMBOL
 #define FAKE_SYMBOL fake_package
 #endif
 MOE_API extern const moe_package FAKE_SYMBOL;
-const moe_package FAKE_SYMBOL = {MOE_ABI_VERSION, 1, manifest, variants, 0};
+const moe_package FAKE_SYMBOL = {MOE_ABI_VERSION, 1, manifest, variants};

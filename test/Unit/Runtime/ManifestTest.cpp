@@ -41,11 +41,12 @@ const Corruption corruptions[] = {
     {"AbiIsAFraction", [](json &m) { m["abi"] = 1.5; }, "abi: expected"},
     {"HashTooShort", [](json &m) { m["spec_hash"] = "12"; },
      "spec_hash: expected 16 hexadecimal digits, found \"12\""},
-    {"OtherDevice", [](json &m) { m["target"]["kind"] = "tpu"; },
-     "target.kind: expected \"cpu\", \"cuda\", \"sim\" or \"reference\", found "
+    {"OtherDevice", [](json &m) { m["target"]["variants"][0]["kind"] = "tpu"; },
+     "target.variants[0].kind: expected one of cpu cuda sim reference, found "
      "\"tpu\""},
-    {"NoArchitectures", [](json &m) { m["target"]["kind"] = "cuda"; },
-     "target: expected a key 'gpu', found none"},
+    {"NoArchitectures",
+     [](json &m) { m["target"]["variants"][0]["kind"] = "cuda"; },
+     "target.variants[0]: expected a key 'gpu', found none"},
     {"NoVariants", [](json &m) { m["target"].erase("variants"); },
      "target: expected a key 'variants', found none"},
     {"EmptyVariants", [](json &m) { m["target"]["variants"] = json::array(); },

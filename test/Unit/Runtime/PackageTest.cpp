@@ -119,7 +119,7 @@ TEST_F(PackageTest, LibraryIsNoLibrary) {
 TEST_F(PackageTest, OtherAbiInTheManifest) {
   make("", [](json &m) { m["abi"] = 1; });
   EXPECT_STATUS(MOE_ABI_MISMATCH, open(),
-                "made for interface version 1, but this runtime has version 4");
+                "made for interface version 1, but this runtime has version 5");
 }
 
 TEST_F(PackageTest, OtherFormat) {
@@ -205,9 +205,9 @@ TEST_F(PackageTest, FeaturesAgreeWithTheCompilersOwnCheck) {
 TEST_F(PackageTest, LinkedPackagesPassTheSameChecks) {
   moe_layer *layer = nullptr;
   EditedPackage wrong;
-  wrong.package.abi_version = 5;
+  wrong.package.abi_version = 99;
   EXPECT_STATUS(MOE_ABI_MISMATCH, moe_layer_create(&wrong.package, &layer),
-                "made for interface version 5");
+                "made for interface version 99");
   wrong = EditedPackage();
   wrong.package.manifest = nullptr;
   EXPECT_STATUS(MOE_BAD_FILE, moe_layer_create(&wrong.package, &layer),
@@ -222,13 +222,13 @@ TEST_F(PackageTest, LinkedPackagesPassTheSameChecks) {
   const moe_function *functions = fake_package.variants[0].functions;
   moe_function other[] = {
       functions[0], {"step", nullptr}, functions[2], functions[3]};
-  variant = {"plain", other, 4};
+  variant = {"plain", other, nullptr, 4};
   EXPECT_STATUS(MOE_BAD_FILE, moe_layer_create(&wrong.package, &layer),
                 "there is no function 'step'");
   variant.functions = nullptr;
   EXPECT_STATUS(MOE_BAD_FILE, moe_layer_create(&wrong.package, &layer),
                 "expected 4 functions, found 0");
-  variant = {nullptr, functions, 4};
+  variant = {nullptr, functions, nullptr, 4};
   EXPECT_STATUS(MOE_BAD_FILE, moe_layer_create(&wrong.package, &layer),
                 "there is no code for cpu 'plain'");
   wrong.package.variant_count = 2;

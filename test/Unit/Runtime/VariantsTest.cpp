@@ -49,7 +49,7 @@ struct VariantsTest : testing::Test {
     for (size_t i = 0; i < 4; ++i) {
       std::copy(functions, functions + 4, tables[i]);
       tables[i][1].entry = steps[i];
-      code[i] = {cpus[i], tables[i], 4};
+      code[i] = {cpus[i], tables[i], nullptr, 4};
     }
   }
 
@@ -59,7 +59,7 @@ struct VariantsTest : testing::Test {
       m["target"]["variants"] = json::array();
       for (size_t i = 0; i < features.size(); ++i)
         m["target"]["variants"].push_back(
-            {{"cpu", cpus[i]}, {"features", features[i]}});
+            {{"kind", "cpu"}, {"cpu", cpus[i]}, {"features", features[i]}});
     });
     made.package.variants = code;
     made.package.variant_count = uint32_t(features.size());

@@ -9,6 +9,7 @@
 
 #include "../../Status.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <string_view>
@@ -37,32 +38,32 @@ static ImageArch parseArch(std::string_view name) {
   return arch;
 }
 
-const moe_image *chooseImage(const moe_kernels &code, int capability) {
-  const moe_image *best = nullptr;
-  int bestScore = 0;
-  for (uint32_t i = 0; i < code.image_count; ++i) {
-    ImageArch arch = parseArch(code.images[i].arch);
-    bool same = arch.number == capability;
-    bool runs = arch.specific ? same
-                : arch.isPtx  ? arch.number <= capability
-                              : arch.number / 10 == capability / 10 &&
-                                    arch.number <= capability;
-    int score =
-        arch.number * 4 + (arch.isPtx ? 0 : 2) + (arch.specific ? 1 : 0);
-    // Machine code for an older one beats PTX for an even older one only.
-    if (runs && score > bestScore) {
-      best = &code.images[i];
-      bestScore = score;
-    }
-  }
-  return best;
+/// 0: it does not run there. Machine code for an older one beats PTX for an
+/// even older one only.
+static int score(const moe_image &image, int capability) {
+  ImageArch arch = parseArch(image.arch);
+  bool same = arch.number == capability;
+  bool runs = arch.specific ? same
+              : arch.isPtx  ? arch.number <= capability
+                            : arch.number / 10 == capability / 10 &&
+                                  arch.number <= capability;
+  if (!runs)
+    return 0;
+  return arch.number * 4 + (arch.isPtx ? 0 : 2) + (arch.specific ? 1 : 0);
 }
 
-static std::string describe(const moe_kernels &code) {
-  std::string all;
-  for (uint32_t i = 0; i < code.image_count; ++i)
-    all += text(i ? ", " : "", code.images[i].arch);
-  return all;
+const moe_image *chooseImage(const moe_kernels &code, int capability) {
+  const moe_image *end = code.images + code.image_count;
+  const moe_image *best = std::max_element(
+      code.images, end, [&](const moe_image &a, const moe_image &b) {
+        return score(a, capability) < score(b, capability);
+      });
+  return best != end && score(*best, capability) ? best : nullptr;
+}
+
+int bestScore(const moe_kernels &code, int capability) {
+  const moe_image *best = chooseImage(code, capability);
+  return best ? score(*best, capability) : 0;
 }
 
 Kernels::Kernels(std::shared_ptr<const Device> on, const moe_kernels &code,
@@ -70,9 +71,6 @@ Kernels::Kernels(std::shared_ptr<const Device> on, const moe_kernels &code,
     : device(std::move(on)), code(code) {
   const Driver &driver = device->driver;
   const moe_image *image = chooseImage(code, device->capability());
-  if (!image)
-    fail(MOE_GPU_MISMATCH, "'", package, "' has no code for ", device->name(),
-         ", which is sm_", device->capability(), "; it has ", describe(code));
   InContext scope(*device);
   if (moe_cu_result result = driver.ModuleLoadData(&module, image->data))
     fail(result == MOE_CU_OUT_OF_MEMORY ? MOE_OUT_OF_MEMORY : MOE_GPU_MISMATCH,

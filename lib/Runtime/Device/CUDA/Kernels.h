@@ -16,7 +16,7 @@
 
 namespace moe::cuda {
 
-/// A module with the image that fits the device best.
+/// A module with the image that fits the device best, of which there is one.
 class Kernels {
 public:
   Kernels(std::shared_ptr<const Device> device, const moe_kernels &code,
@@ -39,6 +39,8 @@ private:
 /// Which image a device runs best: machine code for it, or for an older one of
 /// the same generation, or PTX. Null if there is none.
 const moe_image *chooseImage(const moe_kernels &code, int capability);
+/// How well that image fits, to compare with those of other kernels; 0: none.
+int bestScore(const moe_kernels &code, int capability);
 
 /// Launches of one call, in order. After one has failed, no more are made.
 class Launches {

@@ -9,31 +9,12 @@
 
 #include "../../Status.h"
 
-#include <map>
-
 namespace moe::runtime {
 
 using cuda::InContext;
-using cuda::Kernels;
 
 /// What kernels rely on, which read so many bytes at once.
 static constexpr moe_cu_address inputAlignment = 16;
-
-/// Layers of one package on one device share its module.
-static std::shared_ptr<Kernels> loadKernels(const LoadedPackage &package) {
-  using Key = std::pair<const moe_kernels *, const cuda::Device *>;
-  static std::mutex mutex;
-  static std::map<Key, std::weak_ptr<Kernels>> loaded;
-  std::shared_ptr<const cuda::Device> device =
-      cuda::openDevice(package.manifest.isSimulated);
-  std::lock_guard<std::mutex> lock(mutex);
-  std::weak_ptr<Kernels> &known = loaded[{package.kernels, device.get()}];
-  std::shared_ptr<Kernels> kernels = known.lock();
-  if (!kernels)
-    known = kernels = std::make_shared<Kernels>(device, *package.kernels,
-                                                package.manifest.name);
-  return kernels;
-}
 
 moe_cu_address DeviceWeights::get(const cuda::Device &device,
                                   cuda::Stream &stream, size_t index,
@@ -53,8 +34,9 @@ moe_cu_address DeviceWeights::get(const cuda::Device &device,
 }
 
 OnDevice::OnDevice(const LoadedPackage &package,
+                   std::shared_ptr<cuda::Kernels> code,
                    std::shared_ptr<DeviceWeights> shared)
-    : kernels(loadKernels(package)), device(*kernels->device),
+    : kernels(std::move(code)), device(*kernels->device),
       weights(shared ? std::move(shared)
                      : std::make_shared<DeviceWeights>(
                            package.manifest.weights.size())),

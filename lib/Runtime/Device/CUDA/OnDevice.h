@@ -40,9 +40,10 @@ private:
 
 class OnDevice {
 public:
-  OnDevice(const LoadedPackage &package,
+  OnDevice(const LoadedPackage &package, std::shared_ptr<cuda::Kernels> kernels,
            std::shared_ptr<DeviceWeights> weights);
 
+  const std::shared_ptr<cuda::Kernels> &code() const { return kernels; }
   std::shared_ptr<DeviceWeights> sharedWeights() const { return weights; }
 
   /// Runs a function whose shapes are known; `state.pointers` has the caller's
