@@ -50,9 +50,8 @@ void *checkTensor(const DLTensor &tensor, const std::string &name, DType dtype,
          ", found ", describe(tensor.shape, tensor.ndim));
   std::optional<int64_t> size = byteCount(tensor.shape, rank, dtype);
   if (!size)
-    fail(MOE_SHAPE_MISMATCH, "tensor '", name, "': expected ", expectedShape,
-         ", found ", describe(tensor.shape, rank),
-         ", which is negative or too large");
+    fail(MOE_SHAPE_MISMATCH, "tensor '", name, "': found ",
+         describe(tensor.shape, rank), ", which is negative or too large");
   if (!isCompact(tensor))
     fail(MOE_INVALID_ARGUMENT, "tensor '", name,
          "': expected compact row-major strides, found ",

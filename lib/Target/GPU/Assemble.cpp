@@ -126,7 +126,10 @@ Expected<std::string> moe::assemble(StringRef ptx, const GPUArch &arch) {
   if (Error error =
           run(*tool, {"-arch=" + arch.sm, "-O3", "-o", *cubin, *source}))
     return error;
-  return read(*cubin);
+  Expected<std::string> code = read(*cubin);
+  if (code && code->empty())
+    return createStringError("'" + *tool + "' wrote no code for " + arch.name);
+  return code;
 }
 
 Expected<std::string> moe::joinImages(ArrayRef<GPUImage> images) {

@@ -89,12 +89,13 @@ static std::string versionName(int version) {
   return text(version / 1000, ".", version % 1000 / 10);
 }
 
-static Driver loadDriver(const std::string &file) {
+static Driver loadDriver(const std::string &file, bool isSimulated) {
   Driver driver = {};
   driver.file = file;
   void *handle = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!handle)
-    fail(MOE_UNAVAILABLE, "cannot load the CUDA driver from '", file,
+    fail(MOE_UNAVAILABLE, "cannot load the ",
+         isSimulated ? "simulator" : "CUDA driver", " from '", file,
          "': ", dlerror(), "; MOE_CUDA names another file");
   findSymbols(driver, Symbols(handle, file));
   if (moe_cu_result result = driver.Init(0))
@@ -130,7 +131,7 @@ const Driver &driver(bool isSimulated) {
   std::lock_guard<std::mutex> lock(mutex);
   auto place = drivers->find(file);
   if (place == drivers->end())
-    place = drivers->emplace(file, loadDriver(file)).first;
+    place = drivers->emplace(file, loadDriver(file, isSimulated)).first;
   return place->second;
 }
 
