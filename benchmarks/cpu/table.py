@@ -4,43 +4,30 @@ from __future__ import annotations
 
 import itertools
 import math
-import statistics
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterator, List
 
+from ..markdown import bold, head, mean, milliseconds, percent, row, times
 from . import figures
 
 Point = Dict[str, Any]
 
 
-def _row(cells: List[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def _head(titles: List[str], texts: int) -> List[str]:
-    return [_row(titles), _row(["---"] * texts + ["---:"] * (len(titles) - texts))]
-
-
 def header(systems: List[str]) -> str:
     """The first lines of a table of points. Times are in ms."""
     titles = ["layer", "weights", "routing", "bound", "T", "threads", "read GB/s", "peak G/s"]
-    return "\n".join(_head([*titles, "roofline", *systems, "of roofline", "to best peer"], 4))
+    return "\n".join(head([*titles, "roofline", *systems, "of roofline", "to best peer"], 4))
 
 
 def line(point: Point, systems: List[str]) -> str:
     cells = [point[key] for key in ("shape", "dtype", "routing", "bound")]
     cells += [str(point["tokens"]), str(point["threads"])]
     cells += [f"{point['ceilings']['read']:.1f}", f"{point['ceilings']['peak']:.0f}"]
-    cells.append(_milliseconds(point["roofline_seconds"]))
-    cells += [_milliseconds(point["seconds"].get(name)) for name in systems]
+    cells.append(milliseconds(point["roofline_seconds"]))
+    cells += [milliseconds(point["seconds"].get(name)) for name in systems]
     reached, ratio = figures.of_roofline(point), figures.to_best_peer(point)
-    cells.append(_bold(_percent(reached), reached, figures.regime(point).wanted))
-    cells.append(_bold(_times(ratio), ratio, 1))
-    return _row(cells)
-
-
-def _bold(text: str, value: Optional[float], wanted: float) -> str:
-    """The text, so that it is seen where the value falls short."""
-    return f"**{text}**" if value is not None and value < wanted else text
+    cells.append(bold(percent(reached), reached, figures.regime(point).wanted))
+    cells.append(bold(times(ratio), ratio, 1))
+    return row(cells)
 
 
 def document(results: Dict[str, Any]) -> str:
@@ -89,7 +76,7 @@ def _summary(points: List[Point]) -> Iterator[str]:
     yield "## Ours against the roofline and the best peer at each point"
     yield ""
     titles = ["weights", "regime", "points", "least", "geometric mean", "wanted", "fall short"]
-    yield from _head([*titles, "to best peer, least", "geometric mean"], 2)
+    yield from head([*titles, "to best peer, least", "geometric mean"], 2)
     key = lambda p: (p["dtype"], figures.regime(p).name)  # noqa: E731
     mine = sorted((p for p in points if "ours" in p["seconds"]), key=key)
     for (dtype, name), group in itertools.groupby(mine, key):
@@ -98,16 +85,16 @@ def _summary(points: List[Point]) -> Iterator[str]:
         ratios = [figures.of_roofline(p) for p in of_regime]
         peers = [r for r in map(figures.to_best_peer, of_regime) if r is not None]
         short = sum(ratio < wanted for ratio in ratios)
-        yield _row(
-            [dtype, name, str(len(ratios)), _percent(min(ratios))]
-            + [_percent(_mean(ratios)), _percent(wanted), str(short)]
-            + [_times(min(peers, default=None)), _times(_mean(peers))]
+        yield row(
+            [dtype, name, str(len(ratios)), percent(min(ratios))]
+            + [percent(mean(ratios)), percent(wanted), str(short)]
+            + [times(min(peers, default=None)), times(mean(peers))]
         )
     every = [r for r in map(figures.to_best_peer, mine) if r is not None]
     if every:
         slower = sum(ratio < 1 for ratio in every)
         yield ""
-        yield f"The best peer takes {_mean(every):.2f} times as long as ours in the geometric mean"
+        yield f"The best peer takes {mean(every):.2f} times as long as ours in the geometric mean"
         yield f"of {len(every)} points, and less time at {slower} of them."
     yield ""
 
@@ -118,9 +105,9 @@ def _threads(points: List[Point]) -> Iterator[str]:
     if gains:
         yield "## More threads, at points bound by computing"
         yield ""
-        yield from _head(["threads", "points", "least", "geometric mean"], 0)
+        yield from head(["threads", "points", "least", "geometric mean"], 0)
         for threads, ratios in gains.items():
-            yield _row([threads, str(len(ratios)), _times(min(ratios)), _times(_mean(ratios))])
+            yield row([threads, str(len(ratios)), times(min(ratios)), times(mean(ratios))])
         yield ""
 
 
@@ -128,13 +115,13 @@ def _layers(layers: List[Dict[str, Any]]) -> Iterator[str]:
     yield "## Packages"
     yield ""
     titles = ["layer", "weights", "GB of weights", "compiled in s", "memory beside them, MiB", "T"]
-    yield from _head(titles, 2)
+    yield from head(titles, 2)
     for layer in layers:
         cells = [layer["shape"], layer["dtype"], f"{layer['weight_bytes'] * 1e-9:.2f}"]
         cells.append(f"{layer.get('compile_seconds', math.nan):.2f}")
         memory = layer.get("memory_bytes")
         cells.append("–" if memory is None else f"{memory / 2**20:.1f}")
-        yield _row([*cells, str(layer.get("memory_tokens", "–"))])
+        yield row([*cells, str(layer.get("memory_tokens", "–"))])
     yield ""
 
 
@@ -148,26 +135,3 @@ def _skipped(points: List[Point]) -> Iterator[str]:
     for reason, places in where.items():
         everywhere = len(places) == len(points)
         yield f"- {reason}" + ("" if everywhere else f" ({', '.join(dict.fromkeys(places))})")
-
-
-def _mean(values: List[float]) -> Optional[float]:
-    return statistics.geometric_mean(values) if values else None
-
-
-def _milliseconds(seconds: Optional[float]) -> str:
-    """
-    >>> _milliseconds(0.00123), _milliseconds(1.5), _milliseconds(None)
-    ('1.23', '1500', '–')
-    """
-    if seconds is None:
-        return "–"
-    value = seconds * 1e3
-    return f"{value:.{max(0, 2 - math.floor(math.log10(value)))}f}"
-
-
-def _percent(ratio: Optional[float]) -> str:
-    return "–" if ratio is None else f"{ratio:.0%}"
-
-
-def _times(ratio: Optional[float]) -> str:
-    return "–" if ratio is None else f"{ratio:.2f}"

@@ -20,6 +20,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from benchmarks.cpu import figures, layer, options, problem, reference, table  # noqa: E402
 from benchmarks.cpu.ceilings import Ceilings, build  # noqa: E402
 from benchmarks.cpu.shapes import SHAPES, WEIGHT_BYTES, Shape  # noqa: E402
+from benchmarks.gpu import packages, rows  # noqa: E402
+from benchmarks.gpu import problem as gpu_problem  # noqa: E402
+from benchmarks.gpu import table as gpu_table  # noqa: E402
 
 TINY = {
     "tiny": Shape("tiny", "", 128, 64, 8, 3, renormalize=True),
@@ -221,9 +224,71 @@ class TestCeilings(unittest.TestCase):
         self.assertEqual(run.returncode, 1)
 
 
+class TestGpu(unittest.TestCase):
+    """The driver of benchmarks on a GPU, as far as it goes without one."""
+
+    POINT = {
+        "row": "S1",
+        "sizes": "T=1",
+        "target_seconds": 0.5,
+        "operations": 8e12,
+        "bytes": 1e9,
+        "ceilings": {"bandwidth": 4e12, "dense": 8e12},
+        "seconds": {"ours": 2.0, "triton": 3.0, "cublas": 1.5},
+        "skipped": {"jax": "this JAX has no GPU"},
+    }
+
+    def test_every_row_of_the_table_is_there(self):
+        ids = list(rows.ROWS)
+        self.assertEqual([i for i in ids if i[0] == "S"], [f"S{n}" for n in range(1, 12)])
+        self.assertEqual(len([i for i in ids if i[0] == "G"]), 8)
+        self.assertEqual({i.split("-")[0] for i in ids if i[0] in "VQOP"},
+                         {"V1", "V2", "Q1", "O1", "P1", "P2", "P3", "P4", "P5", "P6"})  # fmt: skip
+        # 550 TF/s, published as 6.58 ms at 501.
+        self.assertAlmostEqual(rows.ROWS["S7"].target, 6.58e-3 * 501 / 550, delta=2e-5)
+
+    def test_dry_run_compiles_kernels(self):
+        folder = SCRATCH / "gpu"
+        chosen = [row for name in ("S1", "O1-32-1", "P4") for row in rows.find(name)]
+        lines = list(packages.dry_run(chosen, ["ours", "triton"], folder, "sm_90a"))
+        self.assertEqual([line.split()[0] for line in lines], ["S1", "O1-32-1", "P4"])
+        for line in lines:
+            self.assertRegex(line, r": \d+ kernels in [\d.]+ s; ours, triton$")
+        self.assertIn(".target sm_90a", (folder / "product_128_2048_7168.ptx").read_text())
+
+    def test_what_cannot_be_compiled_is_said(self):
+        (line,) = packages.dry_run(rows.find("P4"), ["ours"], SCRATCH / "gpu", "sm_75")
+        self.assertIn("not supported yet: moe-opt: error: gpu architecture 'sm_75' is too old", line)
+
+    def test_problems_are_checked(self):
+        row = rows.Product("P", 3, 10, 8, 16, routing="zipf")
+        made = gpu_problem.make(row)
+        weight, values = map(problem.from_bf16, (made.weight, made.rows))
+        right = np.concatenate(
+            [values[b:e] @ w.T for b, e, w in zip(made.offsets, made.offsets[1:], weight)]
+        )
+        self.assertLess(made.error(right), 1e-6)
+        self.assertGreater(made.error(right[::-1]), 0.5)
+
+    def test_table(self):
+        line = gpu_table.line(self.POINT, ["ours", "triton", "jax", "cublas"])
+        self.assertEqual(
+            line,
+            "| S1 | T=1 | compute | 4000 | 8 | 1000 | 2000 | 3000 | – | 1500 | 4 | **50%** | 75% | 1.50 "
+            "| **0.25** |",
+        )
+        results = {"gpu": "A GPU", "date": "2026-01-01", "commit": "c", "versions": {"torch": "2"}}
+        text = gpu_table.document({**results, "driver": "1", "points": [self.POINT]})
+        self.assertIn("0 of 1 targets are reached.", text)
+        self.assertIn("- jax: this JAX has no GPU\n", text)
+
+
 def load_tests(_loader, tests, _ignore):
     for name in ("about", "figures", "measure", "options", "problem", "shapes", "table"):
         tests.addTests(doctest.DocTestSuite(importlib.import_module(f"benchmarks.cpu.{name}")))
+    tests.addTests(doctest.DocTestSuite(importlib.import_module("benchmarks.markdown")))
+    for name in ("figures", "options", "problem", "rows"):
+        tests.addTests(doctest.DocTestSuite(importlib.import_module(f"benchmarks.gpu.{name}")))
     return tests
 
 
