@@ -33,6 +33,7 @@ if [[ "$kind" == gpu ]]; then
     build release moe-opt moe_runtime
   fi
   export MOE_MLIR_HOME="$home" PYTHONPATH="$root/python:$root"
+  cd "$OLDPWD" # folders are named from there
   exec "${bench_python:-python3}" -m benchmarks.gpu "$@"
 fi
 
