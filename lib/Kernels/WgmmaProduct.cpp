@@ -413,6 +413,25 @@ void WgmmaKernel::finish(const WalkedTile &tile, Val consumer,
   }
 }
 
+/// The first shape whose tiles the rows of an expert fill half or more, if all
+/// experts have as many, or that has all of them.
+static void emitFirstFitting(Lowering &l, const Product &product,
+                             ArrayRef<int64_t> rowsAtMost) {
+  Emitter &e = l.e;
+  auto emit = [&] {
+    WgmmaKernel(l, product, WgmmaShape(product, rowsAtMost.front()));
+  };
+  if (rowsAtMost.size() == 1)
+    return emit();
+  int64_t most = product.offsets
+                     ? rowsAtMost.front() / 2 * product.experts()
+                     : rowsAtMost.front();
+  Val fits = product.rows <= double(most);
+  e.when(fits, emit);
+  e.when(product.rows > double(most),
+         [&] { emitFirstFitting(l, product, rowsAtMost.drop_front()); });
+}
+
 void moe::emitWgmmaProduct(Lowering &l, const Product &product) {
-  WgmmaKernel(l, product, WgmmaShape(product, 128));
+  emitFirstFitting(l, product, {16, 64, 128});
 }
