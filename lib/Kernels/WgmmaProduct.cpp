@@ -19,6 +19,7 @@
 #include "TensorMap.h"
 #include "TileProduct.h"
 #include "TileWalk.h"
+#include "WarpSums.h"
 
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -38,8 +39,8 @@ static constexpr int64_t perCopy = 8, copiesPerLine = stageDepth / perCopy;
 static constexpr int64_t mmaLines = 64, mmaDepth = 16, swizzleLines = 8;
 static constexpr int64_t swizzleBytes = swizzleLines * lineBytes;
 /// Memory of a block that stages may take, alone on a multiprocessor or as one
-/// of two; the rest is for barriers, and to begin where a swizzle does.
-static constexpr int64_t stageRoom[] = {216 * 1024, 104 * 1024};
+/// of two; the rest is for sums on their way to the result.
+static constexpr int64_t stageRoom[] = {200 * 1024, 100 * 1024};
 static constexpr int64_t mostStages = 8;
 
 WgmmaShape::WgmmaShape(const Product &product, int64_t rowsAtMost)
@@ -79,7 +80,8 @@ public:
       : e(l.e), product(product), shape(shape),
         walk{product, shape.rows, shape.outputs},
         element(cast<MemRefType>(product.x.getType()).getElementType()),
-        steps(llvm::divideCeilSigned(product.depth(), stageDepth)) {
+        steps(llvm::divideCeilSigned(product.depth(), stageDepth)),
+        ofWarp(l.e, product, columns(), shape.swaps) {
     for (const Weight &weight : product.weights)
       maps.push_back(
           emitTensorMap(l, weight.plain(), stageDepth, shape.outputs));
@@ -92,12 +94,14 @@ private:
   const WgmmaShape &shape;
   const TileWalk walk;
   Type element;
-  int64_t steps;
+  const int64_t steps;
+  const WarpSums ofWarp;
   SmallVector<Value, 2> maps; // of the weights
   // In the kernel:
   Val block, blocks, thread; // the thread of its warpgroup
+  Value shared, memory;      // the block's memory, and a pointer to the stages
+  Val skipped;               // bytes before them
   Value rows;                // [stages, rows, stageDepth]
-  Value memory;              // a pointer to where the stages begin
   std::optional<Ring> ring;
 
   int64_t linesOfWeight() const { return shape.outputs; }
@@ -107,13 +111,17 @@ private:
     return shape.stages * (rowBytes() + int64_t(weight) * weightBytes());
   }
   int64_t stagesEnd() const { return weightsBegin(maps.size()); }
+  int64_t warps() const {
+    return shape.consumers * groupThreads / warpThreads;
+  }
   int64_t sharedBytes() const {
-    return swizzleBytes + stagesEnd() + Ring::bytes(shape.stages);
+    return swizzleBytes + stagesEnd() + Ring::bytes(shape.stages) +
+           warps() * ofWarp.bytes();
   }
 
   void launch(Lowering &l);
   void run(Val block, Val thread, Value shared);
-  void layOut(Value shared);
+  void layOut();
   Value at(Val bytes);
   Val address(Val bytes);
 
@@ -153,8 +161,7 @@ void WgmmaKernel::launch(Lowering &l) {
 }
 
 /// Swizzles are of bits of the address, so that stages begin where one does.
-void WgmmaKernel::layOut(Value shared) {
-  auto bytes = cast<MemRefType>(shared.getType());
+void WgmmaKernel::layOut() {
   Type i64 = e.getI64Type();
   auto pointer = LLVM::LLVMPointerType::get(e.getContext(), 3);
   auto one = LLVM::LLVMArrayType::get(i64, 1);
@@ -164,14 +171,12 @@ void WgmmaKernel::layOut(Value shared) {
   Value begin =
       LLVM::ExtractValueOp::create(e, view, ArrayRef<int64_t>{1});
   Val at = e.val(LLVM::PtrToIntOp::create(e, i64, begin));
-  Val skipped = (e.constant(i64, 0) - at) & double(swizzleBytes - 1);
+  Val unaligned = (e.constant(i64, 0) - at) & double(swizzleBytes - 1);
   memory = LLVM::GEPOp::create(e, pointer, e.getI8Type(), begin,
-                               ArrayRef<LLVM::GEPArg>{skipped.value});
-  auto lines =
-      MemRefType::get({shape.stages, shape.rows, stageDepth}, element,
-                      MemRefLayoutAttrInterface(), bytes.getMemorySpace());
-  rows = memref::ViewOp::create(e, lines, shared, e.asIndex(skipped),
-                                ValueRange());
+                               ArrayRef<LLVM::GEPArg>{unaligned.value});
+  skipped = e.asIndex(unaligned);
+  rows = e.shared(shared, skipped, element,
+                  {shape.stages, shape.rows, stageDepth});
   ring.emplace(e, this->at(e.index(stagesEnd())), shape.stages);
 }
 
@@ -183,9 +188,10 @@ Value WgmmaKernel::at(Val bytes) {
                              ArrayRef<LLVM::GEPArg>{offset.value});
 }
 
-void WgmmaKernel::run(Val inGrid, Val inBlock, Value shared) {
+void WgmmaKernel::run(Val inGrid, Val inBlock, Value bytes) {
   block = inGrid;
-  layOut(shared);
+  shared = bytes;
+  layOut();
   // The warpgroup is the same for all threads of a warp, which ptxas sees by
   // this.
   Type i32 = e.getI32Type();
@@ -197,7 +203,7 @@ void WgmmaKernel::run(Val inGrid, Val inBlock, Value shared) {
   // Weights are one arrival, and each thread that copies rows is one.
   e.when(inBlock == 0, [&] {
     ring->initialize(1 + groupThreads,
-                     shape.consumers * groupThreads / warpThreads);
+                     warps());
   });
   e.barrier();
   e.when(group == 0, [&] {
@@ -392,25 +398,17 @@ void WgmmaKernel::consume(Val consumer) {
       });
 }
 
-/// Of the first operand a warp has 16 lines, and a thread two of them, eight
-/// apart; of the other operand pairs of lines, eight apart.
 void WgmmaKernel::finish(const WalkedTile &tile, Val consumer,
                          ArrayRef<Val> sums) {
-  Val lane = thread % double(warpThreads);
-  Val line = consumer * double(mmaLines) +
-             thread / double(warpThreads) * 16.0 + lane / 4.0;
-  Val column = lane % 4.0 * 2.0;
-  for (int64_t i = 0; i < columns() / 2; ++i) {
-    Val a = line + double(i / 2 % 2 * 8);
-    Val b = column + double(i / 4 * 8 + i % 2);
-    Val r = tile.row + (shape.swaps ? b : a);
-    Val o = tile.out + (shape.swaps ? a : b);
-    SmallVector<Val, 2> ofPlace;
-    for (Val sum : sums)
-      ofPlace.push_back(e.val(LLVM::ExtractValueOp::create(e, sum, i)));
-    e.when((r < tile.rowEnd) & (o < double(product.outputs())),
-           [&] { product.finish(tile.expert, r, o, 1, ofPlace); });
-  }
+  Val warp = consumer * double(groupThreads / warpThreads) +
+             thread / double(warpThreads);
+  WarpSums::Part part = {tile.expert, tile.row, tile.rowEnd, tile.out};
+  Val &first = shape.swaps ? part.out : part.row;
+  first = first + warp * double(WarpSums::lines);
+  ofWarp.finish(part, thread % double(warpThreads), shared,
+                skipped + double(stagesEnd() + Ring::bytes(shape.stages)) +
+                    warp * double(ofWarp.bytes()),
+                sums);
 }
 
 /// The first shape whose tiles the rows of an expert fill half or more, if all
