@@ -28,14 +28,14 @@ WarpSums::WarpSums(Emitter &e, const Product &product, int64_t columns,
     : e(e), product(product), columns(columns), swaps(swaps),
       isWide(product.outputs() % wide == 0) {
   auto weights = static_cast<int64_t>(product.weights.size());
-  chunk = std::min(columns, swaps ? 16 : 32 / weights);
-  pitch = swaps ? lines + 4 : chunk + 8;
+  atOnce = std::min(columns, swaps ? 16 : 32 / weights);
+  pitch = swaps ? lines + 4 : atOnce + 8;
 }
 
 int64_t WarpSums::bytes() const {
   if (!isWide)
     return 0;
-  int64_t rows = swaps ? chunk : lines;
+  int64_t rows = swaps ? atOnce : lines;
   return static_cast<int64_t>(product.weights.size()) * rows * pitch *
          valueBytes;
 }
@@ -57,8 +57,9 @@ void WarpSums::finishValues(const Part &part, Val lane,
 }
 
 /// The thread's sums of a chunk, at [row, output].
-void WarpSums::stage(Val lane, Value to, int64_t first, Val sums) const {
-  for (int64_t i = first / 2; i < (first + chunk) / 2; i += 2) {
+void WarpSums::stage(Val lane, Value to, Chunk chunk, Val sums) const {
+  int64_t first = chunk.first;
+  for (int64_t i = first / 2; i < (first + chunk.count) / 2; i += 2) {
     Val line = lane / 4.0 + double(i / 2 % 2 * 8);
     Val column = lane % 4.0 * 2.0 + double(i / 4 * 8 - first);
     Val pair[] = {e.val(LLVM::ExtractValueOp::create(e, sums, i)),
@@ -75,17 +76,18 @@ void WarpSums::stage(Val lane, Value to, int64_t first, Val sums) const {
 }
 
 /// Each thread takes eight outputs of a row, neighbours those beside them.
-void WarpSums::finishChunk(const Part &part, Val lane, int64_t first,
+void WarpSums::finishChunk(const Part &part, Val lane, Chunk chunk,
                            ArrayRef<Value> staged) const {
-  int64_t rows = swaps ? chunk : lines, outputs = swaps ? lines : chunk;
+  int64_t rows = swaps ? chunk.count : lines;
+  int64_t outputs = swaps ? lines : chunk.count;
   int64_t perRow = outputs / wide, pieces = rows * perRow;
   auto type = VectorType::get(wide, e.getF32Type());
   llvm::SaveAndRestore aligned(e.vectorAlignment, wideAlignment);
   for (int64_t done = 0; done < pieces; done += warpThreads) {
     Val piece = lane + double(done);
     Val row = piece / double(perRow), column = piece % double(perRow) * wide;
-    Val r = part.row + row + double(swaps ? first : 0);
-    Val o = part.out + column + double(swaps ? 0 : first);
+    Val r = part.row + row + double(swaps ? chunk.first : 0);
+    Val o = part.out + column + double(swaps ? 0 : chunk.first);
     Val isInside = (r < part.rowEnd) & (o < double(product.outputs()));
     if (pieces - done < warpThreads)
       isInside = isInside & (piece < double(pieces));
@@ -104,18 +106,19 @@ void WarpSums::finish(const Part &part, Val lane, Value memory, Val begin,
                       ArrayRef<Val> sums) const {
   if (!isWide)
     return finishValues(part, lane, sums);
-  int64_t rows = swaps ? chunk : lines;
+  int64_t rows = swaps ? atOnce : lines;
   SmallVector<Value> staged;
   for (size_t i = 0; i < sums.size(); ++i)
     staged.push_back(e.shared(
         memory, begin + double(int64_t(i) * rows * pitch * valueBytes),
         e.getF32Type(), {rows, pitch}));
   Val all = e.bits(e.getI32Type(), 0xffffffff);
-  for (int64_t first = 0; first < columns; first += chunk) {
+  for (int64_t first = 0; first < columns; first += atOnce) {
+    Chunk chunk = {first, std::min(atOnce, columns - first)};
     for (auto [to, sum] : llvm::zip_equal(staged, sums))
-      stage(lane, to, first, sum);
+      stage(lane, to, chunk, sum);
     NVVM::SyncWarpOp::create(e, all);
-    finishChunk(part, lane, first, staged);
+    finishChunk(part, lane, chunk, staged);
     NVVM::SyncWarpOp::create(e, all);
   }
 }

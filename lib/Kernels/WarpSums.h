@@ -45,13 +45,17 @@ private:
   const Product &product;
   int64_t columns;
   bool swaps, isWide;
-  int64_t chunk, pitch; // columns at once; values from row to row of a chunk
+  int64_t atOnce, pitch; // columns of a chunk; values from row to row of it
 
   void finishValues(const Part &part, Val lane,
                     llvm::ArrayRef<Val> sums) const;
-  void finishChunk(const Part &part, Val lane, int64_t first,
+  /// Columns from `first` on.
+  struct Chunk {
+    int64_t first, count;
+  };
+  void finishChunk(const Part &part, Val lane, Chunk chunk,
                    llvm::ArrayRef<mlir::Value> staged) const;
-  void stage(Val lane, mlir::Value to, int64_t first, Val sums) const;
+  void stage(Val lane, mlir::Value to, Chunk chunk, Val sums) const;
 };
 
 } // namespace moe

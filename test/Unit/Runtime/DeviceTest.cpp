@@ -175,7 +175,7 @@ TEST_F(DeviceTest, TensorsOfTheDeviceAreUsedWhereTheyAre) {
   moe_cu_address in = 0, out = 0;
   push(nullptr);
   ASSERT_EQ(0, alloc(&in, 20));
-  ASSERT_EQ(0, alloc(&out, 16));
+  ASSERT_EQ(0, alloc(&out, 20));
   pop(nullptr);
   std::memcpy(reinterpret_cast<void *>(in), x.data.data(), 16);
   x.view.data = reinterpret_cast<void *>(in);
@@ -189,6 +189,10 @@ TEST_F(DeviceTest, TensorsOfTheDeviceAreUsedWhereTheyAre) {
   x.view.data = reinterpret_cast<void *>(in + 4);
   EXPECT_MOE_OK(run(x.view, y.view));
   EXPECT_FLOAT_EQ(18, reinterpret_cast<float *>(out)[3]);
+  // Nor where they can write it.
+  y.view.data = reinterpret_cast<void *>(out + 4);
+  EXPECT_MOE_OK(run(x.view, y.view));
+  EXPECT_FLOAT_EQ(18, reinterpret_cast<float *>(out)[4]);
   x.view.device.device_id = 1;
   EXPECT_STATUS(MOE_INVALID_ARGUMENT, run(x.view, y.view),
                 "tensor 'x': expected memory of GPU 0, found that of GPU 1");
