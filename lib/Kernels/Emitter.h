@@ -38,8 +38,8 @@ public:
   /// Whether `parallel` is an ordinary loop.
   const bool sequential;
   /// Of what vectors that are loaded and stored are at multiples, in bytes, in
-  /// buffers whose rows are; 0: of their elements. For a GPU, where buffers begin
-  /// at 16.
+  /// buffers whose rows are; 0: of their elements. For a GPU, where buffers
+  /// begin at 16.
   int64_t vectorAlignment = 0;
 
   Val val(mlir::Value value) { return {value, this}; }

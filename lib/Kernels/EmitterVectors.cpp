@@ -32,8 +32,7 @@ static llvm::MaybeAlign alignmentOf(Value buffer, VectorType vector,
       strides.back() != 1 || !isAligned(offset) ||
       !llvm::all_of(ArrayRef(strides).drop_back(), isAligned))
     return {};
-  return llvm::MaybeAlign(
-      std::min(alignment, vector.getNumElements() * bytes));
+  return llvm::MaybeAlign(std::min(alignment, vector.getNumElements() * bytes));
 }
 
 static Value laneMask(Emitter &e, int64_t count, int64_t valid) {

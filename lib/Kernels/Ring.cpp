@@ -46,6 +46,14 @@ Ring::Place Ring::next(Place place) {
           e.select(isLast, place.round ^ i32(e, 1), place.round)};
 }
 
+Ring::Place Ring::skip(Place place, int64_t count) {
+  Val after = place.stage + double(count % stages);
+  Val goesRound = after >= double(stages);
+  Val rounds = e.extend(goesRound, e.getI32Type()) + double(count / stages);
+  return {e.select(goesRound, after - double(stages), after),
+          (place.round + rounds) & 1};
+}
+
 Val Ring::previousStage(Val stage) {
   return e.select(stage == 0, i32(e, stages - 1), stage - 1);
 }

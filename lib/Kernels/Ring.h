@@ -19,8 +19,8 @@ namespace moe {
 
 class Ring {
 public:
-  /// `barriers` is room for `bytes(stages)` in the block's memory, where 8 bytes
-  /// begin: a pointer of LLVM.
+  /// `barriers` is room for `bytes(stages)` in the block's memory, where 8
+  /// bytes begin: a pointer of LLVM.
   Ring(Emitter &e, mlir::Value barriers, int64_t stages)
       : e(e), barriers(barriers), stages(stages) {}
 
@@ -37,6 +37,8 @@ public:
   };
   Place begin();
   Place next(Place place);
+  /// After so many stages that are for others.
+  Place skip(Place place, int64_t count);
   Val previousStage(Val stage);
 
   mlir::Value full(Val stage) { return barrier(stage); }

@@ -79,9 +79,9 @@ Value moe::emitTensorMap(Lowering &l, Value buffer, int64_t boxColumns,
   Val address = e.val(memref::ExtractAlignedPointerAsIndexOp::create(e, buffer)
                           .getResult()) +
                 double(layout.offset * bytes);
-  Value data = LLVM::IntToPtrOp::create(
-      e, LLVM::LLVMPointerType::get(e.getContext()),
-      e.cast(address, i64).value);
+  Value data =
+      LLVM::IntToPtrOp::create(e, LLVM::LLVMPointerType::get(e.getContext()),
+                               e.cast(address, i64).value);
   Value map = room(e);
   l.callRuntime("moe_gpu_tensor_map",
                 {l.launches, map, data, e.constant(i32, double(bytes)),

@@ -13,9 +13,9 @@
 using namespace mlir;
 using namespace moe;
 
-/// Tiles of so many different rows are taken for one and the same outputs before
-/// the next outputs: all of that is at work at the same time, and both the rows
-/// and the weights are read from memory once.
+/// Tiles of so many different rows are taken for one and the same outputs
+/// before the next outputs: all of that is at work at the same time, and both
+/// the rows and the weights are read from memory once.
 static constexpr int64_t rowsTogether = 8;
 
 int64_t TileWalk::across() const {
@@ -78,8 +78,8 @@ Emitter::Vals TileWalk::each(
         e.setInsertionPointToEnd(at[0].getParentBlock());
         // Past the last expert the last one is looked at again.
         Val known = e.min(expert, experts - 1);
-        Val isPast = (expert < experts) &
-                     (number - before >= tilesOf(e, known));
+        Val isPast =
+            (expert < experts) & (number - before >= tilesOf(e, known));
         scf::ConditionOp::create(e, isPast, at);
       },
       [&](OpBuilder &, Location, ValueRange at) {
@@ -97,8 +97,8 @@ Emitter::Vals TileWalk::each(
   Emitter::Vals last;
   for (Value value : carried.drop_front(2))
     last.push_back(e.val(value));
-  scf::YieldOp::create(
-      e, values(body(tileOf(e, expert, number - before), last)));
+  scf::YieldOp::create(e,
+                       values(body(tileOf(e, expert, number - before), last)));
   e.setInsertionPointToStart(isThere.elseBlock());
   scf::YieldOp::create(e, carried.drop_front(2));
   e.setInsertionPointAfter(isThere);

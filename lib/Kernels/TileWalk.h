@@ -31,11 +31,10 @@ struct TileWalk {
   Val mostTiles(Emitter &e) const;
   /// `body` for the tiles with the numbers `block`, `block + blocks` and so on.
   /// It gets what the one before it has returned.
-  Emitter::Vals
-  each(Emitter &e, Val block, Val blocks, llvm::ArrayRef<Val> initial,
-       llvm::function_ref<Emitter::Vals(const WalkedTile &,
-                                        llvm::ArrayRef<Val>)>
-           body) const;
+  Emitter::Vals each(
+      Emitter &e, Val block, Val blocks, llvm::ArrayRef<Val> initial,
+      llvm::function_ref<Emitter::Vals(const WalkedTile &, llvm::ArrayRef<Val>)>
+          body) const;
 
 private:
   std::pair<Val, Val> rowsOf(Emitter &e, Val expert) const;

@@ -109,9 +109,9 @@ void WarpSums::finish(const Part &part, Val lane, Value memory, Val begin,
   int64_t rows = swaps ? atOnce : lines;
   SmallVector<Value> staged;
   for (size_t i = 0; i < sums.size(); ++i)
-    staged.push_back(e.shared(
-        memory, begin + double(int64_t(i) * rows * pitch * valueBytes),
-        e.getF32Type(), {rows, pitch}));
+    staged.push_back(
+        e.shared(memory, begin + double(int64_t(i) * rows * pitch * valueBytes),
+                 e.getF32Type(), {rows, pitch}));
   Val all = e.bits(e.getI32Type(), 0xffffffff);
   for (int64_t first = 0; first < columns; first += atOnce) {
     Chunk chunk = {first, std::min(atOnce, columns - first)};

@@ -5,10 +5,10 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Of the sums of wgmma a warp has 16 lines of the first operand. In them a thread
-// has pairs of columns, two lines of each. Where outputs come in eights they go
-// through the block's memory, so that a thread finishes eight outputs of a row at
-// once and writes 16 bytes.
+// Of the sums of wgmma a warp has 16 lines of the first operand. In them a
+// thread has pairs of columns, two lines of each. Where outputs come in eights
+// they go through the block's memory, so that a thread finishes eight outputs
+// of a row at once and writes 16 bytes.
 //
 //===----------------------------------------------------------------------===//
 
@@ -47,8 +47,7 @@ private:
   bool swaps, isWide;
   int64_t atOnce, pitch; // columns of a chunk; values from row to row of it
 
-  void finishValues(const Part &part, Val lane,
-                    llvm::ArrayRef<Val> sums) const;
+  void finishValues(const Part &part, Val lane, llvm::ArrayRef<Val> sums) const;
   /// Columns from `first` on.
   struct Chunk {
     int64_t first, count;

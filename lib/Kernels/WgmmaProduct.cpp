@@ -7,9 +7,13 @@
 //
 // For sm_90a. The first warpgroup of a block fills stages of its memory: TMA
 // copies the weights, its threads the rows from where the gather says. The
-// others multiply what is there with wgmma, each 64 lines of its first operand.
-// Where there are many rows these are rows. Where there are few, they are lines
-// of the weights, so that the other operand can be as small as the rows are few.
+// others multiply what is there with wgmma, each 64 lines of its first operand:
+//
+// - Of many rows a tile has 128, and two warpgroups share it.
+// - Of fewer it has 64, and two warpgroups take turns: while one writes what a
+//   tile has become, the other multiplies.
+// - Of few it has 16. The weights are the first operand then, so that the other
+//   can be as small as the rows are few.
 //
 //===----------------------------------------------------------------------===//
 
@@ -44,20 +48,17 @@ static constexpr int64_t stageRoom[] = {200 * 1024, 100 * 1024};
 static constexpr int64_t mostStages = 8;
 
 WgmmaShape::WgmmaShape(const Product &product, int64_t rowsAtMost)
-    : swaps(rowsAtMost < mmaLines * 2) {
+    : rows(rowsAtMost), swaps(rows < mmaLines), consumers(swaps ? 1 : 2),
+      alternates(rows == mmaLines) {
   auto weights = static_cast<int64_t>(product.weights.size());
-  consumers = rowsAtMost <= 16 ? 1 : 2;
-  rows = swaps ? rowsAtMost : consumers * mmaLines;
-  outputs = swaps ? consumers * mmaLines : 256 / weights;
-  int64_t needed = llvm::alignTo(product.outputs(), 8);
-  if (!swaps && needed < outputs)
-    outputs = needed;
-  stages = std::min(stageRoom[consumers == 1] / stageBytes(weights),
-                    mostStages);
+  outputs = swaps ? consumers * mmaLines
+                  : std::min(256 / weights, (product.outputs() + 7) / 8 * 8);
+  stages =
+      std::min(stageRoom[consumers == 1] / stageBytes(weights), mostStages);
 }
 
 int64_t WgmmaShape::stageBytes(int64_t weights) const {
-  return (rows + weights * llvm::alignTo(outputs, swizzleLines)) * lineBytes;
+  return (rows + weights * outputs) * lineBytes;
 }
 
 bool moe::fitsWgmma(const Product &product) {
@@ -111,8 +112,10 @@ private:
     return shape.stages * (rowBytes() + int64_t(weight) * weightBytes());
   }
   int64_t stagesEnd() const { return weightsBegin(maps.size()); }
-  int64_t warps() const {
-    return shape.consumers * groupThreads / warpThreads;
+  int64_t warps() const { return shape.consumers * groupThreads / warpThreads; }
+  /// That read a stage.
+  int64_t readers() const {
+    return shape.alternates ? warps() / shape.consumers : warps();
   }
   int64_t sharedBytes() const {
     return swizzleBytes + stagesEnd() + Ring::bytes(shape.stages) +
@@ -135,6 +138,10 @@ private:
   void copyWeights(const WalkedTile &tile, Val step, Val stage);
 
   void consume(Val consumer);
+  /// Of the first operand, where a warpgroup begins.
+  Val firstLine(Val consumer) {
+    return shape.alternates ? e.index(0) : consumer * double(mmaLines);
+  }
   Value descriptor(Val bytes);
   Emitter::Vals takeStep(Val consumer, Ring::Place place, Emitter::Vals sums,
                          bool isFirst);
@@ -154,10 +161,9 @@ void WgmmaKernel::launch(Lowering &l) {
                                          ValueRange{l.launches})) *
                  double(shape.blocksAtOnce());
   blocks = e.min(walk.mostTiles(e), resident);
-  e.launch(blocks, (1 + shape.consumers) * groupThreads, sharedBytes(),
-           [&](Val block, Val thread, Value shared) {
-             run(block, thread, shared);
-           });
+  e.launch(
+      blocks, (1 + shape.consumers) * groupThreads, sharedBytes(),
+      [&](Val block, Val thread, Value shared) { run(block, thread, shared); });
 }
 
 /// Swizzles are of bits of the address, so that stages begin where one does.
@@ -168,8 +174,7 @@ void WgmmaKernel::layOut() {
   auto type = LLVM::LLVMStructType::getLiteral(
       e.getContext(), {pointer, pointer, i64, one, one});
   Value view = UnrealizedConversionCastOp::create(e, type, shared).getResult(0);
-  Value begin =
-      LLVM::ExtractValueOp::create(e, view, ArrayRef<int64_t>{1});
+  Value begin = LLVM::ExtractValueOp::create(e, view, ArrayRef<int64_t>{1});
   Val at = e.val(LLVM::PtrToIntOp::create(e, i64, begin));
   Val unaligned = (e.constant(i64, 0) - at) & double(swizzleBytes - 1);
   memory = LLVM::GEPOp::create(e, pointer, e.getI8Type(), begin,
@@ -201,10 +206,7 @@ void WgmmaKernel::run(Val inGrid, Val inBlock, Value bytes) {
       e.constant(i32, warpThreads - 1), NVVM::ShflKind::idx, UnitAttr()));
   thread = inBlock % double(groupThreads);
   // Weights are one arrival, and each thread that copies rows is one.
-  e.when(inBlock == 0, [&] {
-    ring->initialize(1 + groupThreads,
-                     warps());
-  });
+  e.when(inBlock == 0, [&] { ring->initialize(1 + groupThreads, readers()); });
   e.barrier();
   e.when(group == 0, [&] {
     if (shape.consumers > 1)
@@ -222,27 +224,26 @@ void WgmmaKernel::run(Val inGrid, Val inBlock, Value bytes) {
 
 void WgmmaKernel::produce() {
   Ring::Place first = ring->begin();
-  walk.each(
-      e, block, blocks, {first.stage, first.round},
-      [&](const WalkedTile &tile, ArrayRef<Val> at) {
-        SmallVector<Copy> copies = planCopies(tile);
-        return e.carry(
-            e.index(0), e.index(steps), at, [&](Val step, ArrayRef<Val> at) {
-              Ring::Place place = {at[0], at[1]};
-              ring->waitForEmpty(place);
-              e.when(thread == 0,
-                     [&] { copyWeights(tile, step, place.stage); });
-              copyRows(copies, step, place.stage);
-              ring->fillWhenCopied(place.stage);
-              Ring::Place next = ring->next(place);
-              return Emitter::Vals{next.stage, next.round};
+  walk.each(e, block, blocks, {first.stage, first.round},
+            [&](const WalkedTile &tile, ArrayRef<Val> at) {
+              SmallVector<Copy> copies = planCopies(tile);
+              return e.carry(e.index(0), e.index(steps), at,
+                             [&](Val step, ArrayRef<Val> at) {
+                               Ring::Place place = {at[0], at[1]};
+                               ring->waitForEmpty(place);
+                               e.when(thread == 0, [&] {
+                                 copyWeights(tile, step, place.stage);
+                               });
+                               copyRows(copies, step, place.stage);
+                               ring->fillWhenCopied(place.stage);
+                               Ring::Place next = ring->next(place);
+                               return Emitter::Vals{next.stage, next.round};
+                             });
             });
-      });
 }
 
 /// Where the rows are is the same in every step.
-SmallVector<WgmmaKernel::Copy>
-WgmmaKernel::planCopies(const WalkedTile &tile) {
+SmallVector<WgmmaKernel::Copy> WgmmaKernel::planCopies(const WalkedTile &tile) {
   SmallVector<Copy> copies;
   int64_t all = shape.rows * copiesPerLine;
   for (int64_t first = 0; first < all; first += groupThreads) {
@@ -253,8 +254,7 @@ WgmmaKernel::planCopies(const WalkedTile &tile) {
     Val isInside = r < tile.rowEnd;
     // The first row of a tile is always there.
     Val source = product.row(e.select(isInside, r, tile.row));
-    copies.push_back(
-        {source, line, number % double(copiesPerLine), isInside});
+    copies.push_back({source, line, number % double(copiesPerLine), isInside});
   }
   return copies;
 }
@@ -267,8 +267,8 @@ void WgmmaKernel::copyRows(ArrayRef<Copy> copies, Val step, Val stage) {
   for (const Copy &copy : copies) {
     Val c = step * double(stageDepth) + copy.place * double(perCopy);
     Val isInside = copy.isInside & (c < double(product.depth()));
-    Val swizzled = (copy.place ^ (copy.line % double(swizzleLines))) *
-                   double(perCopy);
+    Val swizzled =
+        (copy.place ^ (copy.line % double(swizzleLines))) * double(perCopy);
     auto emit = [&] {
       nvgpu::DeviceAsyncCopyOp::create(
           e, token, rows, values({e.asIndex(stage), copy.line, swizzled}),
@@ -294,8 +294,8 @@ void WgmmaKernel::copyWeights(const WalkedTile &tile, Val step, Val stage) {
         ValueRange{e.asI32(step * double(stageDepth)), e.asI32(tile.out),
                    e.asI32(tile.expert)},
         ring->full(stage), ValueRange(), Value(), Value(),
-        NVVM::TMALoadMode::TILE, /*isCTAOnly=*/false,
-        NVVM::CTAGroupKindAttr(), Value());
+        NVVM::TMALoadMode::TILE, /*isCTAOnly=*/false, NVVM::CTAGroupKindAttr(),
+        Value());
   }
 }
 
@@ -316,14 +316,14 @@ Value WgmmaKernel::multiplyAdd(Value a, Value b, Value sums, bool adds) {
   return NVVM::WgmmaMmaAsyncOp::create(
       e, sums.getType(), sums, a, b, shapeOf, type, type, NVVM::WGMMATypes::f32,
       adds ? NVVM::WGMMAScaleOut::one : NVVM::WGMMAScaleOut::zero,
-      NVVM::WGMMAScaleIn::one, NVVM::WGMMAScaleIn::one, NVVM::MMALayout::row, NVVM::MMALayout::col,
-      NVVM::MMAIntOverflowAttr());
+      NVVM::WGMMAScaleIn::one, NVVM::WGMMAScaleIn::one, NVVM::MMALayout::row,
+      NVVM::MMALayout::col, NVVM::MMAIntOverflowAttr());
 }
 
 void WgmmaKernel::multiply(Val consumer, Val stage, MutableArrayRef<Val> sums,
                            bool isFirst) {
   Val number = e.asIndex(stage);
-  Val own = consumer * double(mmaLines * lineBytes);
+  Val own = firstLine(consumer) * double(lineBytes);
   Val rowsAt = number * double(rowBytes());
   Value x = descriptor(shape.swaps ? rowsAt : rowsAt + own);
   SmallVector<Value, 2> weights;
@@ -346,8 +346,8 @@ void WgmmaKernel::multiply(Val consumer, Val stage, MutableArrayRef<Val> sums,
   NVVM::WgmmaGroupSyncAlignedOp::create(e);
 }
 
-/// The sums with those of the stage at `place` added; the first step has none to
-/// add to.
+/// The sums with those of the stage at `place` added; the first step has none
+/// to add to.
 Emitter::Vals WgmmaKernel::takeStep(Val consumer, Ring::Place place,
                                     Emitter::Vals sums, bool isFirst) {
   ring->waitForFull(place);
@@ -364,7 +364,8 @@ void WgmmaKernel::release(Val stage) {
   e.when(thread % double(warpThreads) == 0, [&] { ring->release(stage); });
 }
 
-/// While the products of one step are made, those of the next are asked for.
+/// While the products of one step are made, those of the next are asked for. A
+/// warpgroup whose turn it is not passes over the stages of the other's tile.
 void WgmmaKernel::consume(Val consumer) {
   SmallVector<Type> fields(columns() / 2, e.getF32Type());
   auto type = LLVM::LLVMStructType::getLiteral(e.getContext(), fields);
@@ -374,11 +375,19 @@ void WgmmaKernel::consume(Val consumer) {
     return state;
   };
   Ring::Place first = ring->begin();
+  Val start = block, stride = blocks;
+  if (shape.alternates) {
+    Ring::Place second = ring->skip(first, steps);
+    Val isFirst = consumer == 0;
+    first = {e.select(isFirst, first.stage, second.stage),
+             e.select(isFirst, first.round, second.round)};
+    start = block + consumer * blocks;
+    stride = blocks * 2;
+  }
   walk.each(
-      e, block, blocks, {first.stage, first.round},
+      e, start, stride, {first.stage, first.round},
       [&](const WalkedTile &tile, ArrayRef<Val> at) {
-        Emitter::Vals none(maps.size(),
-                           e.val(LLVM::UndefOp::create(e, type)));
+        Emitter::Vals none(maps.size(), e.val(LLVM::UndefOp::create(e, type)));
         Ring::Place place = {at[0], at[1]};
         Emitter::Vals sums = takeStep(consumer, place, none, true);
         Emitter::Vals state = e.carry(
@@ -394,17 +403,20 @@ void WgmmaKernel::consume(Val consumer) {
         NVVM::WgmmaWaitGroupSyncOp::create(e, 0);
         release(ring->previousStage(state[0]));
         finish(tile, consumer, ArrayRef(state).drop_front(2));
-        return Emitter::Vals{state[0], state[1]};
+        Ring::Place next = {state[0], state[1]};
+        if (shape.alternates)
+          next = ring->skip(next, steps);
+        return Emitter::Vals{next.stage, next.round};
       });
 }
 
 void WgmmaKernel::finish(const WalkedTile &tile, Val consumer,
                          ArrayRef<Val> sums) {
-  Val warp = consumer * double(groupThreads / warpThreads) +
-             thread / double(warpThreads);
+  Val inGroup = thread / double(warpThreads);
+  Val warp = consumer * double(groupThreads / warpThreads) + inGroup;
   WarpSums::Part part = {tile.expert, tile.row, tile.rowEnd, tile.out};
   Val &first = shape.swaps ? part.out : part.row;
-  first = first + warp * double(WarpSums::lines);
+  first = first + firstLine(consumer) + inGroup * double(WarpSums::lines);
   ofWarp.finish(part, thread % double(warpThreads), shared,
                 skipped + double(stagesEnd() + Ring::bytes(shape.stages)) +
                     warp * double(ofWarp.bytes()),
@@ -421,9 +433,8 @@ static void emitFirstFitting(Lowering &l, const Product &product,
   };
   if (rowsAtMost.size() == 1)
     return emit();
-  int64_t most = product.offsets
-                     ? rowsAtMost.front() / 2 * product.experts()
-                     : rowsAtMost.front();
+  int64_t most = product.offsets ? rowsAtMost.front() / 2 * product.experts()
+                                 : rowsAtMost.front();
   Val fits = product.rows <= double(most);
   e.when(fits, emit);
   e.when(product.rows > double(most),

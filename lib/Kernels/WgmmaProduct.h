@@ -20,6 +20,7 @@ struct WgmmaShape {
   int64_t rows, outputs; // of a tile, outputs of each weight
   bool swaps;            // the weights are the first operand
   int64_t consumers;     // warpgroups that multiply
+  bool alternates;       // each takes a tile of its own, in turns
   int64_t stages;        // of the block's memory
 
   int64_t stageBytes(int64_t weights) const;

@@ -29,9 +29,16 @@
 // CHECK-NOT: nvvm.setmaxregister
 // CHECK: nvvm.wgmma.mma_async {{.*}} <m = 64, n = 16, k = 16>, D[<f32>, <zero>]
 
-// Many rows: 128 of them and 128 outputs of each weight, two warpgroups.
+// Up to 32: tiles of 64 rows and 128 outputs of each weight, of which each
+// warpgroup takes every other one. Four warps empty a stage.
 // CHECK: gpu.launch {{.*}}%c384, %{{.*}} dynamic_shared_memory_size
-// CHECK: nvvm.wgmma.mma_async {{.*}} <m = 64, n = 64, k = 16>
+// CHECK: nvvm.mbarrier.init %{{.*}}, %c129_i32
+// CHECK: nvvm.mbarrier.init %{{.*}}, %c4_i32
+// CHECK: nvvm.setmaxregister increase 216
+// CHECK: arith.muli %{{.*}}, %c2 : index
+// CHECK: nvvm.wgmma.mma_async {{.*}} <m = 64, n = 128, k = 16>
+
+// More: tiles of 128 rows, which two warpgroups share.
 // CHECK: gpu.launch {{.*}}%c384, %{{.*}} dynamic_shared_memory_size
 // CHECK: memref.view {{.*}} to memref<4x128x64xbf16, #gpu.address_space<workgroup>>
 // A stage is full with an arrival of each thread that copies and one for TMA.

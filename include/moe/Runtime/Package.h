@@ -47,8 +47,8 @@ typedef struct moe_image {
   uint64_t size;
 } moe_image;
 
-/** A kernel's number is its place in `names`. Those that need wgmma are in images
- *  for sm_90a only. */
+/** A kernel's number is its place in `names`. Those whose names end in "_wgmma"
+ *  are in images for sm_90a only. */
 typedef struct moe_kernels {
   const moe_image *images;
   const char *const *names;

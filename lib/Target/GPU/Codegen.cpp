@@ -43,17 +43,20 @@ std::vector<std::string> moe::kernelNames(mlir::gpu::GPUModuleOp kernels) {
   return names;
 }
 
+bool moe::usesWgmma(mlir::Operation *op) {
+  return op
+      ->walk([](mlir::NVVM::WgmmaMmaAsyncOp) {
+        return mlir::WalkResult::interrupt();
+      })
+      .wasInterrupted();
+}
+
 void moe::dropKernels(mlir::gpu::GPUModuleOp kernels, const GPUArch &arch) {
   if (arch.hasWgmma())
     return;
-  for (mlir::Operation &op : make_early_inc_range(kernels.getOps())) {
-    bool needsWgmma =
-        op.walk([](mlir::NVVM::WgmmaMmaAsyncOp) {
-            return mlir::WalkResult::interrupt();
-          }).wasInterrupted();
-    if (needsWgmma)
+  for (mlir::Operation &op : make_early_inc_range(kernels.getOps()))
+    if (usesWgmma(&op))
       op.erase();
-  }
 }
 
 /// Registers can move between warpgroups if it is known how many there are: all

@@ -60,6 +60,12 @@ const moe_image *chooseImage(const moe_kernels &code, int capability) {
   return best;
 }
 
+static bool needsWgmma(std::string_view name) {
+  constexpr std::string_view suffix = "_wgmma";
+  return name.size() > suffix.size() &&
+         name.substr(name.size() - suffix.size()) == suffix;
+}
+
 static std::string describe(const moe_kernels &code) {
   std::string all;
   for (uint32_t i = 0; i < code.image_count; ++i)
@@ -85,8 +91,8 @@ Kernels::Kernels(std::shared_ptr<const Device> on, const moe_kernels &code,
     moe_cu_function function = nullptr;
     moe_cu_result result =
         driver.ModuleGetFunction(&function, module, code.names[i]);
-    // Those of sm_90a are in no other image, and nobody launches them.
-    if (result == MOE_CU_NOT_FOUND && !isForWgmma)
+    // Nobody launches them there.
+    if (result == MOE_CU_NOT_FOUND && !isForWgmma && needsWgmma(code.names[i]))
       result = MOE_CU_SUCCESS;
     if (result) {
       driver.ModuleUnload(module);
@@ -192,7 +198,9 @@ int32_t moe_gpu_has_wgmma(void *device) {
 }
 
 int64_t moe_gpu_processors(void *device) {
-  return static_cast<moe::cuda::Launches *>(device)->code().device->processors();
+  return static_cast<moe::cuda::Launches *>(device)
+      ->code()
+      .device->processors();
 }
 
 void moe_gpu_tensor_map(void *device, void *map, const void *data,

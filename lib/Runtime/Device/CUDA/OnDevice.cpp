@@ -174,7 +174,8 @@ void OnDevice::run(moe_layer &layer, size_t function,
     if (isBrought)
       toFetch.push_back(i);
     else if (role == Role::output && tensor &&
-             addresses[i] != reinterpret_cast<moe_cu_address>(calls.pointers[i]))
+             addresses[i] !=
+                 reinterpret_cast<moe_cu_address>(calls.pointers[i]))
       toMove.push_back(i);
   }
   workspace.ensure(device, workspaceBytes);
