@@ -166,16 +166,8 @@ void moe::lower(Lowering &l, AccumulateOp op) {
   };
   if (op.getSum().getType().getRank() == 0)
     return add(l.result(op.getResult()), {});
-  Extent rows = l.extent(op.getSum(), 0);
-  Value result = l.result(op.getResult(), {rows});
-  ArrayRef<Extent> inner = l.shape(op.getSum()).drop_front();
-  e.parallel(l.size(rows), [&](Val i) {
-    l.forEach(inner, [&](ArrayRef<Val> rest) {
-      SmallVector<Val> at = {i};
-      llvm::append_range(at, rest);
-      add(result, at);
-    });
-  });
+  Value result = l.result(op.getResult(), {l.extent(op.getSum(), 0)});
+  l.eachValue(l.shape(op.getSum()), [&](ArrayRef<Val> at) { add(result, at); });
 }
 
 void moe::lower(Lowering &l, AverageOp op) {

@@ -183,12 +183,6 @@ void moe::lower(Lowering &l, DecodeOp op) {
   Emitter &e = l.e;
   Value values = l.result(op.getValues());
   Weight weight(l, op);
-  ArrayRef<Extent> shape = l.shape(op.getValues());
-  e.parallel(l.size(shape.front()), [&](Val i) {
-    l.forEach(shape.drop_front(), [&](ArrayRef<Val> rest) {
-      SmallVector<Val, 3> at = {i};
-      llvm::append_range(at, rest);
-      e.store(weight.load(at), values, at);
-    });
-  });
+  l.eachValue(l.shape(op.getValues()),
+              [&](ArrayRef<Val> at) { e.store(weight.load(at), values, at); });
 }
