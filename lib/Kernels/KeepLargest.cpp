@@ -110,7 +110,9 @@ void KeepLargest::visitByLanes(Val threshold, Val equalKept, Visit visit) {
       [&](Val first, ArrayRef<Val> state) {
         Val i = first + e.lane;
         Val isInside = i < count;
-        Val k = e.load(keys, {begin + e.select(isInside, i, zero)});
+        Val k = e.choose(
+            isInside, [&] { return e.load(keys, {begin + i}); },
+            [&] { return e.constant(integer, 0); });
         Val tie = isInside & (k == threshold);
         Emitter::LaneCount ties = e.countLanes(tie);
         tie = tie & (ties.before < state[0]);
