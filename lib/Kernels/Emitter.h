@@ -130,8 +130,12 @@ public:
   /// In a kernel: what `body` does is shared by the lanes of each warp.
   void shareLanes(Val thread, llvm::function_ref<void()> body);
   /// A loop whose iterations such lanes take by turns.
-  void byTurns(Val end, Body body);
-  /// The sum of `body(i)` in the type of `zero`, whose order is fixed.
+  void byTurns(Val begin, Val end, Body body, int64_t step = 1);
+  void byTurns(Val end, Body body) { byTurns(index(0), end, body); }
+  /// `body(i)` for each i in one, in an order that is fixed.
+  Val foldByTurns(Val begin, Val end, Val initial,
+                  llvm::function_ref<Val(Val)> body,
+                  llvm::function_ref<Val(Val, Val)> both);
   Val sumByTurns(Val end, Val zero, llvm::function_ref<Val(Val)> body);
   /// Of lanes that share an item, one does it.
   void once(llvm::function_ref<void()> body);

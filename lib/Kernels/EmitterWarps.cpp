@@ -33,23 +33,29 @@ void Emitter::shareLanes(Val thread, llvm::function_ref<void()> body) {
   lane = Val();
 }
 
-void Emitter::byTurns(Val end, Body body) {
+void Emitter::byTurns(Val begin, Val end, Body body, int64_t step) {
   if (lane.value)
-    loop(lane, end, body, lanesOfWarp);
+    loop(begin + lane * double(step), end, body, step * lanesOfWarp);
   else
-    loop(end, body);
+    loop(begin, end, body, step);
+}
+
+Val Emitter::foldByTurns(Val begin, Val end, Val initial,
+                         llvm::function_ref<Val(Val)> body,
+                         llvm::function_ref<Val(Val, Val)> both) {
+  bool shared = lane.value != nullptr;
+  Vals mine = carry(
+      shared ? begin + lane : begin, end, initial,
+      [&](Val i, ArrayRef<Val> sofar) { return Vals{both(sofar[0], body(i))}; },
+      shared ? lanesOfWarp : 1);
+  return foldLanes(mine, [&](ArrayRef<Val> a, ArrayRef<Val> b) {
+    return Vals{both(a[0], b[0])};
+  })[0];
 }
 
 Val Emitter::sumByTurns(Val end, Val zero, llvm::function_ref<Val(Val)> body) {
-  if (!lane.value)
-    return sum(end, zero, body);
-  Vals mine = carry(
-      lane, end, zero,
-      [&](Val i, ArrayRef<Val> total) { return Vals{total[0] + body(i)}; },
-      lanesOfWarp);
-  return foldLanes(mine, [](ArrayRef<Val> a, ArrayRef<Val> b) {
-    return Vals{a[0] + b[0]};
-  })[0];
+  return foldByTurns(index(0), end, zero, body,
+                     [](Val a, Val b) { return a + b; });
 }
 
 void Emitter::once(llvm::function_ref<void()> body) {
