@@ -15,7 +15,6 @@
 #include "MmaTile.h"
 
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/NVGPU/IR/NVGPUDialect.h"
 
@@ -26,8 +25,6 @@ using namespace moe;
 static constexpr int64_t warpRows = 32, warpOutputs = 32;
 static constexpr int64_t rowTiles = warpRows / mmaRows;
 static constexpr int64_t outputTiles = warpOutputs / mmaOutputs;
-/// Sums of an instruction that a thread has: two of a row, and two of another.
-static constexpr int64_t perThread = 4;
 
 bool moe::fitsMma(const Product &product) {
   auto x = cast<MemRefType>(product.x.getType());
@@ -73,8 +70,6 @@ private:
   Emitter::Vals multiplyStep(Val step, Emitter::Vals sums);
   Emitter::Vals multiply(Val stage, Val begin, Emitter::Vals sums);
   Emitter::Vals addScaled(Val block, Emitter::Vals sums, Emitter::Vals part);
-  void multiplyAdd(ArrayRef<Value> a, ArrayRef<Value> b,
-                   MutableArrayRef<Val> sums);
   void finish(ArrayRef<Val> sums);
 };
 
@@ -156,21 +151,6 @@ void MmaTile::copyStep(Val step, Val stage) {
   }
 }
 
-void MmaTile::multiplyAdd(ArrayRef<Value> a, ArrayRef<Value> b,
-                          MutableArrayRef<Val> sums) {
-  Type f32 = e.getF32Type();
-  auto result =
-      LLVM::LLVMStructType::getLiteral(e.getContext(), {f32, f32, f32, f32});
-  auto type = element.isBF16() ? NVVM::MMATypes::bf16 : NVVM::MMATypes::f16;
-  SmallVector<Value> before = values(sums);
-  Value next = NVVM::MmaOp::create(
-      e, result, a, b, before, ArrayRef<int64_t>{mmaRows, mmaOutputs, mmaDepth},
-      std::nullopt, std::nullopt, std::array{type, type},
-      std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
-  for (int64_t i = 0; i < perThread; ++i)
-    sums[i] = e.val(LLVM::ExtractValueOp::create(e, next, i));
-}
-
 Emitter::Vals MmaTile::multiply(Val stage, Val begin, Emitter::Vals sums) {
   Val low = lane % 16.0, high = lane / 16.0;
   for (int64_t k = 0; k < mmaShape.depth; k += mmaDepth) {
@@ -189,9 +169,9 @@ Emitter::Vals MmaTile::multiply(Val stage, Val begin, Emitter::Vals sums) {
       for (ArrayRef<Value> x : a)
         for (ArrayRef<Value> two : b)
           for (size_t half : {0, 2}) {
-            multiplyAdd(x, two.slice(half, 2),
-                        MutableArrayRef(sums).slice(first, perThread));
-            first += perThread;
+            multiplyMatrices(e, element, x, two.slice(half, 2),
+                             MutableArrayRef(sums).slice(first, sumsPerThread));
+            first += sumsPerThread;
           }
     }
   }
@@ -204,7 +184,7 @@ static int64_t sumAt(size_t weight, int64_t rowTile, int64_t outputTile,
                      int64_t below, int64_t next) {
   int64_t tile =
       (int64_t(weight) * rowTiles + rowTile) * outputTiles + outputTile;
-  return tile * perThread + 2 * below + next;
+  return tile * sumsPerThread + 2 * below + next;
 }
 
 /// sums + scale * part. Without scales the part is all that there is.
@@ -279,7 +259,7 @@ void MmaTile::run() {
       copyStep(e.index(step), e.index(step));
     NVVM::CpAsyncCommitGroupOp::create(e);
   }
-  Emitter::Vals zeros(weights.size() * rowTiles * outputTiles * perThread,
+  Emitter::Vals zeros(weights.size() * rowTiles * outputTiles * sumsPerThread,
                       e.real_(0));
   Val none = e.index(0), all = e.index(steps);
   int64_t perBlock = stepsOfBlock();

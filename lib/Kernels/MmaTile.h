@@ -16,8 +16,10 @@ inline constexpr TileShape mmaShape = {64, 64, 32, 128};
 inline constexpr int64_t mmaStages = 3;
 /// What one copy takes.
 inline constexpr int64_t copyBytes = 16;
-/// Of an instruction.
+/// Of an instruction, and the sums that a thread has of it: two of a row, and
+/// two of another.
 inline constexpr int64_t mmaRows = 16, mmaOutputs = 8, mmaDepth = 16;
+inline constexpr int64_t sumsPerThread = 4;
 
 /// A matrix in the block's memory, some steps of the depth at a time. An
 /// element of one or two bytes holds one value or two.
@@ -44,6 +46,12 @@ struct Staged {
 /// Four matrices of eight lines and eight places, as instructions take them.
 llvm::SmallVector<mlir::Value> loadMatrices(Emitter &e, const Staged &from,
                                             Val stage, Val line, Val place);
+
+/// sums + a * b, of values of the type.
+void multiplyMatrices(Emitter &e, mlir::Type element,
+                      llvm::ArrayRef<mlir::Value> a,
+                      llvm::ArrayRef<mlir::Value> b,
+                      llvm::MutableArrayRef<Val> sums);
 
 /// A weight in the block's memory, as it is or as codes. Those are decoded in
 /// registers, on their way to instructions.

@@ -13,38 +13,8 @@
 
 #include "MmaTile.h"
 
-#include "mlir/Dialect/GPU/IR/GPUDialect.h"
-#include "mlir/Dialect/NVGPU/IR/NVGPUDialect.h"
-#include "mlir/Dialect/Vector/IR/VectorOps.h"
-
 using namespace mlir;
 using namespace moe;
-
-Value Staged::view(Emitter &e, Value shared, int64_t begin, Type type) const {
-  int64_t width = pitch() * bits() / int64_t(type.getIntOrFloatBitWidth());
-  return e.shared(shared, begin, type, {mmaStages, lines, width});
-}
-
-/// Two values as an instruction takes them.
-static Value asRegister(Emitter &e, Value two) {
-  if (!cast<VectorType>(two.getType()).getElementType().isBF16())
-    return two;
-  auto word = VectorType::get(1, e.getI32Type());
-  return vector::ExtractOp::create(e, vector::BitCastOp::create(e, word, two),
-                                   0);
-}
-
-SmallVector<Value> moe::loadMatrices(Emitter &e, const Staged &from, Val stage,
-                                     Val line, Val place) {
-  Value four = nvgpu::LdMatrixOp::create(
-      e, VectorType::get({4, 2}, from.element), from.memory,
-      values({stage, line, place}),
-      /*transpose=*/e.getBoolAttr(false), e.getI32IntegerAttr(4));
-  SmallVector<Value> each;
-  for (int64_t i = 0; i < 4; ++i)
-    each.push_back(asRegister(e, vector::ExtractOp::create(e, four, i)));
-  return each;
-}
 
 static Staged stagedOf(const Weight &weight) {
   Type element = cast<MemRefType>(weight.stored().getType()).getElementType();
