@@ -143,6 +143,55 @@ void Lowering::eachValue(Val rows, Val columns,
              [&](Val row) { e.loop(columns, [&](Val c) { body(row, c); }); });
 }
 
+void Lowering::eachValue(ArrayRef<Extent> shape,
+                         llvm::function_ref<void(ArrayRef<Val>)> body) {
+  if (!gpu)
+    return e.parallel(size(shape.front()), [&](Val i) {
+      forEach(shape.drop_front(), [&](ArrayRef<Val> rest) {
+        SmallVector<Val> at = {i};
+        llvm::append_range(at, rest);
+        body(at);
+      });
+    });
+  Val count = e.index(1);
+  for (const Extent &extent : shape)
+    count = count * size(extent);
+  e.parallel(count, [&](Val i) {
+    SmallVector<Val> at(shape.size());
+    for (size_t dim = shape.size(); dim-- > 1;) {
+      at[dim] = i % size(shape[dim]);
+      i = i / size(shape[dim]);
+    }
+    at[0] = i;
+    body(at);
+  });
+}
+
+/// With fewer values most lanes of a warp would wait.
+static constexpr int64_t leastWidth = 16;
+
+void Lowering::eachRow(Val rows, int64_t width,
+                       llvm::function_ref<void(Val)> body) {
+  if (width >= leastWidth)
+    eachLongRow(rows, body);
+  else
+    e.parallel(rows, body);
+}
+
+void Lowering::eachLongRow(Val rows, llvm::function_ref<void(Val)> body) {
+  if (gpu)
+    e.warps(rows, body);
+  else
+    e.parallel(rows, body);
+}
+
+void Lowering::together(llvm::function_ref<void()> body) {
+  if (gpu)
+    e.warps(e.index(1), [&](Val) { body(); });
+  else
+    body();
+}
+
 void Lowering::copy(Value from, Value to, ArrayRef<Extent> shape) {
   auto copyRow = [&](ArrayRef<Val> row, ArrayRef<Extent> rest) {
     forEach(rest, [&](ArrayRef<Val> column) {
