@@ -40,7 +40,7 @@ static int64_t bytesOf(MemRefType type) {
 bool moe::fitsTensorMap(Value buffer) {
   auto type = cast<MemRefType>(buffer.getType());
   Layout layout(type);
-  if (!layout.isKnown || layout.strides.back() != 1)
+  if (!type.hasStaticShape() || !layout.isKnown || layout.strides.back() != 1)
     return false;
   auto isAligned = [&](int64_t values) {
     return values * bytesOf(type) % rowAlignment == 0;
@@ -52,11 +52,10 @@ bool moe::fitsTensorMap(Value buffer) {
 /// Memory of the host's function for a description.
 static Value room(Emitter &e) {
   OpBuilder::InsertionGuard guard(e);
-  auto func =
-      e.getInsertionBlock()->getParentOp()->getParentOfType<func::FuncOp>();
-  if (!func)
-    func = cast<func::FuncOp>(e.getInsertionBlock()->getParentOp());
-  e.setInsertionPointToStart(&func.getBody().front());
+  Operation *at = e.getInsertionBlock()->getParentOp();
+  while (!isa<func::FuncOp>(at))
+    at = at->getParentOp();
+  e.setInsertionPointToStart(&cast<func::FuncOp>(at).getBody().front());
   auto bytes = LLVM::LLVMArrayType::get(e.getI8Type(), mapBytes);
   Value one = LLVM::ConstantOp::create(e, e.getI64Type(), 1);
   return LLVM::AllocaOp::create(e, LLVM::LLVMPointerType::get(e.getContext()),
@@ -68,28 +67,26 @@ Value moe::emitTensorMap(Lowering &l, Value buffer, int64_t boxColumns,
   Emitter &e = l.e;
   auto type = cast<MemRefType>(buffer.getType());
   Layout layout(type);
-  int64_t bytes = bytesOf(type), rank = type.getRank();
-  Type i32 = e.getI32Type(), i64 = e.getI64Type();
-  auto number = [&](int64_t value) { return e.index(value); };
-  auto size = [&](int64_t dim) {
-    return e.val(memref::DimOp::create(e, buffer, dim).getResult());
+  ArrayRef<int64_t> sizes = type.getShape();
+  size_t rowDim = sizes.size() - 2;
+  int64_t bytes = bytesOf(type);
+  auto i32 = [&](int64_t number) -> Value {
+    return e.constant(e.getI32Type(), static_cast<double>(number));
   };
-  bool hasMany = rank == 3;
-  // The distance of a second matrix that there is not is any that fits.
-  Val address = e.val(memref::ExtractAlignedPointerAsIndexOp::create(e, buffer)
-                          .getResult()) +
-                double(layout.offset * bytes);
-  Value data =
-      LLVM::IntToPtrOp::create(e, LLVM::LLVMPointerType::get(e.getContext()),
-                               e.cast(address, i64).value);
+  auto i64 = [&](int64_t number) -> Value {
+    return e.constant(e.getI64Type(), static_cast<double>(number));
+  };
+  Val begin = e.val(
+      memref::ExtractAlignedPointerAsIndexOp::create(e, buffer).getResult());
+  Value address = e.cast(begin + double(layout.offset * bytes), e.getI64Type());
+  Value data = LLVM::IntToPtrOp::create(
+      e, LLVM::LLVMPointerType::get(e.getContext()), address);
   Value map = room(e);
-  l.callRuntime("moe_gpu_tensor_map",
-                {l.launches, map, data, e.constant(i32, double(bytes)),
-                 e.cast(size(rank - 1), i64), e.cast(size(rank - 2), i64),
-                 e.cast(hasMany ? size(0) : number(1), i64),
-                 e.cast(number(layout.strides[rank - 2] * bytes), i64),
-                 e.cast(number(layout.strides[0] * bytes), i64),
-                 e.constant(i32, double(boxColumns)),
-                 e.constant(i32, double(boxRows))});
+  // Where there is one matrix, the distance of a second one is any that fits.
+  l.callRuntime(
+      "moe_gpu_tensor_map",
+      {l.launches, map, data, i32(bytes), i64(sizes.back()), i64(sizes[rowDim]),
+       i64(rowDim ? sizes[0] : 1), i64(layout.strides[rowDim] * bytes),
+       i64(layout.strides[0] * bytes), i32(boxColumns), i32(boxRows)});
   return map;
 }

@@ -17,7 +17,7 @@
 namespace moe {
 
 /// Whether TMA can copy from a buffer [rows, columns] or [matrices, rows,
-/// columns]: rows are compact and begin where 16 bytes do.
+/// columns]: sizes are known, and rows are compact and begin where 16 bytes do.
 bool fitsTensorMap(mlir::Value buffer);
 
 /// On the host: a description of it, for boxes of so many columns and rows.

@@ -29,14 +29,14 @@
 // CHECK-NOT: nvvm.setmaxregister
 // CHECK: nvvm.wgmma.mma_async {{.*}} <m = 64, n = 16, k = 16>, D[<f32>, <zero>]
 
-// Up to 32: tiles of 64 rows and 128 outputs of each weight, of which each
+// Up to 32: tiles of 64 rows and 112 outputs of each weight, of which each
 // warpgroup takes every other one. Four warps empty a stage.
 // CHECK: gpu.launch {{.*}}%c384, %{{.*}} dynamic_shared_memory_size
 // CHECK: nvvm.mbarrier.init %{{.*}}, %c129_i32
 // CHECK: nvvm.mbarrier.init %{{.*}}, %c4_i32
 // CHECK: nvvm.setmaxregister increase 216
 // CHECK: arith.muli %{{.*}}, %c2 : index
-// CHECK: nvvm.wgmma.mma_async {{.*}} <m = 64, n = 128, k = 16>
+// CHECK: nvvm.wgmma.mma_async {{.*}} <m = 64, n = 112, k = 16>
 
 // More: tiles of 128 rows, which two warpgroups share.
 // CHECK: gpu.launch {{.*}}%c384, %{{.*}} dynamic_shared_memory_size
@@ -51,7 +51,7 @@
 // CHECK: scf.while
 // CHECK: memref.load %{{.*}} : memref<5xi32>
 // CHECK: nvvm.mbarrier.try_wait.parity
-// CHECK: nvvm.mbarrier.arrive.expect_tx %{{.*}}, %c32768_i32
+// CHECK: nvvm.mbarrier.arrive.expect_tx %{{.*}}, %c28672_i32
 // CHECK-COUNT-2: nvvm.cp.async.bulk.tensor.shared.cluster.global
 // CHECK-COUNT-8: nvgpu.device_async_copy
 // CHECK-NOT: nvgpu.device_async_copy
