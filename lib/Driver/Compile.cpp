@@ -228,6 +228,9 @@ Error Compilation::runPhase(mlir::ModuleOp code, Phase phase,
 /// Runs the phases that know the CPU or the device.
 Error Compilation::makeProgram(Program &program, PipelineOptions pipeline) {
   pipeline.gpu = hasKernels(program.kind);
+  auto hasWgmma = [](const GPUArch &arch) { return arch.hasWgmma(); };
+  pipeline.wgmma = pipeline.gpu && any_of(options.gpuArchs, hasWgmma);
+  pipeline.alwaysWgmma = pipeline.wgmma && all_of(options.gpuArchs, hasWgmma);
   pipeline.core = program.target.core();
   pipeline.bf16Dot = program.target.hasBF16Dot();
   program.module = module->clone();

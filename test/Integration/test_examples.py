@@ -19,7 +19,7 @@ class Examples(unittest.TestCase):
                 self.assertEqual((run.returncode, run.stdout + run.stderr), (0, ""))
                 (manifest,) = Path(folder).glob("*.json")
                 manifest = json.loads(manifest.read_text())
-                self.assertEqual(manifest["target"]["kind"], target)
+                self.assertEqual(manifest["target"]["variants"][0]["kind"], target)
                 names = [function["name"] for function in manifest["functions"]]
                 spec = json.loads(path.read_text())
                 self.assertEqual(names, spec.get("functions", ["forward"]))

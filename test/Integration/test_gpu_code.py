@@ -1,10 +1,13 @@
-"""Machine code for GPUs of all example specs: no kernel has a stack frame or spills registers.
+"""Machine code for GPUs of all example specs: no kernel has a stack frame or spills registers, products
+are those of matrix units, and the compiler does not take long.
 
-Skipped, with status 77, where there is no ptxas.
+    python3 test_gpu_code.py              skipped, with status 77, where there is no ptxas
+    python3 test_gpu_code.py --table      the registers of each kernel, and times, as Markdown
 """
 
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -14,6 +17,9 @@ from pathlib import Path
 
 SPECS = sorted((Path(__file__).resolve().parents[2] / "examples" / "specs").glob("*.json"))
 ARCHITECTURES = ("sm_80", "sm_90a")
+SECONDS = 20  # of processors: 10 s on two of them
+BF16 = """{"name": "half", "hidden": 64, "dtype": {"activation": "bf16", "weights": "bf16"},
+           "router": {"experts": 4, "top_k": 2}, "experts": {"intermediate": 128}}"""
 
 
 def find_ptxas():
@@ -33,6 +39,20 @@ def kernels(log):
         yield entry.split("'")[0], int(frame) + int(stores) + int(loads), int(registers)
 
 
+def find_nvdisasm():
+    """On the path, or in the Triton package that benchmarks use."""
+    environment = Path(__file__).resolve().parents[2] / "build" / "bench-venv"
+    packaged = environment.glob("lib/python*/site-packages/triton/backends/nvidia/bin/nvdisasm")
+    names = [os.environ.get("MOE_NVDISASM"), "nvdisasm", *packaged]
+    return next(filter(None, (shutil.which(name) for name in names if name)), None)
+
+
+def processor_seconds():
+    """That programs which were called have taken."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def assemble(spec, arch):
     """What ptxas says about the kernels of a spec."""
     with tempfile.TemporaryDirectory() as folder:
@@ -46,15 +66,52 @@ def assemble(spec, arch):
         return run.stdout + run.stderr
 
 
+def table():
+    """Registers of each kernel of each spec, those of sm_80 and of sm_90a, and processor seconds."""
+    print("| spec | kernel | " + " | ".join(ARCHITECTURES) + " |\n|---|---|" + "---:|" * len(ARCHITECTURES))
+    seconds = []
+    for spec in SPECS:
+        start, registers = processor_seconds(), {}
+        for arch in ARCHITECTURES:
+            for name, _, count in kernels(assemble(spec, arch)):
+                registers.setdefault(name, {})[arch] = str(count)
+        seconds.append(f"| {spec.stem} | {processor_seconds() - start:.1f} |")
+        for name, counts in registers.items():
+            cells = [spec.stem, name, *(counts.get(arch, "–") for arch in ARCHITECTURES)]
+            print("| " + " | ".join(cells) + " |")
+    print("\n| spec | processor seconds |\n|---|---:|\n" + "\n".join(seconds))
+
+
 class GPUCode(unittest.TestCase):
     def test_kernels_fit_into_registers(self):
-        for arch in ARCHITECTURES:
-            for spec in SPECS:
+        for spec in SPECS:
+            start = processor_seconds()
+            for arch in ARCHITECTURES:
                 with self.subTest(arch=arch, spec=spec.stem):
-                    found = list(kernels(assemble(spec, arch)))
+                    log = assemble(spec, arch)
+                    found = list(kernels(log))
+                    # Of wgmma that is made one after another, or of registers that stay.
+                    self.assertNotRegex(log, r"\(C75\d\d\)|Performance Loss")
                     self.assertGreater(len(found), 5)
                     self.assertEqual([k for k in found if k[1]], [])
                     self.assertLess(max(k[2] for k in found), 256)
+            with self.subTest(spec=spec.stem, seconds=True):
+                self.assertLess(processor_seconds() - start, SECONDS)
+
+    def test_products_are_those_of_matrix_units(self):
+        """HMMA where there is mma.sync, HGMMA where there is wgmma."""
+        disassembler = find_nvdisasm()
+        if not disassembler:
+            self.skipTest("no nvdisasm")
+        with tempfile.TemporaryDirectory() as folder:
+            spec, cubin = Path(folder) / "half.json", Path(folder) / "half.cubin"
+            spec.write_text(BF16)
+            for arch, wanted in (("sm_80", r"HMMA\.16816\.F32\.BF16"), ("sm_90a", r"HGMMA\.64x\d+x16\.F32\.BF16")):
+                command = ["moe-opt", spec, "--target=cuda", "--emit=cubin", f"--gpu-arch={arch}"]
+                subprocess.run([*command, "-o", cubin], check=True)
+                run = subprocess.run([disassembler, cubin], capture_output=True, text=True)
+                self.assertEqual(run.returncode, 0, run.stderr)
+                self.assertRegex(run.stdout, wanted)
 
     def test_several_architectures_in_one_file(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -79,4 +136,6 @@ if __name__ == "__main__":
     if not PTXAS:
         print("no ptxas")
         sys.exit(77)
+    if sys.argv[1:] == ["--table"]:
+        sys.exit(table())
     unittest.main()
