@@ -37,6 +37,10 @@ public:
   mlir::FloatType real;
   /// Whether `parallel` is an ordinary loop.
   const bool sequential;
+  /// Of what vectors that are loaded and stored are at multiples, in bytes, in
+  /// buffers whose rows are; 0: of their elements. For a GPU, where buffers
+  /// begin at 16.
+  int64_t vectorAlignment = 0;
 
   Val val(mlir::Value value) { return {value, this}; }
   Val constant(mlir::Type type, double number);
@@ -116,8 +120,12 @@ public:
       Val blocks, int64_t threads, int64_t sharedBytes,
       llvm::function_ref<void(Val block, Val thread, mlir::Value shared)> body);
   /// A part of the block's memory, which begins at a multiple of 16 bytes.
-  mlir::Value shared(mlir::Value memory, int64_t begin, mlir::Type element,
+  mlir::Value shared(mlir::Value memory, Val begin, mlir::Type element,
                      llvm::ArrayRef<int64_t> shape);
+  mlir::Value shared(mlir::Value memory, int64_t begin, mlir::Type element,
+                     llvm::ArrayRef<int64_t> shape) {
+    return shared(memory, index(begin), element, shape);
+  }
   /// All threads of the block meet, and see what the others have written.
   void barrier();
 

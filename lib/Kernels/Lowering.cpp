@@ -324,13 +324,21 @@ Value Lowering::table(StringRef name, ArrayRef<int32_t> values) {
   }
 }
 
-Val Lowering::callRuntime(StringRef name, Type result, ValueRange operands) {
+static func::CallOp call(Emitter &e, ModuleOp module, StringRef name,
+                         TypeRange results, ValueRange operands) {
   if (!module.lookupSymbol(name)) {
     OpBuilder::InsertionGuard guard(e);
     e.setInsertionPointToStart(module.getBody());
-    auto type = e.getFunctionType(TypeRange(operands), {result});
+    auto type = e.getFunctionType(TypeRange(operands), results);
     func::FuncOp::create(e, name, type).setPrivate();
   }
-  return e.val(
-      func::CallOp::create(e, name, TypeRange{result}, operands).getResult(0));
+  return func::CallOp::create(e, name, results, operands);
+}
+
+Val Lowering::callRuntime(StringRef name, Type result, ValueRange operands) {
+  return e.val(call(e, module, name, result, operands).getResult(0));
+}
+
+void Lowering::callRuntime(StringRef name, ValueRange operands) {
+  call(e, module, name, {}, operands);
 }

@@ -32,6 +32,9 @@ enum class Device {
   gpu        // many threads with scalars
 };
 
+/// Where products of warpgroups are made.
+enum class Wgmma { nowhere, whereFound, everywhere };
+
 /// What the target's vectors can do.
 struct VectorUnit {
   Machine core;
@@ -50,6 +53,10 @@ public:
   const bool reference, gpu;
   const VectorUnit unit;
   const int64_t lanes; // of f32
+
+  /// On a gpu: the runtime's pointer that launches are made with, for the host.
+  Wgmma wgmma = Wgmma::nowhere;
+  mlir::Value launches;
 
   /// Reports why the operation at hand cannot be lowered.
   void fail(const llvm::Twine &message);
@@ -135,6 +142,7 @@ public:
   /// What a function of the runtime returns.
   Val callRuntime(llvm::StringRef name, mlir::Type result,
                   mlir::ValueRange operands = {});
+  void callRuntime(llvm::StringRef name, mlir::ValueRange operands);
   /// How many threads loops may be run on.
   Val threads() {
     return e.asIndex(callRuntime("moe_thread_count", e.getI64Type()));

@@ -7,6 +7,8 @@
 
 #include "TileProduct.h"
 
+#include "WgmmaProduct.h"
+
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -85,9 +87,22 @@ void moe::emitTiles(Lowering &l, const Product &product, const TileShape &shape,
            });
 }
 
-void moe::emitTileProduct(Lowering &l, const Product &product) {
+static void emitThreadProduct(Lowering &l, const Product &product) {
   if (fitsMma(product))
     emitMmaProduct(l, product);
   else
     emitFmaProduct(l, product);
+}
+
+void moe::emitTileProduct(Lowering &l, const Product &product) {
+  Emitter &e = l.e;
+  if (l.wgmma == Wgmma::nowhere || !fitsWgmma(product))
+    return emitThreadProduct(l, product);
+  if (l.wgmma == Wgmma::everywhere)
+    return emitWgmmaProduct(l, product);
+  Val isThere = l.callRuntime("moe_gpu_has_wgmma", e.getI32Type(),
+                              ValueRange{l.launches}) != 0;
+  e.when(isThere, [&] { emitWgmmaProduct(l, product); });
+  e.when(isThere == e.constant(e.getI1Type(), 0),
+         [&] { emitThreadProduct(l, product); });
 }

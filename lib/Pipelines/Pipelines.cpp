@@ -79,6 +79,8 @@ void moe::addPhase(OpPassManager &passes, Phase phase,
     LowerToLoopsPassOptions lower;
     lower.reference = options.reference;
     lower.gpu = options.gpu;
+    lower.wgmma = options.wgmma;
+    lower.alwaysWgmma = options.alwaysWgmma;
     lower.vectorWidth = options.core.lanes;
     lower.registers = options.core.registers;
     lower.bf16Dot = options.bf16Dot;

@@ -65,6 +65,10 @@ enum { MOE_CU_FUNCTION_MAX_DYNAMIC_SHARED = 8 };
 
 enum { MOE_CU_STREAM_NON_BLOCKING = 1 };
 
+/* Of cuTensorMapEncodeTiled. */
+enum { MOE_CU_TENSOR_UINT8 = 0, MOE_CU_TENSOR_UINT16 = 1 };
+enum { MOE_CU_SWIZZLE_128 = 3, MOE_CU_PROMOTE_TO_256 = 3 };
+
 #ifdef __cplusplus
 }
 #endif

@@ -151,7 +151,7 @@ static int perform(const Function &function, const Shape &shape,
     launch.parameters.push_back(parameters.at(i));
   launch.parameterBase = parameters.base();
   launch.parameterBytes = parameters.memory.size();
-  launch.multiprocessors = multiprocessors;
+  launch.multiprocessors = all.settings.multiprocessors;
   launch.memory = &all.memory;
   launch.random = &all.random;
   launch.electSeed = all.random.next();

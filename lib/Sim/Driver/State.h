@@ -108,7 +108,6 @@ State &state();
 /// The stacks of contexts are a thread's own.
 std::vector<Context *> &contextStack();
 
-constexpr unsigned multiprocessors = 132;
 /// Bytes of shared memory that a block can have.
 size_t sharedLimit();
 

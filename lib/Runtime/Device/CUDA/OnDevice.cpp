@@ -16,8 +16,8 @@ namespace moe::runtime {
 using cuda::InContext;
 using cuda::Kernels;
 
-/// What kernels rely on, which read so many bytes at once.
-static constexpr moe_cu_address inputAlignment = 16;
+/// What kernels rely on, which read and write so many bytes at once.
+static constexpr moe_cu_address tensorAlignment = 16;
 
 /// Layers of one package on one device share its module.
 static std::shared_ptr<Kernels> loadKernels(const LoadedPackage &package) {
@@ -125,10 +125,11 @@ void *OnDevice::place(moe_layer &layer, size_t function, size_t i,
     void *given = calls.pointers[i];
     checkOwner(*tensor, bytes ? given : nullptr, argument.name);
     auto address = reinterpret_cast<moe_cu_address>(given);
-    if (argument.role != Role::input || address % inputAlignment == 0)
+    if (address % tensorAlignment == 0)
       return given;
     void *aligned = own(memory, bytes);
-    stream.copy(memory.address(), address, bytes);
+    if (argument.role == Role::input)
+      stream.copy(memory.address(), address, bytes);
     return aligned;
   }
   void *data = own(memory, bytes);
@@ -158,7 +159,7 @@ void OnDevice::run(moe_layer &layer, size_t function,
   size_t count = signature.arguments.size(), input = 0, output = 0;
   sendState(layer);
   std::vector<moe_cu_address> &addresses = functions[function].addresses;
-  std::vector<size_t> toFetch;
+  std::vector<size_t> toFetch, toMove; // to the host, to where they are wanted
   for (size_t i = 0; i < count; ++i) {
     Role role = signature.arguments[i].role;
     const DLTensor *tensor = nullptr;
@@ -172,6 +173,10 @@ void OnDevice::run(moe_layer &layer, size_t function,
         role == Role::output && tensor && tensor->device.device_type != kDLCUDA;
     if (isBrought)
       toFetch.push_back(i);
+    else if (role == Role::output && tensor &&
+             addresses[i] !=
+                 reinterpret_cast<moe_cu_address>(calls.pointers[i]))
+      toMove.push_back(i);
   }
   workspace.ensure(device, workspaceBytes);
   cuda::Launches launches(*kernels, stream);
@@ -187,6 +192,9 @@ void OnDevice::run(moe_layer &layer, size_t function,
   layer.package->variants[layer.variant].entries[function](calls.sizes.data(),
                                                            pointers.data());
   launches.finish(stream);
+  for (size_t i : toMove)
+    stream.copy(reinterpret_cast<moe_cu_address>(calls.pointers[i]),
+                addresses[i], sizeOf(signature, calls, i));
   for (size_t i : toFetch)
     stream.toHost(calls.pointers[i], addresses[i], sizeOf(signature, calls, i));
   stream.wait();
