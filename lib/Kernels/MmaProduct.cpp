@@ -133,8 +133,8 @@ void MmaTile::copyStep(Val step, Val stage) {
   for (const Copy &copy : copies) {
     const Staged &to = *copy.to;
     Val c = step * double(to.elements()) + copy.place;
-    Val isInside =
-        copy.isInside & (c < double(product.depth() / to.perElement));
+    int64_t elements = product.depth() / to.perElement;
+    Val isInside = copy.isInside & (c < double(elements));
     SmallVector<Val, 3> source(copy.source);
     source.push_back(e.select(isInside, c, none));
     auto start = [&] {

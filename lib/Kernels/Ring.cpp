@@ -49,7 +49,8 @@ Ring::Place Ring::next(Place place) {
 Ring::Place Ring::skip(Place place, int64_t count) {
   Val after = place.stage + double(count % stages);
   Val goesRound = after >= double(stages);
-  Val rounds = e.extend(goesRound, e.getI32Type()) + double(count / stages);
+  const int64_t whole = count / stages;
+  Val rounds = e.extend(goesRound, e.getI32Type()) + double(whole);
   return {e.select(goesRound, after - double(stages), after),
           (place.round + rounds) & 1};
 }

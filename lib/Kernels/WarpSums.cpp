@@ -44,8 +44,9 @@ int64_t WarpSums::bytes() const {
 void WarpSums::finishValues(const Part &part, Val lane,
                             ArrayRef<Val> sums) const {
   for (int64_t i = 0; i < columns / 2; ++i) {
-    Val line = lane / 4.0 + double(i / 2 % 2 * 8);
-    Val column = lane % 4.0 * 2.0 + double(i / 4 * 8 + i % 2);
+    const int64_t below = i / 2 % 2 * 8, across = i / 4 * 8 + i % 2;
+    Val line = lane / 4.0 + double(below);
+    Val column = lane % 4.0 * 2.0 + double(across);
     Val r = part.row + (swaps ? column : line);
     Val o = part.out + (swaps ? line : column);
     SmallVector<Val, 2> ofPlace;
@@ -60,8 +61,9 @@ void WarpSums::finishValues(const Part &part, Val lane,
 void WarpSums::stage(Val lane, Value to, Chunk chunk, Val sums) const {
   int64_t first = chunk.first;
   for (int64_t i = first / 2; i < (first + chunk.count) / 2; i += 2) {
-    Val line = lane / 4.0 + double(i / 2 % 2 * 8);
-    Val column = lane % 4.0 * 2.0 + double(i / 4 * 8 - first);
+    const int64_t below = i / 2 % 2 * 8, across = i / 4 * 8 - first;
+    Val line = lane / 4.0 + double(below);
+    Val column = lane % 4.0 * 2.0 + double(across);
     Val pair[] = {e.val(LLVM::ExtractValueOp::create(e, sums, i)),
                   e.val(LLVM::ExtractValueOp::create(e, sums, i + 1))};
     if (swaps) {

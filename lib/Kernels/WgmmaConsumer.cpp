@@ -49,7 +49,8 @@ void WgmmaKernel::multiply(Val consumer, Val stage, MutableArrayRef<Val> sums,
   NVVM::WgmmaFenceAlignedOp::create(e);
   for (int64_t k = 0; k < stageDepth; k += mmaDepth) {
     auto atDepth = [&](Value from) -> Value {
-      return e.val(from) + double(k * 2 / 16);
+      const int64_t pieces = k * 2 / 16; // of 16 bytes
+      return e.val(from) + double(pieces);
     };
     for (auto [weight, sum] : llvm::zip_equal(weights, sums)) {
       Value a = atDepth(x), b = atDepth(weight);
@@ -128,7 +129,8 @@ void WgmmaKernel::consume(Val consumer) {
 void WgmmaKernel::finish(const WalkedTile &tile, Val consumer,
                          ArrayRef<Val> sums) {
   Val inGroup = thread / double(warpThreads);
-  Val warp = consumer * double(groupThreads / warpThreads) + inGroup;
+  constexpr int64_t perGroup = groupThreads / warpThreads;
+  Val warp = consumer * double(perGroup) + inGroup;
   WarpSums::Part part = {tile.expert, tile.row, tile.rowEnd, tile.out};
   Val &first = shape.swaps ? part.out : part.row;
   first = first + firstLine(consumer) + inGroup * double(WarpSums::lines);

@@ -30,7 +30,7 @@ using namespace moe::wgmma;
 
 /// Memory of a block that stages may take, alone on a multiprocessor or as one
 /// of two; the rest is for sums on their way to the result.
-static constexpr int64_t stageRoom[] = {200 * 1024, 100 * 1024};
+static constexpr int64_t stageRoom[] = {int64_t(200) << 10, int64_t(100) << 10};
 static constexpr int64_t mostStages = 8;
 /// Outputs of all weights that a warpgroup has the sums of 64 rows of.
 static constexpr int64_t mostOutputs = 256;

@@ -1,5 +1,5 @@
-"""Products of warpgroups on the simulated sm_90a: tiles for few rows and for many, sizes that are no
-multiples of tiles, experts without rows and one that has them all, and blocks that take many tiles.
+"""Products of warpgroups on the simulated sm_90a: tiles for few rows and for many, sizes that are
+no multiples of tiles, experts without rows and one that has them all, blocks that take many tiles.
 """
 
 import json

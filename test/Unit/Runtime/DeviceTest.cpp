@@ -281,11 +281,11 @@ TEST_F(DeviceTest, KernelsForOtherArchitecturesMayBeMissing) {
   const char *more[] = {"kernel_0", "kernel_1", "kernel_2", "kernel_3",
                         "kernel_4_wgmma"};
   kernels.names = more;
-  ASSERT_MOE_OK(create());
   // It is not launched by accident.
   functions[0].entry = [](const int64_t *, void *const *buffers) {
     moe_gpu_launch(buffers[14], 4, 1, 1, 1, 1, 1, 1, 0, nullptr);
   };
+  ASSERT_MOE_OK(create());
   Tensor<float> x({1, 4}, f32, 1), y({1, 4}, f32);
   EXPECT_STATUS(MOE_DEVICE_FAILED, run(x.view, y.view),
                 "kernel 'kernel_4_wgmma': some error");
