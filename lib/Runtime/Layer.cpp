@@ -42,7 +42,7 @@ makeLayer(std::shared_ptr<const LoadedPackage> package, size_t variant,
   resetState(*layer);
   if (layer->package->kernels)
     layer->device =
-        std::make_unique<OnDevice>(*layer->package, std::move(onDevice));
+        std::make_unique<OnDevice>(*layer->package, std::move(onDevice), world);
   layer->functions.resize(manifest.functions.size());
   for (size_t i = 0; i < manifest.functions.size(); ++i) {
     const Function &function = manifest.functions[i];
@@ -51,8 +51,9 @@ makeLayer(std::shared_ptr<const LoadedPackage> package, size_t variant,
     state.buffers.resize(function.arguments.size());
     state.pointers.resize(function.arguments.size() + 2);
     if (world && !function.collectives.empty())
-      state.exchange = std::make_unique<Exchange>(*world, manifest.grid,
-                                                  function.collectives);
+      state.exchange = std::make_unique<Exchange>(
+          *world, manifest.grid, function.collectives,
+          layer->device ? layer->device->exchangeSpace() : nullptr);
     for (const Argument &argument : function.arguments)
       state.shapes.emplace_back(argument.shape.size());
   }

@@ -93,9 +93,9 @@ struct moe_layer {
   std::vector<moe::runtime::Slice> slices; ///< one for each weight
   std::shared_ptr<moe::runtime::SharedWeights> weights;
   std::vector<moe::runtime::StateSlot> state;
-  std::vector<moe::runtime::FunctionState> functions;
   moe::runtime::Buffer workspace;
   std::unique_ptr<moe::runtime::OnDevice> device; ///< null: runs on the CPU
+  std::vector<moe::runtime::FunctionState> functions;
   uint64_t runs = 0;
   double forwardSeconds = 0;
 

@@ -21,7 +21,7 @@ extern "C" {
 #endif
 
 /** Raised whenever anything below changes. */
-#define MOE_ENGINE_ABI_VERSION 1
+#define MOE_ENGINE_ABI_VERSION 2
 
 typedef struct moe_piece {
   void *data;
@@ -89,7 +89,8 @@ typedef struct moe_engine {
   uint64_t capabilities;
   const char *name;
   int32_t rank, size;
-  void *self; /* passed to each function */
+  int32_t local; /* number among the ranks of this machine, or the rank */
+  void *self;    /* passed to each function */
 
   /** Never waits for others; what the transfer points to stays until it is
    *  done. After a failure of the engine each start fails with the first one.

@@ -93,6 +93,8 @@ struct moe_world {
 
   int32_t rank() const { return engine.rank; }
   int32_t size() const { return engine.size; }
+  /// This rank's number among those of its machine.
+  int32_t local() const { return engine.local; }
 
   /// The group of this rank over axes of a grid, which is as large as this
   /// world. It stays where it is.

@@ -114,9 +114,9 @@ private:
   int64_t size = 0;
 };
 
-/// The device that MOE_GPU numbers, or the first. All that ask at the same time
-/// have the same.
-std::shared_ptr<const Device> openDevice(bool isSimulated);
+/// The device for rank `local` of those of this machine. All that ask for one
+/// at the same time have the same.
+std::shared_ptr<const Device> openDevice(bool isSimulated, int local);
 
 } // namespace moe::cuda
 

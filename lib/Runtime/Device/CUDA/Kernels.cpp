@@ -133,7 +133,17 @@ void Launches::launch(int32_t kernel, const int64_t (&grid)[3],
   last = kernel;
 }
 
-void Launches::finish(Stream &stream) {
+int32_t Launches::value(moe_cu_address address) noexcept {
+  int32_t number = -1;
+  if (!result)
+    result = kernels.device->driver.MemcpyDtoHAsync(
+        &number, address, sizeof number, stream.handle());
+  if (!result)
+    result = kernels.device->driver.StreamSynchronize(stream.handle());
+  return result ? -1 : number;
+}
+
+void Launches::finish() {
   const Driver &driver = kernels.device->driver;
   if (failed >= 0)
     fail(result == MOE_CU_OUT_OF_MEMORY ? MOE_OUT_OF_MEMORY : MOE_DEVICE_FAILED,
@@ -149,6 +159,11 @@ void Launches::finish(Stream &stream) {
 }
 
 } // namespace moe::cuda
+
+int32_t moe_gpu_value(void *device, const void *address) {
+  return static_cast<moe::cuda::Launches *>(device)->value(
+      reinterpret_cast<moe_cu_address>(address));
+}
 
 void moe_gpu_launch(void *device, int32_t kernel, int64_t grid_x,
                     int64_t grid_y, int64_t grid_z, int64_t block_x,

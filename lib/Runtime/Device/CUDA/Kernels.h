@@ -43,18 +43,20 @@ const moe_image *chooseImage(const moe_kernels &code, int capability);
 /// Launches of one call, in order. After one has failed, no more are made.
 class Launches {
 public:
-  Launches(const Kernels &kernels, const Stream &stream)
+  Launches(const Kernels &kernels, Stream &stream)
       : kernels(kernels), stream(stream) {}
 
   void launch(int32_t kernel, const int64_t (&grid)[3],
               const int64_t (&block)[3], int32_t sharedBytes,
               void **arguments) noexcept;
   /// Waits for what was launched; fails, with the kernel's name, if one has.
-  void finish(Stream &stream);
+  void finish();
+  /// A number that kernels have made, once they have; -1 if they fail.
+  int32_t value(moe_cu_address address) noexcept;
 
 private:
   const Kernels &kernels;
-  const Stream &stream;
+  Stream &stream;
   moe_cu_result result = MOE_CU_SUCCESS;
   int32_t failed = -1;           // the kernel that could not be launched
   int32_t first = -1, last = -1; // those that were

@@ -20,12 +20,13 @@ using cuda::Kernels;
 static constexpr moe_cu_address inputAlignment = 16;
 
 /// Layers of one package on one device share its module.
-static std::shared_ptr<Kernels> loadKernels(const LoadedPackage &package) {
+static std::shared_ptr<Kernels> loadKernels(const LoadedPackage &package,
+                                            int32_t local) {
   using Key = std::pair<const moe_kernels *, const cuda::Device *>;
   static std::mutex mutex;
   static std::map<Key, std::weak_ptr<Kernels>> loaded;
   std::shared_ptr<const cuda::Device> device =
-      cuda::openDevice(package.manifest.isSimulated);
+      cuda::openDevice(package.manifest.isSimulated, local);
   std::lock_guard<std::mutex> lock(mutex);
   std::weak_ptr<Kernels> &known = loaded[{package.kernels, device.get()}];
   std::shared_ptr<Kernels> kernels = known.lock();
@@ -53,8 +54,9 @@ moe_cu_address DeviceWeights::get(const cuda::Device &device,
 }
 
 OnDevice::OnDevice(const LoadedPackage &package,
-                   std::shared_ptr<DeviceWeights> shared)
-    : kernels(loadKernels(package)), device(*kernels->device),
+                   std::shared_ptr<DeviceWeights> shared, moe_world *world)
+    : kernels(loadKernels(package, world ? world->local() : 0)),
+      device(*kernels->device),
       weights(shared ? std::move(shared)
                      : std::make_shared<DeviceWeights>(
                            package.manifest.weights.size())),
@@ -65,6 +67,8 @@ OnDevice::OnDevice(const LoadedPackage &package,
     functions[i].arguments.resize(count);
     functions[i].addresses.resize(count);
   }
+  if (world)
+    space = std::make_unique<DeviceSpace>(*world, device, stream);
 }
 
 static int64_t sizeOf(const Function &function, const FunctionState &state,
@@ -181,12 +185,19 @@ void OnDevice::run(moe_layer &layer, size_t function,
   for (moe_cu_address address : addresses)
     pointers.push_back(reinterpret_cast<void *>(address));
   pointers.push_back(reinterpret_cast<void *>(workspace.address()));
-  pointers.push_back(nullptr);
+  pointers.push_back(calls.exchange.get());
   pointers.push_back(&launches);
+  std::optional<DeviceSpace::Use> use;
+  if (calls.exchange) {
+    use.emplace(*space, launches);
+    calls.exchange->begin(calls.sizes.data());
+  }
   hostStateIsOld = true;
   layer.package->variants[layer.variant].entries[function](calls.sizes.data(),
                                                            pointers.data());
-  launches.finish(stream);
+  if (calls.exchange)
+    calls.exchange->end();
+  launches.finish();
   for (size_t i : toFetch)
     stream.toHost(calls.pointers[i], addresses[i], sizeOf(signature, calls, i));
   stream.wait();

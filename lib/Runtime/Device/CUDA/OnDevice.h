@@ -14,7 +14,7 @@
 #ifndef MOE_LIB_RUNTIME_DEVICE_CUDA_ONDEVICE_H
 #define MOE_LIB_RUNTIME_DEVICE_CUDA_ONDEVICE_H
 
-#include "Kernels.h"
+#include "DeviceSpace.h"
 
 #include "../../Layer.h"
 
@@ -40,10 +40,14 @@ private:
 
 class OnDevice {
 public:
-  OnDevice(const LoadedPackage &package,
-           std::shared_ptr<DeviceWeights> weights);
+  /// On the device for `world`, null for a layer that is alone.
+  OnDevice(const LoadedPackage &package, std::shared_ptr<DeviceWeights> weights,
+           moe_world *world);
 
   std::shared_ptr<DeviceWeights> sharedWeights() const { return weights; }
+
+  /// What the exchanges of the layer's functions work with.
+  Space *exchangeSpace() const { return space.get(); }
 
   /// Runs a function whose shapes are known; `state.pointers` has the caller's
   /// tensors. Everything is over when it returns.
@@ -71,6 +75,7 @@ private:
   bool hostStateIsOld = false;
   std::vector<FunctionMemory> functions;
   cuda::Memory workspace;
+  std::unique_ptr<DeviceSpace> space; // null without a world
 
   void sendState(moe_layer &layer);
   void *own(cuda::Memory &memory, int64_t bytes);

@@ -21,8 +21,8 @@ namespace moe::engine::nccl {
 /// Used by one thread, from `enter` to `leave`.
 class Device {
 public:
-  /// Device `number` of those that CUDA shows, counted round and round.
-  Device(const Cuda &cuda, int32_t number);
+  /// The one for rank `local` of this machine, see ChooseDevice.h.
+  Device(const Cuda &cuda, int32_t local);
   Device(const Device &) = delete;
   Device &operator=(const Device &) = delete;
 

@@ -20,7 +20,7 @@ struct moe_engine_request final {
 namespace {
 struct NcclEngine {
   std::unique_ptr<Worker> worker;
-  int32_t rank, size;
+  int32_t rank, size, local;
 };
 } // namespace
 
@@ -121,6 +121,7 @@ static std::unique_ptr<NcclEngine> open(const moe_engine_options &options) {
   Launched launched = findLaunched(options);
   engine->rank = launched.rank;
   engine->size = launched.size;
+  engine->local = launched.local;
   Libraries libraries = loadLibraries();
   std::vector<Socket> links(1);
   if (engine->size > 1)
@@ -151,6 +152,7 @@ extern "C" MOE_API moe_status moe_engine_open(const moe_engine_options *options,
                "nccl",
                self->rank,
                self->size,
+               self->local,
                self.get(),
                start,
                poll,
