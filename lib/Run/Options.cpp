@@ -64,6 +64,7 @@ what to do:
   --timeout MS         how long ranks wait for each other (default 60000)
   --flight FILE        what ranks did last, as JSON, where they fail; '%r' in the
                        name is the rank
+  --graph              record the function as a CUDA graph, and repeat it
   --bench              time the function
   --json               print JSON instead of a table
   --help               this text
@@ -177,6 +178,7 @@ static const std::vector<Option> &optionTable() {
       {"--flight", true, [](Options &o, Text v) { o.flight = v; }},
       {"--against", true, [](Options &o, Text v) { o.against = v; }},
       {"--dump-plan", true, [](Options &o, Text v) { o.dumpPlan = v; }},
+      {"--graph", false, [](Options &o, Text) { o.graph = true; }},
       {"--bench", false, [](Options &o, Text) { o.bench = true; }},
       {"--json", false, [](Options &o, Text) { o.json = true; }},
       {"--help", false, [](Options &o, Text) { o.help = true; }},

@@ -106,7 +106,11 @@ Session::Session(const std::string &directory, const std::string &name,
   calls.resize(team->size());
   const char *cpu =
       options && !options->cpu.empty() ? options->cpu.c_str() : nullptr;
-  team->each([&](size_t member) { makeLayer(member, cpu); });
+  team->each([&](size_t member) {
+    makeLayer(member, cpu);
+    if (options && options->graph)
+      check(moe_layer_set_graph(layers[member].get(), 1));
+  });
 }
 
 const json &Session::functionJson() const {

@@ -60,6 +60,12 @@ makeLayer(std::shared_ptr<const LoadedPackage> package, size_t variant,
   return layer;
 }
 
+void *hostValues(const moe_layer &layer, size_t weight) {
+  const SharedWeights::Slot &slot = layer.weights->slots[weight];
+  return slot.onDevice() ? layer.device->fetchWeight(layer, weight)
+                         : slot.data();
+}
+
 void refreshState(moe_layer &layer) {
   for (size_t i = 0; i < layer.state.size(); ++i) {
     const State &state = layer.manifest().state[i];
@@ -72,7 +78,8 @@ void refreshState(moe_layer &layer) {
       continue;
     if (layer.device) // the rest of the state goes on from where it is
       layer.device->fetchState(layer);
-    std::memcpy(slot.data.data(), weight.data(), state.byteSize);
+    std::memcpy(slot.data.data(),
+                hostValues(layer, size_t(state.initialWeight)), state.byteSize);
     slot.weightVersion = weight.version;
     if (layer.device)
       layer.device->stateChanged();
@@ -162,7 +169,7 @@ static DLTensor getView(moe_layer &layer, const std::string &name) {
     const SharedWeights::Slot &slot = layer.weights->slots[i];
     if (!slot.version)
       fail(MOE_WEIGHT_MISSING, "weight '", name, "' was never set");
-    return makeView(slot.data(), manifest.weights[i].dtype,
+    return makeView(hostValues(layer, size_t(i)), manifest.weights[i].dtype,
                     manifest.weights[i].shape);
   }
   if (declaresPlan(manifest, name))

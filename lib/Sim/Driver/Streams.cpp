@@ -85,6 +85,8 @@ int moe::sim::drainAll() {
 void moe::sim::enqueue(Stream &stream, std::function<int()> perform,
                        Marker waitsFor) {
   State &all = state();
+  if (stream.capture)
+    return record(stream, {std::move(perform), -1, -1});
   if (&stream != &all.defaultStream) {
     // What the default stream was given before is done first.
     if (stream.blocking && !all.defaultStream.work.empty())
@@ -148,7 +150,9 @@ MOE_SIM_CUDA cuStreamSynchronize(void *handle) {
   if (call)
     return call.status;
   Stream *stream = streamOf(handle);
-  return stream ? drain(*stream) : int(InvalidHandle);
+  if (!stream)
+    return InvalidHandle;
+  return stream->capture ? invalidate(*stream) : drain(*stream);
 }
 
 MOE_SIM_CUDA cuStreamQuery(void *handle) {
@@ -158,6 +162,8 @@ MOE_SIM_CUDA cuStreamQuery(void *handle) {
   Stream *stream = streamOf(handle);
   if (!stream)
     return InvalidHandle;
+  if (stream->capture)
+    return invalidate(*stream);
   // Whoever asks again and again gets there.
   int status = Success;
   if (!stream->work.empty())
@@ -201,6 +207,12 @@ MOE_SIM_CUDA cuEventRecord(void *handle, void *streamHandle) {
   Stream *stream = streamOf(streamHandle);
   if (!event || !stream)
     return InvalidHandle;
+  event->capture = stream->capture;
+  if (stream->capture) {
+    event->number = stream->capture->graph.events++;
+    record(*stream, {nullptr, event->number, -1});
+    return Success;
+  }
   auto reached = std::make_shared<bool>(false);
   auto when = std::make_shared<double>(0);
   event->marker = reached;
@@ -223,6 +235,8 @@ MOE_SIM_CUDA cuStreamWaitEvent(void *streamHandle, void *handle, unsigned) {
   Stream *stream = streamOf(streamHandle);
   if (!event || !stream)
     return InvalidHandle;
+  if (stream->capture || event->capture)
+    return waitWhileCaptured(*stream, *event);
   if (event->marker)
     enqueue(*stream, nullptr, event->marker);
   return Success;
@@ -235,6 +249,8 @@ MOE_SIM_CUDA cuEventSynchronize(void *handle) {
   Event *event = eventOf(handle);
   if (!event)
     return InvalidHandle;
+  if (event->capture)
+    return CapturedEvent;
   return event->marker ? drainTo(event->marker) : int(Success);
 }
 
@@ -245,6 +261,8 @@ MOE_SIM_CUDA cuEventQuery(void *handle) {
   Event *event = eventOf(handle);
   if (!event)
     return InvalidHandle;
+  if (event->capture)
+    return CapturedEvent;
   int status = Success;
   if (event->marker && !*event->marker)
     runOne(status);

@@ -51,6 +51,7 @@ Stream::Stream(const Device &device) : device(device) {
   check(device.driver,
         device.driver.StreamCreate(&stream, MOE_CU_STREAM_NON_BLOCKING),
         "cuStreamCreate");
+  used = stream;
 }
 
 Stream::~Stream() {
@@ -60,33 +61,33 @@ Stream::~Stream() {
 void Stream::toDevice(moe_cu_address to, const void *from, int64_t bytes) {
   if (bytes)
     check(device.driver,
-          device.driver.MemcpyHtoDAsync(to, from, size_t(bytes), stream),
+          device.driver.MemcpyHtoDAsync(to, from, size_t(bytes), used),
           "cuMemcpyHtoDAsync");
 }
 
 void Stream::toHost(void *to, moe_cu_address from, int64_t bytes) {
   if (bytes)
     check(device.driver,
-          device.driver.MemcpyDtoHAsync(to, from, size_t(bytes), stream),
+          device.driver.MemcpyDtoHAsync(to, from, size_t(bytes), used),
           "cuMemcpyDtoHAsync");
 }
 
 void Stream::copy(moe_cu_address to, moe_cu_address from, int64_t bytes) {
   if (bytes)
     check(device.driver,
-          device.driver.MemcpyDtoDAsync(to, from, size_t(bytes), stream),
+          device.driver.MemcpyDtoDAsync(to, from, size_t(bytes), used),
           "cuMemcpyDtoDAsync");
 }
 
 void Stream::clear(moe_cu_address to, int64_t bytes) {
   if (bytes)
     check(device.driver,
-          device.driver.MemsetD8Async(to, 0, size_t(bytes), stream),
+          device.driver.MemsetD8Async(to, 0, size_t(bytes), used),
           "cuMemsetD8Async");
 }
 
 void Stream::wait() {
-  check(device.driver, device.driver.StreamSynchronize(stream),
+  check(device.driver, device.driver.StreamSynchronize(used),
         "cuStreamSynchronize");
 }
 

@@ -74,7 +74,11 @@ public:
   Stream &operator=(const Stream &) = delete;
   ~Stream();
 
-  moe_cu_stream handle() const { return stream; }
+  moe_cu_stream handle() const { return used; }
+  /// Work goes into a stream of the caller's from now on; null: into the own
+  /// one again.
+  void use(moe_cu_stream callers) { used = callers ? callers : stream; }
+  bool isCallers() const { return used != stream; }
   // In the context of the device:
   void toDevice(moe_cu_address to, const void *from, int64_t bytes);
   void toHost(void *to, moe_cu_address from, int64_t bytes);
@@ -84,7 +88,7 @@ public:
 
 private:
   const Device &device;
-  moe_cu_stream stream = nullptr;
+  moe_cu_stream stream = nullptr, used = nullptr;
 };
 
 /// Memory of the device that grows.

@@ -94,8 +94,7 @@ Kernels::~Kernels() {
   device->giveBack([&] { device->driver.ModuleUnload(module); });
 }
 
-/// Whether each kernel is waited for, so that a fault is found where it is.
-static bool waitsForEach() {
+bool waitsForEach() {
   const char *text = std::getenv("MOE_GPU_SYNC");
   return text && *text && std::strcmp(text, "0") != 0;
 }
@@ -143,19 +142,23 @@ int32_t Launches::value(moe_cu_address address) noexcept {
   return result ? -1 : number;
 }
 
-void Launches::finish() {
-  const Driver &driver = kernels.device->driver;
+void Launches::check() const {
   if (failed >= 0)
     fail(result == MOE_CU_OUT_OF_MEMORY ? MOE_OUT_OF_MEMORY : MOE_DEVICE_FAILED,
          "kernel '",
          size_t(failed) < kernels.count() ? kernels.name(size_t(failed)) : "?",
-         "': ", words(driver, result));
+         "': ", words(kernels.device->driver, result));
+}
+
+void Launches::finish() {
+  const Driver &driver = kernels.device->driver;
+  check();
   moe_cu_result end = driver.StreamSynchronize(stream.handle());
   if (end && last >= 0)
     fail(MOE_DEVICE_FAILED, "one of the kernels from '",
          kernels.name(size_t(first)), "' to '", kernels.name(size_t(last)),
          "': ", words(driver, end), "; MOE_GPU_SYNC=1 tells which");
-  check(driver, end, "cuStreamSynchronize");
+  cuda::check(driver, end, "cuStreamSynchronize");
 }
 
 } // namespace moe::cuda

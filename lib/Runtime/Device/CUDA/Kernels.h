@@ -40,6 +40,9 @@ private:
 /// the same generation, or PTX. Null if there is none.
 const moe_image *chooseImage(const moe_kernels &code, int capability);
 
+/// Whether each kernel is waited for, so that a fault is found where it is.
+bool waitsForEach();
+
 /// Launches of one call, in order. After one has failed, no more are made.
 class Launches {
 public:
@@ -49,6 +52,8 @@ public:
   void launch(int32_t kernel, const int64_t (&grid)[3],
               const int64_t (&block)[3], int32_t sharedBytes,
               void **arguments) noexcept;
+  /// Fails, with the kernel's name, if one could not be launched.
+  void check() const;
   /// Waits for what was launched; fails, with the kernel's name, if one has.
   void finish();
   /// A number that kernels have made, once they have; -1 if they fail.
