@@ -60,6 +60,7 @@ using Marker = std::shared_ptr<bool>;
 struct Work {
   std::function<int()> perform;
   Marker waitsFor;
+  std::function<bool()> isReady = nullptr; // of what others may change any time
 };
 
 struct Stream {

@@ -15,8 +15,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <thread>
 
 using namespace moe::sim;
+
+/// How long streams wait for values that other threads write.
+static constexpr auto patience = std::chrono::seconds(60);
 
 Stream *moe::sim::streamOf(void *handle) {
   State &all = state();
@@ -32,8 +36,10 @@ static bool runOne(int &status) {
   State &all = state();
   std::vector<Stream *> ready;
   auto consider = [&](Stream &stream) {
-    if (!stream.work.empty() &&
-        (!stream.work.front().waitsFor || *stream.work.front().waitsFor))
+    if (stream.work.empty())
+      return;
+    const Work &next = stream.work.front();
+    if ((!next.waitsFor || *next.waitsFor) && (!next.isReady || next.isReady()))
       ready.push_back(&stream);
   };
   consider(all.defaultStream);
@@ -54,13 +60,31 @@ static bool runOne(int &status) {
   return true;
 }
 
+/// Whether a stream waits for what another thread may still do.
+static bool waitsForOthers() {
+  const auto &streams = state().streams;
+  return std::any_of(streams.begin(), streams.end(), [](Stream *stream) {
+    return !stream->work.empty() && stream->work.front().isReady;
+  });
+}
+
 template <typename Done> static int runUntil(Done &&done) {
+  State &all = state();
+  auto limit = std::chrono::steady_clock::now() + patience;
   while (!done()) {
-    int status = Success;
-    if (!runOne(status))
-      return LaunchFailed; // waits for an event of a stream that is gone
-    if (status != Success)
-      return status;
+    int status = all.sticky;
+    if (status == Success && runOne(status)) {
+      if (status != Success)
+        return status;
+      limit = std::chrono::steady_clock::now() + patience;
+      continue;
+    }
+    // An event of a stream that is gone, or a value that nobody writes.
+    if (status || !waitsForOthers() || std::chrono::steady_clock::now() > limit)
+      return status ? status : int(LaunchFailed);
+    all.mutex.unlock();
+    std::this_thread::sleep_for(std::chrono::microseconds(50));
+    all.mutex.lock();
   }
   return Success;
 }
@@ -143,6 +167,45 @@ MOE_SIM_CUDA cuStreamDestroy_v2(void *handle) {
   streams.erase(std::find(streams.begin(), streams.end(), stream));
   delete stream;
   return status;
+}
+
+/// Values in pinned memory, by which streams of several threads wait for each
+/// other.
+MOE_SIM_CUDA cuStreamWaitValue32_v2(void *handle, unsigned long long address,
+                                    unsigned value, unsigned flags) {
+  Call call;
+  if (call)
+    return call.status;
+  Stream *stream = streamOf(handle);
+  if (!stream)
+    return InvalidHandle;
+  if (flags != 0 || address % 4)
+    return InvalidValue;
+  if (stream->capture || stream == &state().defaultStream)
+    return NotSupported;
+  auto *word = reinterpret_cast<const volatile uint32_t *>(address);
+  stream->work.push_back({nullptr, nullptr, [word, value] {
+                            return int32_t(*word - value) >= 0;
+                          }});
+  return Success;
+}
+
+MOE_SIM_CUDA cuStreamWriteValue32_v2(void *handle, unsigned long long address,
+                                     unsigned value, unsigned flags) {
+  Call call;
+  if (call)
+    return call.status;
+  Stream *stream = streamOf(handle);
+  if (!stream)
+    return InvalidHandle;
+  if (flags != 0 || address % 4)
+    return InvalidValue;
+  auto *word = reinterpret_cast<volatile uint32_t *>(address);
+  enqueue(*stream, [word, value] {
+    *word = value;
+    return int(Success);
+  });
+  return Success;
 }
 
 MOE_SIM_CUDA cuStreamSynchronize(void *handle) {

@@ -67,6 +67,12 @@ void DeviceSpace::stage(const Group &group, const std::vector<moe_piece> &send,
 void DeviceSpace::start(const Operation &operation, Group &group,
                         const std::vector<moe_piece> &send,
                         const std::vector<moe_piece> &receive, Moving &moving) {
+  if (world.movesInStreams()) {
+    moving.started =
+        world.startMove(operation, group, send.data(), receive.data(),
+                        MOE_REDUCE_NONE, MOE_BYTE, stream.handle());
+    return;
+  }
   stage(group, send, receive, moving);
   auto self = static_cast<size_t>(group.self);
   copy(receive[self].data, send[self].data,
@@ -77,6 +83,8 @@ void DeviceSpace::start(const Operation &operation, Group &group,
 
 void DeviceSpace::finish(const Operation &operation, Moving &moving) {
   world.finishMove(operation, moving.started);
+  if (world.movesInStreams())
+    return;
   for (size_t i = 0; i < moving.to.size(); ++i)
     stream.toDevice(address(moving.to[i].data), moving.receive[i].data,
                     static_cast<int64_t>(moving.receive[i].bytes));

@@ -196,6 +196,8 @@ bool OnDevice::run(moe_layer &layer, size_t function,
   if (stream.isCallers() && toFetch.empty() && !calls.exchange)
     return false;
   wait();
+  if (calls.exchange)
+    layer.world->checkStreams();
   for (size_t i : toFetch)
     stream.toHost(calls.pointers[i], addresses[i], sizeOf(signature, calls, i));
   stream.wait();

@@ -273,6 +273,7 @@ extern "C" MOE_API moe_status moe_engine_open(const moe_engine_options *options,
                wait,
                abortAll,
                failed,
+               nullptr,
                closeEngine};
     return MOE_OK;
   });

@@ -110,6 +110,17 @@ void Device::copy(void *to, const void *from, uint64_t bytes) {
   check(cuda, cuda.StreamSynchronize(copies), "cuStreamSynchronize");
 }
 
+void Device::waitFor(Event mark) {
+  check(cuda, cuda.StreamWaitEvent(exchanges, mark, 0), "cuStreamWaitEvent");
+}
+
+void Device::copyInOrder(void *to, const void *from, uint64_t bytes) {
+  if (bytes)
+    check(cuda,
+          cuda.MemcpyDtoDAsync(address(to), address(from), bytes, exchanges),
+          "cuMemcpyDtoDAsync");
+}
+
 Event Device::mark() {
   Event event = nullptr;
   check(cuda, cuda.EventCreate(&event, EventDisableTiming), "cuEventCreate");

@@ -38,6 +38,10 @@ public:
   void toHost(void *to, const void *from, uint64_t bytes);
   void copy(void *to, const void *from, uint64_t bytes);
 
+  /// In the stream of exchanges: waits for a mark of another stream, or copies.
+  void waitFor(Event mark);
+  void copyInOrder(void *to, const void *from, uint64_t bytes);
+
   Stream stream() const { return exchanges; }
   /// What is in the stream so far.
   Event mark();
