@@ -58,7 +58,9 @@ what to do:
   --ranks N            run a sharded package on N ranks, threads of this process
   --engine NAME        how ranks reach each other: threads, mpi or nccl; of the
                        latter this process is one rank, as the launcher says
-                       (default: threads, or what has launched this process)
+                       (default: threads, or what has launched this process);
+                       nccl with --ranks and no launcher: all ranks here, each
+                       on its GPU
   --node-ranks N       ranks of one machine, for the exchange 'hierarchical'
                        (default: all)
   --timeout MS         how long ranks wait for each other (default 60000)
