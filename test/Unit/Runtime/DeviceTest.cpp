@@ -294,7 +294,7 @@ TEST_F(DeviceTest, DriversThatDoNotDo) {
                 "found GPU number 3, expected one below 1");
   setenv("MOE_GPU", "first", 1);
   EXPECT_STATUS(MOE_INVALID_ARGUMENT, create(),
-                "found MOE_GPU='first', expected the number of a GPU");
+                "found MOE_GPU='first', expected numbers of GPUs");
 }
 
 TEST_F(DeviceTest, CodeForTheDevice) {
