@@ -19,7 +19,7 @@ test_packages=(make python3-venv python3-setuptools python3-wheel)
 # For the engine 'mpi'; all else is built without it.
 mpi_packages=(openmpi-bin libopenmpi-dev)
 fuzz_packages=(clang-22 libclang-rt-22-dev)
-lint_packages=(clang-format-22 clang-tidy-22)
+lint_packages=(clang-22 clang-format-22 clang-tidy-22)
 
 # The system's Python has the packaged numpy; another one may shadow it on the PATH.
 python="${PYTHON:-/usr/bin/python3}"

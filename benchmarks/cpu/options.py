@@ -12,6 +12,8 @@ from .shapes import SHAPES, WEIGHT_BYTES
 from .systems import NAMES
 
 TOKENS = [1, 4, 16, 64, 256, 1024, 4096]
+# Beside jax other systems, and the ceilings, get half of the processors.
+TOGETHER = [name for name in NAMES if name != "jax"]
 
 
 def _list_of(known: List[str]):
@@ -61,7 +63,7 @@ def parse(arguments: Optional[List[str]] = None) -> argparse.Namespace:
     add("--dtypes", type=_list_of(list(WEIGHT_BYTES)), default=list(WEIGHT_BYTES))
     add("--tokens", type=_numbers, default=TOKENS)
     add("--routing", type=_list_of(list(ROUTINGS)), default=list(ROUTINGS))
-    add("--systems", type=_list_of(NAMES), default=NAMES, help=",".join(NAMES))
+    add("--systems", type=_list_of(NAMES), default=TOGETHER, help=",".join(NAMES))
     add("--threads", type=_numbers, default=[cores], help=f"default {cores}")
     add("--repetitions", type=_positive, default=7, help="of each point, in turns; default 7")
     add("--point-seconds", type=float, default=20, help="which has 3 turns at least")

@@ -267,6 +267,9 @@ Error Compilation::runPhases() {
   PipelineOptions pipeline;
   pipeline.reference = options.target == TargetKind::reference;
   pipeline.gpu = hasKernels(options.target);
+  auto hasWgmma = [](const GPUArch &arch) { return arch.hasWgmma(); };
+  pipeline.wgmma = any_of(options.gpuArchs, hasWgmma);
+  pipeline.alwaysWgmma = pipeline.wgmma && all_of(options.gpuArchs, hasWgmma);
   pipeline.blocks = options.blocks;
   for (Phase phase :
        {Phase::import, Phase::graph, Phase::autodiff, Phase::sharding}) {

@@ -53,6 +53,7 @@ Expected<PackageKernels> moe::simulateKernels(mlir::ModuleOp module,
     return createStringError("the program has no kernels");
   result.names = kernelNames(kernels);
   result.images.push_back({arch.name, "", kernels.getName().str() + "_image"});
+  dropKernels(kernels, arch);
   SimulateKernelsPassOptions options;
   int64_t number = 80;
   (void)StringRef(arch.sm).drop_front(3).take_while(isDigit).getAsInteger(

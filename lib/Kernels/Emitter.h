@@ -37,6 +37,10 @@ public:
   mlir::FloatType real;
   /// Whether `parallel` is an ordinary loop.
   const bool sequential;
+  /// Of what vectors that are loaded and stored are at multiples, in bytes, in
+  /// buffers whose rows are; 0: of their elements. For a GPU, where buffers
+  /// begin at 16.
+  int64_t vectorAlignment = 0;
 
   Val val(mlir::Value value) { return {value, this}; }
   Val constant(mlir::Type type, double number);
@@ -116,10 +120,51 @@ public:
       Val blocks, int64_t threads, int64_t sharedBytes,
       llvm::function_ref<void(Val block, Val thread, mlir::Value shared)> body);
   /// A part of the block's memory, which begins at a multiple of 16 bytes.
-  mlir::Value shared(mlir::Value memory, int64_t begin, mlir::Type element,
+  mlir::Value shared(mlir::Value memory, Val begin, mlir::Type element,
                      llvm::ArrayRef<int64_t> shape);
+  mlir::Value shared(mlir::Value memory, int64_t begin, mlir::Type element,
+                     llvm::ArrayRef<int64_t> shape) {
+    return shared(memory, index(begin), element, shape);
+  }
   /// All threads of the block meet, and see what the others have written.
   void barrier();
+
+  static constexpr int64_t lanesOfWarp = 32;
+  /// Where the lanes of a warp share an item, the lane at hand. Rows of the
+  /// item are then theirs by turns; sums and the like are known to all.
+  Val lane;
+  /// A kernel for a GPU: `body` for every item, each of which a warp shares.
+  void warps(Val end, Body body);
+  /// In a kernel: what `body` does is shared by the lanes of each warp.
+  void shareLanes(Val thread, llvm::function_ref<void()> body);
+  /// A loop whose iterations such lanes take by turns.
+  void byTurns(Val begin, Val end, Body body, int64_t step = 1);
+  void byTurns(Val end, Body body) { byTurns(index(0), end, body); }
+  /// `body(i)` for each i in one, in an order that is fixed.
+  Val foldByTurns(Val begin, Val end, Val initial,
+                  llvm::function_ref<Val(Val)> body,
+                  llvm::function_ref<Val(Val, Val)> both);
+  Val sumByTurns(Val end, Val zero, llvm::function_ref<Val(Val)> body);
+  /// Of lanes that share an item, one does it.
+  void once(llvm::function_ref<void()> body);
+  /// Lanes that share an item see what the others have written.
+  void meet();
+  /// Each value of lanes that share an item in one, by halves. `both` must not
+  /// care which comes first.
+  Vals foldLanes(
+      Vals values,
+      llvm::function_ref<Vals(llvm::ArrayRef<Val>, llvm::ArrayRef<Val>)> both);
+  /// How many lanes of a warp the condition holds of, and how many of those are
+  /// before the lane at hand.
+  struct LaneCount {
+    Val all, before;
+  };
+  LaneCount countLanes(Val condition);
+  /// The sums of i32 up to each lane, its own value included; and over all.
+  struct LaneSum {
+    Val upTo, all;
+  };
+  LaneSum sumLanes(Val value);
 
   void when(Val condition, llvm::function_ref<void()> then);
   Val choose(Val condition, llvm::function_ref<Val()> then,

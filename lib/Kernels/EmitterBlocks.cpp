@@ -38,12 +38,11 @@ void Emitter::launch(Val blocks, int64_t threads, int64_t sharedBytes,
   body(val(launch.getBlockIds().x), val(launch.getThreadIds().x), shared);
 }
 
-Value Emitter::shared(Value memory, int64_t begin, Type element,
+Value Emitter::shared(Value memory, Val begin, Type element,
                       ArrayRef<int64_t> shape) {
   auto type = MemRefType::get(shape, element, MemRefLayoutAttrInterface(),
                               workgroup(*this));
-  return memref::ViewOp::create(*this, type, memory, index(begin),
-                                ValueRange());
+  return memref::ViewOp::create(*this, type, memory, begin, ValueRange());
 }
 
 void Emitter::barrier() { gpu::BarrierOp::create(*this); }

@@ -18,6 +18,23 @@
 using namespace mlir;
 using namespace moe;
 
+/// How a vector of a buffer is aligned, as far as that is known.
+static llvm::MaybeAlign alignmentOf(Value buffer, VectorType vector,
+                                    int64_t alignment) {
+  SmallVector<int64_t> strides;
+  int64_t offset = 0;
+  auto type = cast<MemRefType>(buffer.getType());
+  int64_t bytes = vector.getElementTypeBitWidth() / 8;
+  auto isAligned = [&](int64_t values) {
+    return !ShapedType::isDynamic(values) && values * bytes % alignment == 0;
+  };
+  if (!alignment || failed(type.getStridesAndOffset(strides, offset)) ||
+      strides.back() != 1 || !isAligned(offset) ||
+      !llvm::all_of(ArrayRef(strides).drop_back(), isAligned))
+    return {};
+  return llvm::MaybeAlign(std::min(alignment, vector.getNumElements() * bytes));
+}
+
 static Value laneMask(Emitter &e, int64_t count, int64_t valid) {
   SmallVector<bool> lanes(count, false);
   std::fill_n(lanes.begin(), valid, true);
@@ -37,7 +54,9 @@ Val Emitter::loadRaw(Value buffer, ArrayRef<Val> at, int64_t count,
   Type element = ::cast<MemRefType>(buffer.getType()).getElementType();
   auto type = VectorType::get(count, element);
   if (valid >= count)
-    return val(vector::LoadOp::create(*this, type, buffer, values(at)));
+    return val(vector::LoadOp::create(
+        *this, type, buffer, values(at), /*nontemporal=*/false,
+        alignmentOf(buffer, type, vectorAlignment)));
   return val(vector::MaskedLoadOp::create(*this, type, buffer, values(at),
                                           laneMask(*this, count, valid),
                                           constant(type, 0)));
@@ -54,7 +73,9 @@ void Emitter::storeVector(Val value, Value buffer, ArrayRef<Val> at,
   auto type = ::cast<VectorType>(value.type());
   value = cast(value, element);
   if (valid >= type.getNumElements())
-    vector::StoreOp::create(*this, value, buffer, values(at));
+    vector::StoreOp::create(
+        *this, value, buffer, values(at), /*nontemporal=*/false,
+        alignmentOf(buffer, ::cast<VectorType>(value.type()), vectorAlignment));
   else if (valid == 1)
     // Of a masked store of one lane that narrows as well, LLVM 22 makes a
     // scalar store that does not narrow (its issue 179489).

@@ -86,26 +86,30 @@ void Quantization::quantize(QuantizeOp op) {
   Value status = l.result(op.getStatus());
   Val total = l.size(count);
   Type i8 = e.getI8Type();
-  e.parallel(l.size(blocks), [&](Val block) {
+  l.eachRow(l.size(blocks), format.getBlock(), [&](Val block) {
     Val first = block * format.getBlock();
     Val end = e.min(first + format.getBlock(), total);
     Val zero = e.constant(f32, 0);
-    Val largest = e.carry(first, end, zero, [&](Val i, ArrayRef<Val> m) {
-      Val magnitude = e.abs(read(values, i));
-      Val finite = e.isFinite(magnitude);
-      return Emitter::Vals{e.select(finite, e.max(m[0], magnitude), m[0])};
-    })[0];
+    Val largest = e.foldByTurns(
+        first, end, zero,
+        [&](Val i) {
+          Val magnitude = e.abs(read(values, i));
+          return e.select(e.isFinite(magnitude), magnitude, zero);
+        },
+        [&](Val a, Val b) { return e.max(a, b); });
     Val stored = scaleOf(largest);
-    e.store(isMx ? e.cast(stored, i8) : stored, scales, {block});
+    e.once(
+        [&] { e.store(isMx ? e.cast(stored, i8) : stored, scales, {block}); });
+    e.meet();
     // The stored scale of a block of zeros is 0 for mxfp4 too, but means
     // 2^-127.
     Val scale = e.select(largest > 0, scaleValue(scales, block), zero);
     if (!isPacked)
-      return e.loop(first, end, [&](Val i) {
+      return e.byTurns(first, end, [&](Val i) {
         e.store(e.cast(code(read(values, i), scale), i8), data, {i});
       });
     // Blocks are even, so a byte never spans two of them.
-    e.loop(
+    e.byTurns(
         first, end,
         [&](Val i) {
           Val low = code(read(values, i), scale);
@@ -166,16 +170,8 @@ void moe::lower(Lowering &l, AccumulateOp op) {
   };
   if (op.getSum().getType().getRank() == 0)
     return add(l.result(op.getResult()), {});
-  Extent rows = l.extent(op.getSum(), 0);
-  Value result = l.result(op.getResult(), {rows});
-  ArrayRef<Extent> inner = l.shape(op.getSum()).drop_front();
-  e.parallel(l.size(rows), [&](Val i) {
-    l.forEach(inner, [&](ArrayRef<Val> rest) {
-      SmallVector<Val> at = {i};
-      llvm::append_range(at, rest);
-      add(result, at);
-    });
-  });
+  Value result = l.result(op.getResult(), {l.extent(op.getSum(), 0)});
+  l.eachValue(l.shape(op.getSum()), [&](ArrayRef<Val> at) { add(result, at); });
 }
 
 void moe::lower(Lowering &l, AverageOp op) {

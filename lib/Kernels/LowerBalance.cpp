@@ -16,8 +16,13 @@
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/IR/BuiltinOps.h"
 
+#include <limits>
+
 using namespace mlir;
 using namespace moe;
+
+/// Tokens that are added up one after another; ranges of them at the same time.
+static constexpr int64_t rangeTokens = 32;
 
 namespace {
 
@@ -25,126 +30,149 @@ class Loss {
 public:
   Loss(Lowering &l, LossOp op)
       : l(l), e(l.e), op(op), logits(l[op.getLogits()]),
-        tokens(l.extent(op.getLogits(), 0)), f64(e.getF64Type()),
+        tokens(l.extent(op.getLogits(), 0)),
+        ranges(tokens.dividedBy(rangeTokens)), f64(e.getF64Type()),
         experts(cast<RankedTensorType>(op.getLogits().getType()).getDimSize(1)),
-        slots(cast<RankedTensorType>(op.getIndices().getType()).getDimSize(1)) {
-  }
+        slots(cast<RankedTensorType>(op.getIndices().getType()).getDimSize(1)),
+        row(e, experts, 1) {}
 
-  Val value();
+  void lower();
 
 private:
   Lowering &l;
   Emitter &e;
   LossOp op;
   Value logits;
-  Extent tokens;
+  const Extent tokens, ranges;
   Type f64;
   const int64_t experts, slots;
+  const Row row;
+  Value sums;     // over tokens, of each expert's probability
+  Value ofRanges; // what each range adds
 
   Val zero() { return e.constant(f64, 0); }
-  Val count() { return e.index(experts); }
   Val numTokens() { return e.cast(l.size(tokens), f64); }
-  Value probabilitySums();
-  Val loadBalance();
+  Val read(Value from, ArrayRef<Val> at) {
+    return e.cast(e.load(from, at), f64);
+  }
+  void addProbabilities();
+  void addTokens(llvm::function_ref<Val(Val token)> value);
+  Val sumOfSlots(Val t);
+  Val squaredZ(Val t);
   Val importance();
-  Val routerZ();
+  Val value();
 };
 
-/// Sum over tokens of softmax(logits), per expert.
-Value Loss::probabilitySums() {
-  Value sums = l.scratch(f64, {Extent::constant(experts)});
-  Value row = l.scratch(f64, {Extent::constant(experts)});
-  e.loop(count(), [&](Val i) { e.store(zero(), sums, {i}); });
-  auto read = [&](Val i) { return e.cast(e.load(row, {i}), f64); };
-  e.loop(l.size(tokens), [&](Val t) {
-    e.loop(count(), [&](Val i) { e.store(e.load(logits, {t, i}), row, {i}); });
-    emitSoftmax(
-        Row(e, experts, 1), [&](RowPart i) { return read(i.first); },
-        [&](RowPart i, Val value) { e.store(value, row, {i.first}); });
-    e.loop(count(), [&](Val i) {
-      e.store(e.cast(e.load(sums, {i}), f64) + read(i), sums, {i});
-    });
-  });
-  return sums;
-}
+} // namespace
 
-/// N * sum over experts of the share of tokens and their mean probability.
-Val Loss::loadBalance() {
-  Value sums = probabilitySums();
-  Value chosen = l.scratch(e.getI64Type(), {Extent::constant(experts)});
-  e.loop(count(),
-         [&](Val i) { e.store(e.constant(e.getI64Type(), 0), chosen, {i}); });
-  e.loop(l.size(tokens), [&](Val t) {
-    e.loop(e.index(slots), [&](Val j) {
-      Val expert = e.load(l[op.getIndices()], {t, j});
-      e.when(expert >= 0, [&] {
-        Val at = e.asIndex(expert);
-        e.store(e.load(chosen, {at}) + 1, chosen, {at});
+/// Sum over tokens of softmax(logits), per expert.
+void Loss::addProbabilities() {
+  Extent width = Extent::constant(experts);
+  Value own = l.scratch(f64, {ranges, width});
+  Value partial = l.scratch(f64, {ranges, width});
+  l.eachRow(l.size(ranges), experts, [&](Val range) {
+    Val begin = range * double(rangeTokens);
+    Val end = e.min(begin + double(rangeTokens), l.size(tokens));
+    row.forEach([&](RowPart i) { e.store(zero(), partial, {range, i.first}); });
+    e.loop(begin, end, [&](Val t) {
+      row.forEach([&](RowPart i) {
+        e.store(e.load(logits, {t, i.first}), own, {range, i.first});
+      });
+      emitSoftmax(
+          row, [&](RowPart i) { return read(own, {range, i.first}); },
+          [&](RowPart i, Val value) { e.store(value, own, {range, i.first}); });
+      row.forEach([&](RowPart i) {
+        e.store(read(partial, {range, i.first}) + read(own, {range, i.first}),
+                partial, {range, i.first});
       });
     });
   });
-  Val total = e.sum(count(), zero(), [&](Val i) {
-    return e.cast(e.load(chosen, {i}), f64) * e.cast(e.load(sums, {i}), f64);
+  sums = l.scratch(f64, {width});
+  l.eachLongRow(e.index(experts), [&](Val i) {
+    Val sum = e.sumByTurns(l.size(ranges), zero(), [&](Val range) {
+      return read(partial, {range, i});
+    });
+    e.once([&] { e.store(sum, sums, {i}); });
   });
+}
+
+/// What each range of tokens adds up to.
+void Loss::addTokens(llvm::function_ref<Val(Val)> value) {
+  ofRanges = l.scratch(f64, {ranges});
+  l.eachRow(l.size(ranges), experts, [&](Val range) {
+    Val begin = range * double(rangeTokens);
+    Val end = e.min(begin + double(rangeTokens), l.size(tokens));
+    Val sum = e.carry(begin, end, zero(), [&](Val t, ArrayRef<Val> sum) {
+      return Emitter::Vals{sum[0] + value(t)};
+    })[0];
+    e.once([&] { e.store(sum, ofRanges, {range}); });
+  });
+}
+
+/// Over a token's slots, of the sum of their expert: all together are the sum
+/// over experts of how often each is chosen times its sum.
+Val Loss::sumOfSlots(Val t) {
+  return e.sumByTurns(e.index(slots), zero(), [&](Val j) {
+    Val expert = e.load(l[op.getIndices()], {t, j});
+    return e.choose(
+        expert >= 0, [&] { return read(sums, {e.asIndex(expert)}); },
+        [&] { return zero(); });
+  });
+}
+
+Val Loss::squaredZ(Val t) {
+  auto logit = [&](RowPart i) { return read(logits, {t, i.first}); };
+  Val lowest = e.constant(f64, -std::numeric_limits<double>::infinity());
+  Val largest =
+      row.fold(lowest, logit, [&](Val a, Val b) { return e.max(a, b); });
+  Val sum = row.sum(f64, [&](RowPart i) { return e.exp(logit(i) - largest); });
+  Val z = e.log(sum) + largest;
+  return z * z;
+}
+
+/// Population variance of the summed probabilities over their squared mean.
+Val Loss::importance() {
+  auto sum = [&](RowPart i) { return read(sums, {i.first}); };
+  Val mean = row.sum(f64, sum) / double(experts);
+  Val variance = row.sum(f64, [&](RowPart i) {
+    Val off = sum(i) - mean;
+    return off * off;
+  });
+  return variance / double(experts) / (mean * mean);
+}
+
+Val Loss::value() {
+  if (op.getKind() == LossKind::importance)
+    return importance();
+  Val total = e.sumByTurns(l.size(ranges), zero(),
+                           [&](Val range) { return read(ofRanges, {range}); });
+  if (op.getKind() == LossKind::router_z)
+    return total / numTokens();
+  // N * sum over experts of the share of tokens and their mean probability.
   Val scale = total.like(double(experts)) / (numTokens() * numTokens());
   if (op.getKind() == LossKind::load_balance_switch)
     scale = scale / double(slots);
   return total * scale;
 }
 
-/// Population variance of the summed probabilities over their squared mean.
-Val Loss::importance() {
-  Value sums = probabilitySums();
-  auto read = [&](Val i) { return e.cast(e.load(sums, {i}), f64); };
-  Val mean = e.sum(count(), zero(), read) / double(experts);
-  Val variance = e.sum(count(), zero(), [&](Val i) {
-    Val off = read(i) - mean;
-    return off * off;
-  });
-  return variance / double(experts) / (mean * mean);
-}
-
-Val Loss::routerZ() {
-  Val total = e.sum(l.size(tokens), zero(), [&](Val t) {
-    auto read = [&](Val i) { return e.cast(e.load(logits, {t, i}), f64); };
-    Val first = read(e.index(0));
-    Val largest =
-        e.carry(e.index(0), count(), first, [&](Val i, ArrayRef<Val> m) {
-          return Emitter::Vals{e.max(m[0], read(i))};
-        })[0];
-    Val sum =
-        e.sum(count(), zero(), [&](Val i) { return e.exp(read(i) - largest); });
-    Val z = e.log(sum) + largest;
-    return z * z;
-  });
-  return total / numTokens();
-}
-
-Val Loss::value() {
-  switch (op.getKind()) {
-  case LossKind::load_balance_hf:
-  case LossKind::load_balance_switch:
-    return loadBalance();
-  case LossKind::importance:
-    return importance();
-  case LossKind::router_z:
-    return routerZ();
-  }
-  llvm_unreachable("every loss is one of the above");
-}
-
-} // namespace
-
-void moe::lower(Lowering &l, LossOp op) {
-  Emitter &e = l.e;
+void Loss::lower() {
   Value loss = l.result(op.getLoss());
-  Val value = Loss(l, op).value();
-  // Without tokens there is nothing to average.
-  Val some = l.size(op.getLogits(), 0) > 0;
-  value = e.select(some, value * op.getCoefficient().convertToDouble(),
-                   value.like(0));
-  e.store(value, loss, {});
+  if (op.getKind() == LossKind::router_z) {
+    addTokens([&](Val t) { return squaredZ(t); });
+  } else {
+    addProbabilities();
+    if (op.getKind() != LossKind::importance)
+      addTokens([&](Val t) { return sumOfSlots(t); });
+  }
+  l.together([&] {
+    // Without tokens there is nothing to average.
+    Val some = l.size(tokens) > 0;
+    Val scaled = value() * op.getCoefficient().convertToDouble();
+    e.once([&] { e.store(e.select(some, scaled, zero()), loss, {}); });
+  });
 }
+
+void moe::lower(Lowering &l, LossOp op) { Loss(l, op).lower(); }
 
 void moe::lower(Lowering &l, ImbalanceOp op) {
   Emitter &e = l.e;
@@ -152,17 +180,20 @@ void moe::lower(Lowering &l, ImbalanceOp op) {
   Value result = l.result(op.getImbalance());
   Type f64 = e.getF64Type();
   Row row(l, cast<RankedTensorType>(op.getCounts().getType()).getDimSize(0));
-  Val total = e.constant(f64, row.count);
-  auto read = [&](RowPart i) {
-    return e.cast(row.load(counts, {i.first}, i), f64);
-  };
-  Val mean = row.sum(f64, read) / total;
-  Val variance = row.sum(f64, [&](RowPart i) {
-    Val off = read(i) - row.fill(mean);
-    return off * off;
+  l.together([&] {
+    Val total = e.constant(f64, row.count);
+    auto read = [&](RowPart i) {
+      return e.cast(row.load(counts, {i.first}, i), f64);
+    };
+    Val mean = row.sum(f64, read) / total;
+    Val variance = row.sum(f64, [&](RowPart i) {
+      Val off = read(i) - row.fill(mean);
+      return off * off;
+    });
+    Val imbalance = e.sqrt(variance / total) / mean;
+    imbalance = e.select(mean > 0, imbalance, mean.like(0));
+    e.once([&] { e.store(imbalance, result, {}); });
   });
-  Val imbalance = e.sqrt(variance / total) / mean;
-  e.store(e.select(mean > 0, imbalance, mean.like(0)), result, {});
 }
 
 void moe::lower(Lowering &l, RebalanceOp op) {
@@ -172,17 +203,19 @@ void moe::lower(Lowering &l, RebalanceOp op) {
   Value newLoads = l.result(op.getNewLoads());
   Type i64 = e.getI64Type();
   Val count = l.size(op.getLoads(), 0);
-  Val total = e.sum(count, e.constant(i64, 0),
-                    [&](Val i) { return e.load(loads, {i}); });
   Val rate = e.real_(op.getRate().convertToDouble());
-  e.loop(count, [&](Val i) {
-    // load < mean, in integers.
-    Val scaled = e.load(loads, {i}) * e.cast(count, i64);
-    Val step =
-        e.select(scaled < total, rate,
-                 e.select(scaled > total, rate.like(0) - rate, rate.like(0)));
-    e.store(e.load(bias, {i}) + step, newBias, {i});
-    e.store(e.constant(i64, 0), newLoads, {i});
+  l.together([&] {
+    Val total = e.sumByTurns(count, e.constant(i64, 0),
+                             [&](Val i) { return e.load(loads, {i}); });
+    e.byTurns(count, [&](Val i) {
+      // load < mean, in integers.
+      Val scaled = e.load(loads, {i}) * e.cast(count, i64);
+      Val step =
+          e.select(scaled < total, rate,
+                   e.select(scaled > total, rate.like(0) - rate, rate.like(0)));
+      e.store(e.load(bias, {i}) + step, newBias, {i});
+      e.store(e.constant(i64, 0), newLoads, {i});
+    });
   });
 }
 

@@ -7,8 +7,8 @@
 //
 // Section 4 of docs/Spec.md: a counting sort in two passes over the slots.
 // Ranges of tokens are counted and placed at the same time: a range's slots of
-// an expert come after those of the ranges before it. On a GPU a range is a
-// block, and each of its threads has a slot.
+// an expert come after those of the ranges before it. On a GPU a range is of
+// slots: those of a block, each of whose threads has one.
 //
 //===----------------------------------------------------------------------===//
 
@@ -26,10 +26,9 @@ public:
       : l(l), e(l.e), op(op), indices(l[op.getIndices()]),
         tokens(l.extent(op.getIndices(), 0)),
         slots(cast<RankedTensorType>(op.getIndices().getType()).getDimSize(1)),
-        inBlocks(l.gpu && slots <= slotsOfBlock),
-        rangeTokens(inBlocks ? slotsOfBlock / slots : 256),
-        ranges(tokens.dividedBy(rangeTokens)), experts(op.getExperts()),
-        all(l, experts + op.getNullExperts()) {}
+        ranges(l.gpu ? tokens.times(slots).dividedBy(slotsOfBlock)
+                     : tokens.dividedBy(rangeTokens)),
+        experts(op.getExperts()), all(l, experts + op.getNullExperts()) {}
 
   void lower();
 
@@ -40,9 +39,9 @@ private:
   Value indices;
   const Extent tokens;
   const int64_t slots;
-  const bool inBlocks;       // whether a range is a block of a GPU
-  const int64_t rangeTokens; // of one range
+  static constexpr int64_t rangeTokens = 256; // on a CPU
   const Extent ranges;
+  SlotOrder order = SlotOrder::byToken;
   const int64_t experts;
   /// With null experts.
   const Row all;
@@ -58,11 +57,13 @@ private:
   void forRanges(llvm::function_ref<void(Val, Val, Val)> body);
   void clear(Value counters, Val row);
   void countRanges();
-  void countSlots();
+  void countSlots(Value totals);
   void makeOffsets(Value into, bool limited);
   Val takePlace(Val expert, Value counters, Val row, Value starts);
+  Val positionOf(const RankedSlot &at, Value starts);
   void place(Val t, Val j, Val position, Value into);
   void placeInOrder(Value starts, Value into);
+  void keepByChoice();
   void placeByChoice();
   void placeByProbability();
 };
@@ -99,9 +100,9 @@ void Group::clear(Value counters, Val row) {
 
 /// How many slots of each expert each range has.
 void Group::countRanges() {
-  if (inBlocks)
+  if (l.gpu)
     return emitRankedSlots(
-        l, indices, tokens,
+        l, indices, tokens, order,
         [&](Val range, Val thread) {
           e.loop(
               thread, e.index(all.count),
@@ -128,7 +129,7 @@ void Group::countRanges() {
 }
 
 /// Counts each range's slots, and makes of that what is before them.
-void Group::countSlots() {
+void Group::countSlots(Value totals) {
   taken = l.scratch(e.getI32Type(), {ranges, Extent::constant(all.count)});
   countRanges();
   auto makeBefore = [&](RowPart i) {
@@ -139,7 +140,7 @@ void Group::countSlots() {
                           all.store(before[0], taken, {range, i.first}, i);
                           return Emitter::Vals{before[0] + count};
                         })[0];
-    all.store(total, counts, {i.first}, i);
+    all.store(total, totals, {i.first}, i);
   };
   if (!l.gpu)
     return all.forEach(makeBefore);
@@ -186,22 +187,25 @@ void Group::place(Val t, Val j, Val position, Value into) {
   e.store(position, positions, {t, j});
 }
 
+/// Where a slot goes, or -1 if its expert has no place left.
+Val Group::positionOf(const RankedSlot &at, Value starts) {
+  return e.choose(
+      isReal(at.expert),
+      [&] {
+        Val expert = e.asIndex(at.expert);
+        Val before = e.load(taken, {at.range, expert}) + at.rank;
+        Val place = e.load(starts, {expert}) + before;
+        return e.select(place < e.load(starts, {expert + 1}), place, none());
+      },
+      [&] { return none(); });
+}
+
 void Group::placeInOrder(Value starts, Value into) {
-  if (inBlocks)
+  if (l.gpu)
     return emitRankedSlots(
-        l, indices, tokens, [](Val, Val) {},
+        l, indices, tokens, order, [](Val, Val) {},
         [&](const RankedSlot &at) {
-          Val position = e.choose(
-              isReal(at.expert),
-              [&] {
-                Val expert = e.asIndex(at.expert);
-                Val before = e.load(taken, {at.range, expert}) + at.rank;
-                Val place = e.load(starts, {expert}) + before;
-                return e.select(place < e.load(starts, {expert + 1}), place,
-                                none());
-              },
-              [&] { return none(); });
-          place(at.token, at.slot, position, into);
+          place(at.token, at.slot, positionOf(at, starts), into);
         });
   forRanges([&](Val range, Val begin, Val end) {
     forSlotsOf(begin, end, [&](Val t, Val j) {
@@ -211,8 +215,26 @@ void Group::placeInOrder(Value starts, Value into) {
   });
 }
 
+/// Leaves of the slots those that keep a place, counted choice by choice.
+void Group::keepByChoice() {
+  Value kept = l.scratch(e.getI32Type(), {tokens, Extent::constant(slots)});
+  emitRankedSlots(
+      l, indices, tokens, order, [](Val, Val) {},
+      [&](const RankedSlot &at) {
+        Val isKept = positionOf(at, offsets) >= 0;
+        e.store(e.select(isKept, at.expert, none()), kept, {at.token, at.slot});
+      });
+  indices = kept;
+  order = SlotOrder::byToken;
+  countSlots(l.scratch(e.getI32Type(), {Extent::constant(all.count)}));
+}
+
 /// First who keeps a place, choice by choice; then the places, slot by slot.
 void Group::placeByChoice() {
+  if (l.gpu) {
+    keepByChoice();
+    return placeInOrder(offsets, rows);
+  }
   Val zero = e.index(0);
   Value next = l.scratch(e.getI32Type(),
                          {Extent::constant(1), Extent::constant(all.count)});
@@ -236,32 +258,30 @@ void Group::placeByProbability() {
   Type i32 = e.getI32Type();
   Value sorted = l.scratch(i32, {tokens.times(slots)});
   Value starts = l.scratch(i32, {Extent::constant(experts + 1)});
-  Value next = l.scratch(i32, {Extent::constant(experts)});
   Value keys =
       l.scratch(e.getIntegerType(e.real.getWidth()), {tokens.times(slots)});
   makeOffsets(starts, false);
   placeInOrder(starts, sorted);
   Value weights = l[op.getWeights()];
-  e.parallel(e.index(experts), [&](Val expert) {
+  l.eachLongRow(e.index(experts), [&](Val expert) {
     Val first = e.asIndex(e.load(starts, {expert}));
     Val count = e.asIndex(e.load(counts, {expert}));
     auto at = [&](Val i) -> SmallVector<Val> {
       Val slot = e.asIndex(e.load(sorted, {first + i}));
       return {slot / double(slots), slot % double(slots)};
     };
-    e.loop(count, [&](Val i) {
+    e.byTurns(count, [&](Val i) {
       Val key = emitOrderedKey(e, e.load(weights, at(i)));
       e.store(key, keys, {first + i});
     });
-    e.store(e.load(offsets, {expert}), next, {expert});
-    emitKeepLargest(
-        l, keys, first, count, e.asIndex(limit()), [&](Val i, Val kept) {
-          SmallVector<Val> slot = at(i);
-          Val position = e.load(next, {expert});
-          e.store(position + e.select(kept, position.like(1), position.like(0)),
-                  next, {expert});
-          place(slot[0], slot[1], e.select(kept, position, none()), rows);
-        });
+    Val begin = e.load(offsets, {expert});
+    emitKeepLargest(l, keys, first, count, e.asIndex(limit()),
+                    [&](Val i, Val kept, Val before) {
+                      SmallVector<Val> slot = at(i);
+                      Val position = begin + e.asI32(before);
+                      place(slot[0], slot[1], e.select(kept, position, none()),
+                            rows);
+                    });
   });
 }
 
@@ -270,11 +290,13 @@ void Group::lower() {
   offsets = l.result(op.getOffsets());
   positions = l.result(op.getPositions(), {tokens});
   counts = l.result(op.getCounts());
-  countSlots();
-  makeOffsets(offsets, op.getCapacity().has_value());
   auto has = [&](PriorityKind priority) {
     return op.getCapacity() && op.getCapacity()->getPriority() == priority;
   };
+  if (has(PriorityKind::choice_order))
+    order = SlotOrder::byChoice;
+  countSlots(counts);
+  makeOffsets(offsets, op.getCapacity().has_value());
   if (has(PriorityKind::probability))
     placeByProbability();
   else if (has(PriorityKind::choice_order))

@@ -18,7 +18,7 @@ void moe::lower(Lowering &l, RMSNormOp op) {
   int64_t width = cast<RankedTensorType>(op.getX().getType()).getDimSize(1);
   double eps = op.getEps().convertToDouble();
   Row row(l, width);
-  e.parallel(l.size(tokens), [&](Val t) {
+  l.eachRow(l.size(tokens), width, [&](Val t) {
     // In f64 throughout: an eps too small for f32 keeps a row of zeros zero.
     Val mean = emitSquares(row, x, t) / double(width);
     Val factor = row.fill(mean.like(op.getFactor().convertToDouble()) /

@@ -25,9 +25,9 @@ static Value rowNorms(Lowering &l, Value matrix, const Extent &rows,
   Emitter &e = l.e;
   Value norms = l.scratch(e.real, {rows});
   Row row(l, columns);
-  e.parallel(l.size(rows), [&](Val r) {
+  l.eachRow(l.size(rows), columns, [&](Val r) {
     Val norm = e.sqrt(emitSquares(row, matrix, r));
-    e.store(e.max(norm, norm.like(1e-12)), norms, {r});
+    e.once([&] { e.store(e.max(norm, norm.like(1e-12)), norms, {r}); });
   });
   return norms;
 }

@@ -46,15 +46,16 @@ void LearnedSelect::scoreToken() {
 /// The sum of the weights, or the norm for another p.
 Val LearnedSelect::norm(llvm::function_ref<Val(Val)> read) {
   double p = router.getP().convertToDouble();
-  Val zero = e.real_(0), count = e.index(numSlots);
+  Val zero = e.real_(0);
+  Row slots(e, numSlots, 1);
   if (p == 1)
-    return e.sum(count, zero, read);
+    return slots.sum(e.real, [&](RowPart j) { return read(j.first); });
   // In terms of the largest, no power of which runs out of exponents.
-  Val most = e.carry(e.index(0), count, zero, [&](Val j, ArrayRef<Val> most) {
-    return Emitter::Vals{e.max(most[0], e.abs(read(j)))};
-  })[0];
-  Val total = e.sum(count, zero, [&](Val j) {
-    return e.pow(e.abs(read(j)) / most, e.real_(p));
+  Val most = slots.fold(
+      zero, [&](RowPart j) { return e.abs(read(j.first)); },
+      [&](Val a, Val b) { return e.max(a, b); });
+  Val total = slots.sum(e.real, [&](RowPart j) {
+    return e.pow(e.abs(read(j.first)) / most, e.real_(p));
   });
   return e.select(most > 0, most * e.pow(total, e.real_(1 / p)), zero);
 }
@@ -63,7 +64,7 @@ void LearnedSelect::weighChosen() {
   Val slots = e.index(numSlots);
   auto read = [&](Val j) { return e.load(weights, {t, j}); };
   auto write = [&](Val j, Val value) { e.store(value, weights, {t, j}); };
-  e.loop(slots, [&](Val j) {
+  e.byTurns(slots, [&](Val j) {
     Val expert = e.asIndex(e.load(indices, {t, j}));
     write(j, e.load(scores, {scoreRow(), expert}));
   });
@@ -87,7 +88,7 @@ void LearnedSelect::weighChosen() {
   Val divisor = router.getRenormalize() == RenormalizeKind::add
                     ? total + eps
                     : e.max(total, eps);
-  e.loop(slots, [&](Val j) { write(j, read(j) / divisor); });
+  e.byTurns(slots, [&](Val j) { write(j, read(j) / divisor); });
 }
 
 /// Each of the two is weighed by its share of the softmax over those that are
@@ -107,8 +108,9 @@ void LearnedSelect::weighSparsely() {
       Val taken = isSecond & (allLogits.places(i, i64) == first);
       return e.select(far | taken, none, e.exp(value - top));
     });
-    e.store(e.real_(1) / total, weights, {t, j});
+    e.once([&] { e.store(e.real_(1) / total, weights, {t, j}); });
   });
+  e.meet();
 }
 
 Val LearnedSelect::isFiniteToken() {
@@ -131,13 +133,13 @@ void LearnedSelect::finishToken(Val hasExperts) {
   Val slots = e.index(numSlots);
   double scale = router.getScale().convertToDouble();
   if (scale != 1 || op.getExpertScale())
-    e.loop(slots, [&](Val j) {
+    e.byTurns(slots, [&](Val j) {
       Val expert = e.asIndex(e.load(indices, {t, j}));
       Val weight = e.load(weights, {t, j}) * scale;
       e.store(expertScale(weight, expert), weights, {t, j});
     });
   e.when(hasExperts == 0, [&] {
-    e.loop(slots, [&](Val j) {
+    e.byTurns(slots, [&](Val j) {
       e.store(e.real_(0), weights, {t, j});
       e.store(e.index(-1), indices, {t, j});
     });
@@ -159,6 +161,7 @@ void LearnedSelect::selectToken() {
     chooseLargest();
     addAlwaysOn();
   }
+  e.meet();
   if (isSparsemixer())
     weighSparsely();
   else
@@ -188,7 +191,7 @@ void LearnedSelect::lower() {
     groupScores = room(attr.getCount());
     groups.emplace(l, places, attr.getCount());
   }
-  e.parallel(l.size(tokens.dividedBy(perTask)), [&](Val task) {
+  l.eachRow(l.size(tokens.dividedBy(perTask)), numLogits, [&](Val task) {
     Val begin = task * double(perTask);
     Val end = e.min(begin + double(perTask), l.size(tokens));
     e.loop(begin, end, [&](Val token) {

@@ -40,9 +40,11 @@ namespace {
 class FunctionLowering {
 public:
   FunctionLowering(func::FuncOp func, StringRef package, Device device,
-                   const VectorUnit &unit)
+                   const VectorUnit &unit, Wgmma wgmma)
       : func(func), package(package), converter(func.getContext()),
-        l(func->getParentOfType<ModuleOp>(), func.getLoc(), device, unit) {}
+        l(func->getParentOfType<ModuleOp>(), func.getLoc(), device, unit) {
+    l.wgmma = wgmma;
+  }
 
   LogicalResult run();
 
@@ -230,6 +232,8 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
                         {Extent::constant(int64_t(1) << 62)}));
   if (llvm::any_of(block, isOfColl))
     l.exchange = pointerAt(buffers, next + 1);
+  if (l.wgmma != Wgmma::nowhere)
+    l.launches = pointerAt(buffers, next + 2);
   l.collectivesLeft = llvm::count_if(block, isCollective);
   if (l.gpu &&
       llvm::any_of(block, [](Operation &op) { return isa<RequireOp>(op); }))
@@ -388,10 +392,13 @@ struct LowerToLoops : moe::impl::LowerToLoopsPassBase<LowerToLoops> {
     Device device = reference ? Device::reference
                     : gpu     ? Device::gpu
                               : Device::cpu;
+    Wgmma products = alwaysWgmma ? Wgmma::everywhere
+                     : wgmma     ? Wgmma::whereFound
+                                 : Wgmma::nowhere;
     for (auto func :
          llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
       if (!func.isExternal() &&
-          failed(FunctionLowering(func, package, device, unit).run()))
+          failed(FunctionLowering(func, package, device, unit, products).run()))
         return signalPassFailure();
   }
 };

@@ -72,9 +72,6 @@ void leastLoaded(Lowering &l, SelectOp op, Value indices, Value weights) {
   auto load = [&](Value from, RowPart i) {
     return experts.load(from, {i.first}, i);
   };
-  experts.forEach([&](RowPart i) {
-    experts.store(load(l[op.getLoads()], i), loads, {i.first}, i);
-  });
   // Pairs of load and expert, which order by load and then by expert.
   using Pair = ArrayRef<Val>;
   auto less = [](Pair a, Pair b) {
@@ -85,10 +82,10 @@ void leastLoaded(Lowering &l, SelectOp op, Value indices, Value weights) {
     return Emitter::Vals{e.select(isB, b[0], a[0]), e.select(isB, b[1], a[1])};
   };
   uint64_t topBit = uint64_t(1) << 63;
-  Val least = e.bits(i64, topBit), none = e.bits(i64, -1);
-  Val most = experts.fill(e.bits(i64, ~topBit));
-  Val no = experts.constant(e.getI1Type(), 0);
-  e.loop(l.size(tokens), [&](Val t) {
+  auto pickOf = [&](Val t) {
+    Val least = e.bits(i64, topBit), none = e.bits(i64, -1);
+    Val most = experts.fill(e.bits(i64, ~topBit));
+    Val no = experts.constant(e.getI1Type(), 0);
     e.carry(e.index(0), e.index(k), {least, none}, [&](Val j, Pair last) {
       Val before[] = {experts.fill(last[0]), experts.fill(last[1])};
       Emitter::Vals next =
@@ -99,13 +96,25 @@ void leastLoaded(Lowering &l, SelectOp op, Value indices, Value weights) {
                                 e.select(isAfter, item[1], most)});
           });
       next = experts.reduce(next, lower);
-      e.store(next[1], indices, {t, j});
-      e.store(e.real_(1.0 / k), weights, {t, j});
+      e.once([&] {
+        e.store(next[1], indices, {t, j});
+        e.store(e.real_(1.0 / k), weights, {t, j});
+      });
       return next;
     });
-    e.loop(e.index(k), [&](Val j) {
-      Val expert = e.asIndex(e.load(indices, {t, j}));
-      e.store(e.load(loads, {expert}) + 1, loads, {expert});
+  };
+  l.together([&] {
+    experts.forEach([&](RowPart i) {
+      experts.store(load(l[op.getLoads()], i), loads, {i.first}, i);
+    });
+    e.loop(l.size(tokens), [&](Val t) {
+      pickOf(t);
+      e.meet();
+      e.byTurns(e.index(k), [&](Val j) {
+        Val expert = e.asIndex(e.load(indices, {t, j}));
+        e.store(e.load(loads, {expert}) + 1, loads, {expert});
+      });
+      e.meet();
     });
   });
 }

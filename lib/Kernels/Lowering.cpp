@@ -143,6 +143,55 @@ void Lowering::eachValue(Val rows, Val columns,
              [&](Val row) { e.loop(columns, [&](Val c) { body(row, c); }); });
 }
 
+void Lowering::eachValue(ArrayRef<Extent> shape,
+                         llvm::function_ref<void(ArrayRef<Val>)> body) {
+  if (!gpu)
+    return e.parallel(size(shape.front()), [&](Val i) {
+      forEach(shape.drop_front(), [&](ArrayRef<Val> rest) {
+        SmallVector<Val> at = {i};
+        llvm::append_range(at, rest);
+        body(at);
+      });
+    });
+  Val count = e.index(1);
+  for (const Extent &extent : shape)
+    count = count * size(extent);
+  e.parallel(count, [&](Val i) {
+    SmallVector<Val> at(shape.size());
+    for (size_t dim = shape.size(); dim-- > 1;) {
+      at[dim] = i % size(shape[dim]);
+      i = i / size(shape[dim]);
+    }
+    at[0] = i;
+    body(at);
+  });
+}
+
+/// With fewer values most lanes of a warp would wait.
+static constexpr int64_t leastWidth = 16;
+
+void Lowering::eachRow(Val rows, int64_t width,
+                       llvm::function_ref<void(Val)> body) {
+  if (width >= leastWidth)
+    eachLongRow(rows, body);
+  else
+    e.parallel(rows, body);
+}
+
+void Lowering::eachLongRow(Val rows, llvm::function_ref<void(Val)> body) {
+  if (gpu)
+    e.warps(rows, body);
+  else
+    e.parallel(rows, body);
+}
+
+void Lowering::together(llvm::function_ref<void()> body) {
+  if (gpu)
+    e.warps(e.index(1), [&](Val) { body(); });
+  else
+    body();
+}
+
 void Lowering::copy(Value from, Value to, ArrayRef<Extent> shape) {
   auto copyRow = [&](ArrayRef<Val> row, ArrayRef<Extent> rest) {
     forEach(rest, [&](ArrayRef<Val> column) {
@@ -280,13 +329,21 @@ Value Lowering::table(StringRef name, ArrayRef<int32_t> values) {
   }
 }
 
-Val Lowering::callRuntime(StringRef name, Type result, ValueRange operands) {
+static func::CallOp call(Emitter &e, ModuleOp module, StringRef name,
+                         TypeRange results, ValueRange operands) {
   if (!module.lookupSymbol(name)) {
     OpBuilder::InsertionGuard guard(e);
     e.setInsertionPointToStart(module.getBody());
-    auto type = e.getFunctionType(TypeRange(operands), {result});
+    auto type = e.getFunctionType(TypeRange(operands), results);
     func::FuncOp::create(e, name, type).setPrivate();
   }
-  return e.val(
-      func::CallOp::create(e, name, TypeRange{result}, operands).getResult(0));
+  return func::CallOp::create(e, name, results, operands);
+}
+
+Val Lowering::callRuntime(StringRef name, Type result, ValueRange operands) {
+  return e.val(call(e, module, name, result, operands).getResult(0));
+}
+
+void Lowering::callRuntime(StringRef name, ValueRange operands) {
+  call(e, module, name, {}, operands);
 }

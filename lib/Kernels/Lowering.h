@@ -32,6 +32,9 @@ enum class Device {
   gpu        // many threads with scalars
 };
 
+/// Where products of warpgroups are made.
+enum class Wgmma { nowhere, whereFound, everywhere };
+
 /// What the target's vectors can do.
 struct VectorUnit {
   Machine core;
@@ -50,6 +53,10 @@ public:
   const bool reference, gpu;
   const VectorUnit unit;
   const int64_t lanes; // of f32
+
+  /// On a gpu: the runtime's pointer that launches are made with, for the host.
+  Wgmma wgmma = Wgmma::nowhere;
+  mlir::Value launches;
 
   /// Reports why the operation at hand cannot be lowered.
   void fail(const llvm::Twine &message);
@@ -104,6 +111,16 @@ public:
   /// `body(row, column)` in parallel; threads of a gpu take a value each.
   void eachValue(Val rows, Val columns,
                  llvm::function_ref<void(Val row, Val column)> body);
+  /// The same at every index of `shape`.
+  void eachValue(llvm::ArrayRef<Extent> shape,
+                 llvm::function_ref<void(llvm::ArrayRef<Val>)> body);
+  /// `body(row)` in parallel; on a gpu a warp shares a row of `width` values,
+  /// if it has work for its lanes.
+  void eachRow(Val rows, int64_t width, llvm::function_ref<void(Val row)> body);
+  /// The same of rows that are long whatever their width.
+  void eachLongRow(Val rows, llvm::function_ref<void(Val row)> body);
+  /// `body` once; on a gpu a warp shares what it does with rows.
+  void together(llvm::function_ref<void()> body);
   /// Element by element, to the type of the copy.
   void copy(mlir::Value from, mlir::Value to, llvm::ArrayRef<Extent> shape);
   /// Room in the workspace.
@@ -132,6 +149,7 @@ public:
   /// What a function of the runtime returns.
   Val callRuntime(llvm::StringRef name, mlir::Type result,
                   mlir::ValueRange operands = {});
+  void callRuntime(llvm::StringRef name, mlir::ValueRange operands);
   /// How many threads loops may be run on.
   Val threads() {
     return e.asIndex(callRuntime("moe_thread_count", e.getI64Type()));
@@ -275,12 +293,13 @@ Val emitOrdered(Emitter &e, Val value);
 /// A signed integer as wide that orders as the float does; NaN is -inf.
 Val emitOrderedKey(Emitter &e, Val value);
 
-/// Calls `visit(i, kept)` in ascending order; kept are the `limit` largest of
-/// the ordered keys `keys[begin + i]`, i < count; of equal keys the lower index
-/// wins. Linear in `count`.
-void emitKeepLargest(Lowering &l, mlir::Value keys, Val begin, Val count,
-                     Val limit,
-                     llvm::function_ref<void(Val index, Val kept)> visit);
+/// Calls `visit(i, kept, before)`, in ascending order but for lanes of a warp;
+/// kept are the `limit` largest of the ordered keys `keys[begin + i]`,
+/// i < count; of equal keys the lower index wins. `before` are those kept
+/// before i. Linear in `count`.
+void emitKeepLargest(
+    Lowering &l, mlir::Value keys, Val begin, Val count, Val limit,
+    llvm::function_ref<void(Val index, Val kept, Val before)> visit);
 
 } // namespace moe
 

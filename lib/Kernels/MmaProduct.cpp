@@ -12,42 +12,29 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "TileProduct.h"
+#include "MmaTile.h"
 
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/NVGPU/IR/NVGPUDialect.h"
-#include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
 using namespace moe;
 
-static constexpr TileShape shape = {64, 64, 32, 128};
-static constexpr int64_t stages = 3;
-/// What one copy takes: 16 bytes.
-static constexpr int64_t perCopy = 8;
-/// Rows in the block's memory are as far apart as lets eight of them lie in
-/// different banks.
-static constexpr int64_t pitch = shape.depth + perCopy;
-/// Of an instruction, and of a warp.
-static constexpr int64_t mmaRows = 16, mmaOutputs = 8, mmaDepth = 16;
+/// What a warp has of the tile.
 static constexpr int64_t warpRows = 32, warpOutputs = 32;
 static constexpr int64_t rowTiles = warpRows / mmaRows;
 static constexpr int64_t outputTiles = warpOutputs / mmaOutputs;
-/// Sums of an instruction that a thread has: two of a row, and two of another.
-static constexpr int64_t perThread = 4;
 
 bool moe::fitsMma(const Product &product) {
   auto x = cast<MemRefType>(product.x.getType());
   Type element = x.getElementType();
-  auto isPlain = [&](const Weight &weight) {
-    return weight.holds(element) && weight.isCompact();
-  };
   // Copies start where 16 bytes do.
   return (element.isBF16() || element.isF16()) && x.getLayout().isIdentity() &&
-         product.depth() % perCopy == 0 &&
-         llvm::all_of(product.weights, isPlain);
+         product.depth() % 8 == 0 &&
+         llvm::all_of(product.weights, [&](const Weight &weight) {
+           return StagedWeight::fits(weight, element);
+         });
 }
 
 namespace {
@@ -62,14 +49,15 @@ private:
   const Product &product;
   const ProductTile &tile;
   Type element;
-  Value rows;                    // [stages, rows, pitch]
-  SmallVector<Value, 2> weights; // [stages, outputs, pitch] of each
-  Val lane, warpRow, warpOut;    // in the tile
+  Staged rows;
+  SmallVector<StagedWeight, 2> weights;
+  Val lane, warpRow, warpOut; // in the tile
 
   /// What a thread copies in each step: 16 bytes of a line.
   struct Copy {
-    Value from, to;
-    SmallVector<Val, 3> source; // but for the place in the depth
+    Value from;
+    const Staged *to;
+    SmallVector<Val, 3> source; // but for the element in the depth
     Val line, place;            // in the block's memory
     Val isInside;
   };
@@ -77,140 +65,143 @@ private:
 
   void planCopies();
   void copyStep(Val step, Val stage);
-  SmallVector<Value> matrices(Value from, Val stage, Val line, Val place);
-  Emitter::Vals multiply(Val stage, Emitter::Vals sums);
-  void multiplyAdd(ArrayRef<Value> a, ArrayRef<Value> b,
-                   MutableArrayRef<Val> sums);
+  int64_t stepsOfBlock() const;
+  Emitter::Vals multiplySteps(Val begin, Val end, Emitter::Vals sums);
+  Emitter::Vals multiplyStep(Val step, Emitter::Vals sums);
+  Emitter::Vals multiply(Val stage, Val begin, Emitter::Vals sums);
+  Emitter::Vals addScaled(Val block, Emitter::Vals sums, Emitter::Vals part);
   void finish(ArrayRef<Val> sums);
 };
 
 } // namespace
 
-static int64_t bytesOf(int64_t lines) { return stages * lines * pitch * 2; }
+static Staged stagedRows(Type element) { return {element, 1, mmaShape.rows}; }
 
 MmaTile::MmaTile(Lowering &l, const Product &product, const ProductTile &tile)
     : e(l.e), product(product), tile(tile),
       element(cast<MemRefType>(product.x.getType()).getElementType()),
-      lane(tile.thread % 32.0) {
-  Val warp = tile.thread / 32.0;
+      rows(stagedRows(element)),
+      lane(tile.thread % double(Emitter::lanesOfWarp)) {
+  Val warp = tile.thread / double(Emitter::lanesOfWarp);
   warpRow = warp / 2.0 * double(warpRows);
   warpOut = warp % 2.0 * double(warpOutputs);
-  rows = e.shared(tile.shared, 0, element, {stages, shape.rows, pitch});
-  for (size_t i = 0; i < product.weights.size(); ++i)
-    weights.push_back(e.shared(tile.shared,
-                               bytesOf(shape.rows) + static_cast<int64_t>(i) *
-                                                         bytesOf(shape.outputs),
-                               element, {stages, shape.outputs, pitch}));
+  rows.memory = rows.view(e, tile.shared, 0, element);
+  int64_t begin = rows.bytes();
+  for (const Weight &weight : product.weights) {
+    weights.emplace_back(l, product, weight, tile, begin);
+    begin += weights.back().staged.bytes();
+  }
   planCopies();
 }
 
-/// Where the rows are is the same in every step.
+/// Where the lines are is the same in every step.
 void MmaTile::planCopies() {
-  constexpr int64_t perLine = shape.depth / perCopy;
-  auto eachPart = [&](int64_t lines,
+  auto eachPart = [&](const Staged &to,
                       llvm::function_ref<void(Val line, Val place)> body) {
-    for (int64_t part = 0; part < lines * perLine / shape.threads; ++part) {
-      Val number = tile.thread + double(part * shape.threads);
+    int64_t perLine = to.elements() / to.perCopy();
+    for (int64_t first = 0; first < to.lines * perLine;
+         first += mmaShape.threads) {
+      Val number = tile.thread + double(first);
       body(number / double(perLine),
-           number % double(perLine) * double(perCopy));
+           number % double(perLine) * double(to.perCopy()));
     }
   };
-  eachPart(shape.rows, [&](Val line, Val place) {
+  eachPart(rows, [&](Val line, Val place) {
     Val r = tile.row + line;
     Val isInside = r < tile.rowEnd;
     // The first row of a tile is always there.
     Val source = product.row(e.select(isInside, r, tile.row));
-    copies.push_back({product.x, rows, {source}, line, place, isInside});
+    copies.push_back({product.x, &rows, {source}, line, place, isInside});
   });
-  for (auto [weight, to] : llvm::zip_equal(product.weights, weights))
-    eachPart(shape.outputs, [&, &from = weight, into = to](Val line,
-                                                           Val place) {
+  for (const StagedWeight &weight : weights)
+    eachPart(weight.staged, [&](Val line, Val place) {
       Val o = tile.out + line;
-      Val isInside = o < double(product.outputs());
+      Val isInside =
+          (line < double(mmaShape.outputs)) & (o < double(product.outputs()));
       SmallVector<Val, 3> source =
           product.at(tile.expert, e.select(isInside, o, tile.out), e.index(0));
       source.pop_back();
-      copies.push_back({from.plain(), into, source, line, place, isInside});
+      copies.push_back({weight.weight.stored(), &weight.staged, source, line,
+                        place, isInside});
     });
 }
 
 /// What is outside of the matrices becomes zero.
 void MmaTile::copyStep(Val step, Val stage) {
   auto token = nvgpu::DeviceAsyncTokenType::get(e.getContext());
-  Val begin = step * double(shape.depth);
-  Val none = e.index(0), all = e.index(perCopy);
+  Val none = e.index(0);
   for (const Copy &copy : copies) {
-    Val c = begin + copy.place;
-    Val isInside = copy.isInside & (c < double(product.depth()));
+    const Staged &to = *copy.to;
+    Val c = step * double(to.elements()) + copy.place;
+    Val isInside =
+        copy.isInside & (c < double(product.depth() / to.perElement));
     SmallVector<Val, 3> source(copy.source);
     source.push_back(e.select(isInside, c, none));
-    nvgpu::DeviceAsyncCopyOp::create(
-        e, token, copy.to, values({stage, copy.line, copy.place}), copy.from,
-        values(source), e.getIndexAttr(perCopy), e.select(isInside, all, none),
-        e.getUnitAttr());
+    auto start = [&] {
+      nvgpu::DeviceAsyncCopyOp::create(
+          e, token, to.memory, values({stage, copy.line, copy.place}),
+          copy.from, values(source), e.getIndexAttr(to.perCopy()),
+          e.select(isInside, e.index(to.perCopy()), none), e.getUnitAttr());
+    };
+    // Narrow codes are fewer copies than there are threads.
+    if (to.elements() / to.perCopy() * to.lines < mmaShape.threads)
+      e.when(copy.line < double(to.lines), start);
+    else
+      start();
   }
 }
 
-/// Four matrices of eight rows and eight places, as instructions take them.
-SmallVector<Value> MmaTile::matrices(Value from, Val stage, Val line,
-                                     Val place) {
-  auto type = VectorType::get({4, 2}, element);
-  Value four = nvgpu::LdMatrixOp::create(
-      e, type, from, values({stage, line, place}),
-      /*transpose=*/e.getBoolAttr(false), e.getI32IntegerAttr(4));
-  bool asBits = element.isBF16();
-  if (asBits)
-    four = vector::BitCastOp::create(e, VectorType::get({4, 1}, e.getI32Type()),
-                                     four);
-  SmallVector<Value> each;
-  for (int64_t i = 0; i < 4; ++i)
-    each.push_back(vector::ExtractOp::create(
-        e, four, asBits ? ArrayRef<int64_t>{i, 0} : ArrayRef<int64_t>{i}));
-  return each;
-}
-
-void MmaTile::multiplyAdd(ArrayRef<Value> a, ArrayRef<Value> b,
-                          MutableArrayRef<Val> sums) {
-  Type f32 = e.getF32Type();
-  auto result =
-      LLVM::LLVMStructType::getLiteral(e.getContext(), {f32, f32, f32, f32});
-  auto type = element.isBF16() ? NVVM::MMATypes::bf16 : NVVM::MMATypes::f16;
-  SmallVector<Value> before = values(sums);
-  Value next = NVVM::MmaOp::create(
-      e, result, a, b, before, ArrayRef<int64_t>{mmaRows, mmaOutputs, mmaDepth},
-      std::nullopt, std::nullopt, std::array{type, type},
-      std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
-  for (int64_t i = 0; i < perThread; ++i)
-    sums[i] = e.val(LLVM::ExtractValueOp::create(e, next, i));
-}
-
-Emitter::Vals MmaTile::multiply(Val stage, Emitter::Vals sums) {
+Emitter::Vals MmaTile::multiply(Val stage, Val begin, Emitter::Vals sums) {
   Val low = lane % 16.0, high = lane / 16.0;
-  Val even = lane / 8.0 % 2.0, inEight = lane % 8.0;
-  for (int64_t k = 0; k < shape.depth; k += mmaDepth) {
+  for (int64_t k = 0; k < mmaShape.depth; k += mmaDepth) {
     // Rows 0-7 and 8-15 of places 0-7, then of places 8-15.
     SmallVector<SmallVector<Value>> a;
     for (int64_t i = 0; i < rowTiles; ++i)
-      a.push_back(matrices(rows, stage, warpRow + double(i * mmaRows) + low,
-                           high * 8.0 + double(k)));
+      a.push_back(loadMatrices(e, rows, stage,
+                               warpRow + double(i * mmaRows) + low,
+                               high * 8.0 + double(k)));
     size_t first = 0;
-    for (Value weight : weights) {
-      // Places 0-7 and 8-15 of outputs 0-7, then of outputs 8-15.
+    for (const StagedWeight &weight : weights) {
       SmallVector<SmallVector<Value>> b;
       for (int64_t j = 0; j < outputTiles; j += 2)
-        b.push_back(
-            matrices(weight, stage,
-                     warpOut + double(j * mmaOutputs) + high * 8.0 + inEight,
-                     even * 8.0 + double(k)));
+        b.push_back(weight.fragments(stage, warpOut + double(j * mmaOutputs), k,
+                                     begin));
       for (ArrayRef<Value> x : a)
         for (ArrayRef<Value> two : b)
           for (size_t half : {0, 2}) {
-            multiplyAdd(x, two.slice(half, 2),
-                        MutableArrayRef(sums).slice(first, perThread));
-            first += perThread;
+            multiplyMatrices(e, element, x, two.slice(half, 2),
+                             MutableArrayRef(sums).slice(first, sumsPerThread));
+            first += sumsPerThread;
           }
     }
   }
+  return sums;
+}
+
+/// A sum that a thread has: of which weight, which row and which output in the
+/// warp's part of the tile.
+static int64_t sumAt(size_t weight, int64_t rowTile, int64_t outputTile,
+                     int64_t below, int64_t next) {
+  int64_t tile =
+      (int64_t(weight) * rowTiles + rowTile) * outputTiles + outputTile;
+  return tile * sumsPerThread + 2 * below + next;
+}
+
+/// sums + scale * part. Without scales the part is all that there is.
+Emitter::Vals MmaTile::addScaled(Val c, Emitter::Vals sums,
+                                 Emitter::Vals part) {
+  Val out = warpOut + lane % 4.0 * 2.0;
+  for (size_t w = 0; w < weights.size(); ++w)
+    for (int64_t j = 0; j < outputTiles; ++j)
+      for (int64_t next = 0; next < 2; ++next) {
+        Val scale = weights[w].scaleAt(out + double(j * mmaOutputs + next), c);
+        for (int64_t i = 0; i < rowTiles; ++i)
+          for (int64_t below = 0; below < 2; ++below) {
+            int64_t at = sumAt(w, i, j, below, next);
+            sums[at] =
+                scale.value ? e.fma(scale, part[at], sums[at]) : part[at];
+          }
+      }
   return sums;
 }
 
@@ -227,9 +218,8 @@ void MmaTile::finish(ArrayRef<Val> sums) {
             Val o = out + double(j * mmaOutputs + next);
             SmallVector<Val, 2> ofPlace;
             for (size_t w = 0; w < weights.size(); ++w)
-              ofPlace.push_back(
-                  sums[((w * rowTiles + i) * outputTiles + j) * perThread +
-                       2 * below + next]);
+              ofPlace.push_back(weights[w].finish(
+                  sums[sumAt(w, i, j, below, next)], o - tile.out));
             e.when(o < double(product.outputs()),
                    [&] { product.finish(tile.expert, r, o, 1, ofPlace); });
           }
@@ -237,33 +227,63 @@ void MmaTile::finish(ArrayRef<Val> sums) {
     }
 }
 
+/// How many steps have one scale; all of them where there are no scales.
+int64_t MmaTile::stepsOfBlock() const {
+  return llvm::divideCeilSigned(weights.front().block(), mmaShape.depth);
+}
+
+Emitter::Vals MmaTile::multiplyStep(Val step, Emitter::Vals sums) {
+  int64_t steps = llvm::divideCeilSigned(product.depth(), mmaShape.depth);
+  // The copies of this step are there, for all threads; and what is
+  // overwritten next has been read by all.
+  NVVM::CpAsyncWaitGroupOp::create(e, mmaStages - 2);
+  e.barrier();
+  Val ahead = step + double(mmaStages - 1);
+  e.when(ahead < double(steps),
+         [&] { copyStep(ahead, ahead % double(mmaStages)); });
+  NVVM::CpAsyncCommitGroupOp::create(e);
+  return multiply(step % double(mmaStages), step * double(mmaShape.depth),
+                  sums);
+}
+
+Emitter::Vals MmaTile::multiplySteps(Val begin, Val end, Emitter::Vals sums) {
+  return e.carry(begin, end, sums, [&](Val step, ArrayRef<Val> sums) {
+    return multiplyStep(step, Emitter::Vals(sums));
+  });
+}
+
 void MmaTile::run() {
-  int64_t steps = llvm::divideCeilSigned(product.depth(), shape.depth);
-  for (int64_t step = 0; step < stages - 1; ++step) {
+  int64_t steps = llvm::divideCeilSigned(product.depth(), mmaShape.depth);
+  for (int64_t step = 0; step < mmaStages - 1; ++step) {
     if (step < steps)
       copyStep(e.index(step), e.index(step));
     NVVM::CpAsyncCommitGroupOp::create(e);
   }
-  Emitter::Vals zeros(weights.size() * rowTiles * outputTiles * perThread,
+  Emitter::Vals zeros(weights.size() * rowTiles * outputTiles * sumsPerThread,
                       e.real_(0));
-  Emitter::Vals sums = e.carry(
-      e.index(0), e.index(steps), zeros, [&](Val step, ArrayRef<Val> sums) {
-        // The copies of this step are there, for all threads; and what is
-        // overwritten next has been read by all.
-        NVVM::CpAsyncWaitGroupOp::create(e, stages - 2);
-        e.barrier();
-        Val ahead = step + double(stages - 1);
-        e.when(ahead < double(steps),
-               [&] { copyStep(ahead, ahead % double(stages)); });
-        NVVM::CpAsyncCommitGroupOp::create(e);
-        return multiply(step % double(stages), Emitter::Vals(sums));
-      });
-  finish(sums);
+  Val none = e.index(0), all = e.index(steps);
+  int64_t perBlock = stepsOfBlock();
+  if (perBlock >= steps) {
+    Emitter::Vals sums = multiplySteps(none, all, zeros);
+    return finish(addScaled(none, zeros, sums));
+  }
+  finish(e.carry(
+      none, all, zeros,
+      [&](Val begin, ArrayRef<Val> sums) {
+        Val end = e.min(begin + double(perBlock), all);
+        Emitter::Vals part = perBlock == 1 ? multiplyStep(begin, zeros)
+                                           : multiplySteps(begin, end, zeros);
+        return addScaled(begin * double(mmaShape.depth), Emitter::Vals(sums),
+                         part);
+      },
+      perBlock));
 }
 
 void moe::emitMmaProduct(Lowering &l, const Product &product) {
-  auto count = static_cast<int64_t>(product.weights.size());
-  emitTiles(l, product, shape,
-            bytesOf(shape.rows) + count * bytesOf(shape.outputs),
+  Type element = cast<MemRefType>(product.x.getType()).getElementType();
+  int64_t bytes = stagedRows(element).bytes();
+  for (const Weight &weight : product.weights)
+    bytes += StagedWeight::bytes(weight);
+  emitTiles(l, product, mmaShape, bytes,
             [&](const ProductTile &tile) { MmaTile(l, product, tile).run(); });
 }

@@ -12,21 +12,27 @@ using namespace moe;
 
 /// Each thread compares its expert with those of the whole block.
 void moe::emitRankedSlots(Lowering &l, Value indices, const Extent &tokens,
+                          SlotOrder order,
                           llvm::function_ref<void(Val, Val)> before,
                           llvm::function_ref<void(const RankedSlot &)> body) {
   Emitter &e = l.e;
   Type i32 = e.getI32Type();
   int64_t slots = cast<MemRefType>(indices.getType()).getDimSize(1);
-  int64_t perBlock = slotsOfBlock / slots;
-  e.launch(l.size(tokens.dividedBy(perBlock)), slotsOfBlock, 4 * slotsOfBlock,
+  Extent all = tokens.times(slots);
+  auto place = [&](Val number) -> std::pair<Val, Val> {
+    if (order == SlotOrder::byToken)
+      return {number / double(slots), number % double(slots)};
+    return {number % l.size(tokens), number / l.size(tokens)};
+  };
+  e.launch(l.size(all.dividedBy(slotsOfBlock)), slotsOfBlock, 4 * slotsOfBlock,
            [&](Val range, Val thread, Value memory) {
              Value experts = e.shared(memory, 0, i32, {slotsOfBlock});
-             Val token = range * double(perBlock) + thread / double(slots);
-             Val slot = thread % double(slots);
-             Val isInside =
-                 (thread < double(perBlock * slots)) & (token < l.size(tokens));
+             Val number = range * double(slotsOfBlock) + thread;
+             Val isInside = number < l.size(all);
+             auto [token, slot] = place(number);
              Val expert = e.choose(
-                 isInside, [&] { return e.load(indices, {token, slot}); },
+                 isInside,
+                 [&, &t = token, &j = slot] { return e.load(indices, {t, j}); },
                  [&] { return e.constant(i32, -1); });
              e.store(expert, experts, {thread});
              before(range, thread);
@@ -41,8 +47,8 @@ void moe::emitRankedSlots(Lowering &l, Value indices, const Extent &tokens,
                    return Emitter::Vals{known[0] + e.extend(isBefore, i32),
                                         known[1] & (isAfter == 0)};
                  });
-             e.when(isInside, [&] {
-               body({range, token, slot, expert, found[0], found[1]});
+             e.when(isInside, [&, &t = token, &j = slot] {
+               body({range, t, j, expert, found[0], found[1]});
              });
            });
 }

@@ -12,19 +12,23 @@
 
 namespace moe {
 
-/// Slots of a block of a GPU at most: it has a thread for each.
+/// Slots of a range: a block of a GPU has a thread for each.
 inline constexpr int64_t slotsOfBlock = 256;
 
-/// A slot of a range of tokens, how many of its expert are before it there, and
-/// whether none is after it.
+/// How slots are numbered: all of a token, or of all tokens the first ones.
+enum class SlotOrder { byToken, byChoice };
+
+/// A slot, how many of its expert are before it in its range, and whether none
+/// is after it there.
 struct RankedSlot {
   Val range, token, slot, expert, rank, isLast;
 };
 
 /// `body` for every slot of [tokens, slots] experts, in a kernel whose blocks
-/// have as many tokens as fit. All threads of a block have been in `before`
-/// when the first of them is in `body`.
+/// have ranges of them. All threads of a block have been in `before` when the
+/// first of them is in `body`.
 void emitRankedSlots(Lowering &l, mlir::Value indices, const Extent &tokens,
+                     SlotOrder order,
                      llvm::function_ref<void(Val range, Val thread)> before,
                      llvm::function_ref<void(const RankedSlot &)> body);
 

@@ -23,6 +23,11 @@ Row::Row(Lowering &l, int64_t count)
 Emitter::Vals
 Row::carry(ArrayRef<Val> initial,
            llvm::function_ref<Emitter::Vals(Part, ArrayRef<Val>)> body) const {
+  if (e.lane.value)
+    return e.carry(
+        e.lane, e.index(count), initial,
+        [&](Val i, ArrayRef<Val> carried) { return body({i, 1}, carried); },
+        Emitter::lanesOfWarp);
   int64_t whole = count / lanes * lanes;
   Emitter::Vals carried(initial);
   if (whole == lanes && lanes > 1)
@@ -49,7 +54,7 @@ Row::reduce(Emitter::Vals values,
             llvm::function_ref<Emitter::Vals(ArrayRef<Val>, ArrayRef<Val>)>
                 both) const {
   if (lanes == 1)
-    return values;
+    return e.foldLanes(values, both);
   for (int64_t half = lanes / 2; half >= 1; half /= 2) {
     auto part = [&](int64_t offset) {
       Emitter::Vals parts;
@@ -87,7 +92,9 @@ Val Row::all(llvm::function_ref<Val(Part)> holds) const {
     return Emitter::Vals{sofar[0] & inside(part, holds(part), yes)};
   })[0];
   if (lanes == 1)
-    return found;
+    return reduce({found}, [](ArrayRef<Val> a, ArrayRef<Val> b) {
+      return Emitter::Vals{a[0] & b[0]};
+    })[0];
   return e.val(
       vector::ReductionOp::create(e, vector::CombiningKind::AND, found));
 }

@@ -13,6 +13,8 @@
 //     row.store(row.load(x, {t, c.first}, c) * scale, y, {t, c.first}, c);
 //   });
 //
+// Lanes of a GPU that share the item at hand take the values by turns.
+//
 //===----------------------------------------------------------------------===//
 
 #ifndef MOE_LIB_KERNELS_ROW_H

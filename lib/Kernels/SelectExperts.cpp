@@ -23,12 +23,15 @@ Value LearnedSelect::relativeLoad() {
   Value loads = l[op.getLoads()];
   Value relative = l.scratch(e.real, {Extent::constant(numLogits)});
   Val count = e.index(numLogits);
-  Val total = e.cast(e.sum(count, e.constant(e.getI64Type(), 0),
-                           [&](Val i) { return e.load(loads, {i}); }),
-                     e.real);
-  e.loop(count, [&](Val i) {
-    Val load = e.cast(e.load(loads, {i}), e.real) * double(numLogits) / total;
-    e.store(e.select(total > 0, load, e.real_(0)), relative, {i});
+  l.together([&] {
+    Val none = e.constant(e.getI64Type(), 0);
+    Val total = e.cast(
+        e.sumByTurns(count, none, [&](Val i) { return e.load(loads, {i}); }),
+        e.real);
+    e.byTurns(count, [&](Val i) {
+      Val load = e.cast(e.load(loads, {i}), e.real) * double(numLogits) / total;
+      e.store(e.select(total > 0, load, e.real_(0)), relative, {i});
+    });
   });
   return relative;
 }
@@ -54,6 +57,8 @@ void LearnedSelect::maskGroups() {
   int64_t size = numChoices / attr.getCount();
   Row members(l, size);
   Val count = e.index(attr.getCount());
+  // Lanes that share the token have other keys of a group than of all.
+  e.meet();
   auto key = [&](Val g, RowPart i) -> SmallVector<Val> {
     return {place, g * double(size) + i.first};
   };
@@ -75,9 +80,11 @@ void LearnedSelect::maskGroups() {
     Val score = top[0];
     if (attr.getReduce() == GroupReduceKind::sum_top2)
       score = top[0] + top[1];
-    e.store(emitOrdered(e, score), groupScores, {place, g});
+    e.once([&] { e.store(emitOrdered(e, score), groupScores, {place, g}); });
   });
+  e.meet();
   groups->pick(groupScores, place, attr.getKeep(), [](Val, Val) {});
+  e.meet();
   Val fill = members.constant(
       e.real, attr.getFill() == GroupFillKind::zero ? 0.0 : -infinity);
   e.loop(count, [&](Val g) {
@@ -87,11 +94,13 @@ void LearnedSelect::maskGroups() {
       members.store(e.select(stays, q, fill), keys, key(g, i), i);
     });
   });
+  e.meet();
 }
 
 void LearnedSelect::chooseLargest() {
-  experts->pick(keys, place, router.getTopK(),
-                [&](Val j, Val expert) { e.store(expert, indices, {t, j}); });
+  experts->pick(keys, place, router.getTopK(), [&](Val j, Val expert) {
+    e.once([&] { e.store(expert, indices, {t, j}); });
+  });
 }
 
 void LearnedSelect::takeTurns() {
@@ -99,7 +108,7 @@ void LearnedSelect::takeTurns() {
   Val number = t;
   if (op.getTokenIds())
     number = e.asIndex(e.load(l[op.getTokenIds()], {t}));
-  e.loop(e.index(numSlots), [&](Val j) {
+  e.byTurns(e.index(numSlots), [&](Val j) {
     Val expert = (number * numSlots + j) % router.getExperts();
     e.store(expert, indices, {t, j});
   });
@@ -112,22 +121,21 @@ Val LearnedSelect::lookUp() {
   int64_t rows = cast<MemRefType>(table.getType()).getDimSize(0);
   Val id = e.load(l[op.getTokenIds()], {t});
   Val known = (id >= 0) & (id < double(rows));
-  return e.carry(
-      e.index(0), e.index(numSlots), known, [&](Val j, ArrayRef<Val> all) {
-        Val none = e.constant(e.getI32Type(), -1);
-        Val expert = e.choose(
-            known, [&] { return e.load(table, {e.asIndex(id), j}); },
-            [&] { return none; });
-        Val real = (expert >= 0) & (expert < double(router.getExperts()));
-        e.store(e.select(real, expert, none.like(0)), indices, {t, j});
-        return Emitter::Vals{all[0] & real};
-      })[0];
+  return Row(e, numSlots, 1).all([&](RowPart j) {
+    Val none = e.constant(e.getI32Type(), -1);
+    Val expert = e.choose(
+        known, [&] { return e.load(table, {e.asIndex(id), j.first}); },
+        [&] { return none; });
+    Val real = (expert >= 0) & (expert < double(router.getExperts()));
+    e.store(e.select(real, expert, none.like(0)), indices, {t, j.first});
+    return real;
+  });
 }
 
 /// The last experts, in the slots after the chosen ones.
 void LearnedSelect::addAlwaysOn() {
   int64_t chosen = router.getTopK();
-  e.loop(e.index(router.getAlwaysOn()), [&](Val i) {
+  e.byTurns(e.index(router.getAlwaysOn()), [&](Val i) {
     e.store(i + double(numChoices), indices, {t, i + double(chosen)});
   });
 }
@@ -137,23 +145,24 @@ void LearnedSelect::expertChoice() {
   Val limit = emitShare(e, router.getFactor().convertToDouble(), count,
                         router.getTopK(), router.getExperts(), count);
   Value finite = l.scratch(e.getI8Type(), {tokens});
-  e.parallel(count, [&](Val token) {
+  l.eachRow(count, numLogits, [&](Val token) {
     t = token;
     Val one = e.constant(e.getI8Type(), 1);
-    e.store(e.select(isFiniteToken(), one, one.like(0)), finite, {t});
+    Val isFinite = e.select(isFiniteToken(), one, one.like(0));
+    e.once([&] { e.store(isFinite, finite, {t}); });
   });
   Value ordered = l.scratch(e.getIntegerType(e.real.getWidth()),
                             {tokens.times(router.getExperts())});
   double scale = router.getScale().convertToDouble();
-  e.parallel(e.index(router.getExperts()), [&](Val expert) {
+  l.eachLongRow(e.index(router.getExperts()), [&](Val expert) {
     Val first = expert * count;
     auto isFinite = [&](Val t) { return e.load(finite, {t}) != 0; };
-    e.loop(count, [&](Val t) {
+    e.byTurns(count, [&](Val t) {
       Val key =
           e.select(isFinite(t), e.load(keys, {t, expert}), e.real_(-infinity));
       e.store(emitOrderedKey(e, key), ordered, {first + t});
     });
-    emitKeepLargest(l, ordered, first, count, limit, [&](Val t, Val kept) {
+    emitKeepLargest(l, ordered, first, count, limit, [&](Val t, Val kept, Val) {
       kept = kept & isFinite(t);
       Val weight = expertScale(e.load(scores, {t, expert}) * scale, expert);
       e.store(e.select(kept, weight, e.real_(0)), weights, {t, expert});

@@ -7,6 +7,8 @@
 
 #include "TileProduct.h"
 
+#include "WgmmaProduct.h"
+
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -19,27 +21,42 @@ struct TileRows {
 };
 } // namespace
 
-/// The tile with this number, counted expert by expert.
+/// The tile with this number, counted expert by expert. Each lane of a warp
+/// counts the tiles of an expert, so that all experts are looked at in few
+/// turns and nobody has to wait for a table.
 static TileRows findRows(Emitter &e, const Product &product, Val number,
                          int64_t tileRows) {
-  Val none = e.index(-1), zero = e.index(0);
-  int64_t experts = product.experts();
-  // What is left of the number, the expert once it is found, and its rows.
-  Emitter::Vals found =
-      e.carry(zero, e.index(experts), {number, none, zero, zero},
-              [&](Val expert, ArrayRef<Val> state) {
-                Val begin = e.asIndex(e.load(product.offsets, {expert}));
-                Val end = e.asIndex(e.load(product.offsets, {expert + 1}));
-                Val tiles =
-                    (end - begin + double(tileRows - 1)) / double(tileRows);
-                Val isHere = (state[1] < 0) & (state[0] < tiles);
-                Val first = begin + state[0] * double(tileRows);
-                return Emitter::Vals{e.select(isHere, zero, state[0] - tiles),
-                                     e.select(isHere, expert, state[1]),
-                                     e.select(isHere, first, state[2]),
-                                     e.select(isHere, end, state[3])};
-              });
-  return {found[1], found[2], found[3]};
+  Type i32 = e.getI32Type();
+  Val zero = e.index(0), none = e.constant(i32, 0);
+  Val experts = e.index(product.experts()), wanted = e.asI32(number);
+  auto bound = [&](Val expert) { return e.load(product.offsets, {expert}); };
+  // Of the experts so far: their tiles; and of those whose tiles are all before
+  // the wanted one, how many there are and what tiles the lane counted.
+  Emitter::Vals found = e.carry(
+      zero, experts, {none, zero, none},
+      [&](Val first, ArrayRef<Val> state) {
+        Val expert = first + e.lane;
+        Val isInside = expert < experts;
+        Val at = e.select(isInside, expert, zero);
+        Val rows = bound(at + 1) - bound(at);
+        Val tiles = e.select(
+            isInside, (rows + double(tileRows - 1)) / double(tileRows), none);
+        Emitter::LaneSum sum = e.sumLanes(tiles);
+        Val isBefore = isInside & (state[0] + sum.upTo <= wanted);
+        return Emitter::Vals{state[0] + sum.all,
+                             state[1] + e.countLanes(isBefore).all,
+                             state[2] + e.select(isBefore, tiles, none)};
+      },
+      Emitter::lanesOfWarp);
+  Val before = e.foldLanes({found[2]}, [](ArrayRef<Val> a, ArrayRef<Val> b) {
+    return Emitter::Vals{a[0] + b[0]};
+  })[0];
+  Val expert = found[1];
+  Val isThere = expert < experts;
+  Val at = e.select(isThere, expert, zero);
+  Val begin = bound(at) + (wanted - before) * double(tileRows);
+  return {e.select(isThere, expert, e.index(-1)), e.asIndex(begin),
+          e.asIndex(bound(at + 1))};
 }
 
 void moe::emitTiles(Lowering &l, const Product &product, const TileShape &shape,
@@ -60,16 +77,32 @@ void moe::emitTiles(Lowering &l, const Product &product, const TileShape &shape,
              if (!product.offsets)
                return body({e.index(0), number * double(shape.rows),
                             product.rows, out, thread, shared});
-             TileRows rows = findRows(e, product, number, shape.rows);
+             TileRows rows;
+             e.shareLanes(thread, [&] {
+               rows = findRows(e, product, number, shape.rows);
+             });
              e.when(rows.expert >= 0, [&] {
                body({rows.expert, rows.begin, rows.end, out, thread, shared});
              });
            });
 }
 
-void moe::emitTileProduct(Lowering &l, const Product &product) {
+static void emitThreadProduct(Lowering &l, const Product &product) {
   if (fitsMma(product))
     emitMmaProduct(l, product);
   else
     emitFmaProduct(l, product);
+}
+
+void moe::emitTileProduct(Lowering &l, const Product &product) {
+  Emitter &e = l.e;
+  if (l.wgmma == Wgmma::nowhere || !fitsWgmma(product))
+    return emitThreadProduct(l, product);
+  if (l.wgmma == Wgmma::everywhere)
+    return emitWgmmaProduct(l, product);
+  Val isThere = l.callRuntime("moe_gpu_has_wgmma", e.getI32Type(),
+                              ValueRange{l.launches}) != 0;
+  e.when(isThere, [&] { emitWgmmaProduct(l, product); });
+  e.when(isThere == e.constant(e.getI1Type(), 0),
+         [&] { emitThreadProduct(l, product); });
 }

@@ -117,9 +117,57 @@ Val Weight::load(ArrayRef<Val> at) const {
     value = e2m1At(*l, code(at));
   }
   value = value * scale(block);
-  if (globalScale)
-    value = value * e.load(globalScale, at.drop_back(2));
-  return value;
+  return applyGlobalScale(value, at);
+}
+
+Val Weight::applyGlobalScale(Val sum, ArrayRef<Val> at) const {
+  if (!globalScale)
+    return sum;
+  return sum * l->e.like(sum, l->e.load(globalScale, at.drop_back(2)));
+}
+
+/// Powers of two as scales have more exponents than f16.
+bool Weight::isExactIn(Type element) const {
+  if (!format || !(element.isBF16() || element.isF16()))
+    return false;
+  return element.isBF16() || format.getKind() != WeightFormatKind::mxfp4;
+}
+
+Val Weight::codeKey(ArrayRef<Val> at) const {
+  if (!format)
+    return {};
+  if (format.hasSmallScales())
+    return scale(blockOf(at));
+  return format.getKind() == WeightFormatKind::int4 ? zero(blockOf(at)) : Val();
+}
+
+/// Exponent and mantissa in the places of f32, whose exponents have another
+/// bias.
+static Val valueOf(const SmallFloat &small, Val code) {
+  Emitter &e = *code.e;
+  Val magnitude = code & double(small.magnitudes() - 1);
+  Val sign = code >> double(small.bits() - 1) << 31;
+  Val bits = sign | (magnitude << double(23 - small.mantissa));
+  Val value =
+      e.bitcast(bits, e.getF32Type()) * std::ldexp(1.0, 127 - small.bias);
+  if (!small.hasNaN)
+    return value;
+  return e.select(magnitude == double(small.magnitudes() - 1),
+                  value.like(notANumber), value);
+}
+
+Val Weight::decode(Val code, Val key) const {
+  Emitter &e = l->e;
+  switch (format.getKind()) {
+  case WeightFormatKind::fp8_e4m3:
+    return valueOf(e4m3, code);
+  case WeightFormatKind::int8:
+    return e.cast(e.cast(code, e.getI8Type()), e.getF32Type());
+  case WeightFormatKind::int4:
+    return e.cast(code, e.getF32Type()) - key;
+  default:
+    return valueOf(e2m1, code) * key;
+  }
 }
 
 int64_t moe::blockOf(FormatAttr format, int64_t depth) {
@@ -183,12 +231,6 @@ void moe::lower(Lowering &l, DecodeOp op) {
   Emitter &e = l.e;
   Value values = l.result(op.getValues());
   Weight weight(l, op);
-  ArrayRef<Extent> shape = l.shape(op.getValues());
-  e.parallel(l.size(shape.front()), [&](Val i) {
-    l.forEach(shape.drop_front(), [&](ArrayRef<Val> rest) {
-      SmallVector<Val, 3> at = {i};
-      llvm::append_range(at, rest);
-      e.store(weight.load(at), values, at);
-    });
-  });
+  l.eachValue(l.shape(op.getValues()),
+              [&](ArrayRef<Val> at) { e.store(weight.load(at), values, at); });
 }

@@ -33,6 +33,9 @@ public:
   bool holds(mlir::Type element) const;
   /// Where it lies, if it does so as values of a type.
   mlir::Value plain() const { return format ? mlir::Value() : data; }
+  /// What lies in memory, and how many values an element has.
+  mlir::Value stored() const { return data; }
+  int64_t perElement() const { return format ? format.getValuesPerByte() : 1; }
   /// Whether its rows follow each other in memory.
   bool isCompact() const {
     return mlir::cast<mlir::MemRefType>(data.getType())
@@ -44,7 +47,9 @@ public:
   /// Vectors will be of bf16. Scales of few bits are then part of the values.
   void usePairs() { pairs = true; }
 
-  /// How much of the depth has one scale and one zero.
+  /// How much of the depth has one scale and one zero; in memory, and for
+  /// vectors.
+  int64_t storedBlock() const;
   int64_t block() const;
   /// The scale of the block at a place; null where there is none.
   Val scaleAt(llvm::ArrayRef<Val> at) const;
@@ -63,6 +68,15 @@ public:
   /// compilers mix the turn until registers are short.
   int64_t stepsAtOnce() const;
   Val applyFactor(Val sum, llvm::ArrayRef<Val> at) const;
+  Val applyGlobalScale(Val sum, llvm::ArrayRef<Val> at) const;
+
+  /// For who reads codes from elsewhere: whether floats of a type hold what
+  /// they stand for,
+  bool isExactIn(mlir::Type element) const;
+  /// what decodes those of a block, null where that takes nothing,
+  Val codeKey(llvm::ArrayRef<Val> at) const;
+  /// and the value of an i32 whose bits above the code are zero.
+  Val decode(Val code, Val key) const;
   /// Asks for the line of memory that holds a value. It goes where one tile
   /// reads it from: not into the caches that other threads share.
   void prefetch(llvm::ArrayRef<Val> at) const;
@@ -79,7 +93,6 @@ private:
   bool foldsScales() const {
     return pairs && format && format.hasSmallScales();
   }
-  int64_t storedBlock() const;
   Val loadPairs(llvm::ArrayRef<Val> at, int64_t valid, Val key) const;
   Val loadPackedPairs(llvm::ArrayRef<Val> at, int64_t valid, Val key) const;
   Val decodeVector(llvm::ArrayRef<Val> at, int64_t valid, Val key) const;

@@ -183,13 +183,7 @@ Val Weight::applyFactor(Val sum, ArrayRef<Val> at) const {
     sum = sum * e4m3.unit();
   if (format.hasSmallScales() && !pairs)
     sum = sum * e2m1.unit();
-  if (globalScale) {
-    Val factor = l->e.load(globalScale, at.drop_back(2));
-    auto vector = dyn_cast<VectorType>(sum.type());
-    sum = sum *
-          (vector ? l->e.broadcast(factor, vector.getNumElements()) : factor);
-  }
-  return sum;
+  return applyGlobalScale(sum, at);
 }
 
 /// Found by trial: with fewer, compilers keep sums on the stack.

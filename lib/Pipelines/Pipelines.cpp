@@ -46,11 +46,14 @@ static void simplify(OpPassManager &passes) {
   passes.addPass(createCSEPass());
 }
 
+/// Blocks of codes in so many places, or half of them, fit matrix instructions.
+static constexpr int64_t mmaStep = 32;
+
 static FusePassOptions fusion(const PipelineOptions &options) {
   FusePassOptions fusion;
   fusion.separate = options.gpu;
   if (options.gpu)
-    fusion.bf16Step = 2;
+    fusion.bf16Step = mmaStep;
   else if (options.bf16Dot)
     fusion.bf16Step = 2 * options.core.lanes;
   return fusion;
@@ -76,6 +79,8 @@ void moe::addPhase(OpPassManager &passes, Phase phase,
     LowerToLoopsPassOptions lower;
     lower.reference = options.reference;
     lower.gpu = options.gpu;
+    lower.wgmma = options.wgmma;
+    lower.alwaysWgmma = options.alwaysWgmma;
     lower.vectorWidth = options.core.lanes;
     lower.registers = options.core.registers;
     lower.bf16Dot = options.bf16Dot;

@@ -2,12 +2,17 @@
 
     python3 sweep.py --moe-opt PATH --moe-run PATH --count N [--seed S] [--jobs J] [--cpu NAME,...]
         [--sizes] [--work DIR]
+    python3 sweep.py ... --device sim [--arch NAME,...] [--schedules N]
 
 Each seed gives a spec (random_spec.py, or with --sizes sized_spec.py) with exact weights and
 inputs: small multiples of a power of two whose sums of products f32 holds exactly, so that a
 comparison sees wrong arithmetic and not rounding. Choices must be the same except where the
 oracle says that rounding decided them; outputs must be within the rounding of their type; any
 number of threads gives the same bits.
+
+With --device sim the layers run on simulated GPUs of each architecture, N times with other
+choices of the simulator, which must find nothing and give the same bits. Every second spec then
+has sizes that matrix instructions take.
 
 The last line is `N passed, N failed`. A failure is printed with what reproduces it, and leaves
 its spec, inputs and weights in the work folder.
@@ -18,6 +23,7 @@ import json
 import multiprocessing
 import multiprocessing.connection
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -71,11 +77,9 @@ def make_inputs(seed, spec, tokens):
     return inputs
 
 
-def compile_package(tools, spec_path, target, output, cpu):
-    command = [tools.moe_opt, str(spec_path), "--emit=package", f"--target={target}"]
-    if target == "cpu" and cpu:
-        command.append(f"--cpu={cpu}")
-    run = subprocess.run(command + ["-o", str(output)], capture_output=True, text=True, timeout=300)
+def compile_package(tools, spec_path, target, output, *options):
+    command = [tools.moe_opt, str(spec_path), "--emit=package", f"--target={target}", *options]
+    run = subprocess.run([*command, "-o", str(output)], capture_output=True, text=True, timeout=300)
     if run.returncode:
         reason = run.stderr.strip() or f"status {run.returncode}"
         raise Mismatch(f"moe-opt --target={target} failed: {reason[-2000:]}")
@@ -185,13 +189,14 @@ def check_seed(tools, seed, folder):
 
     folder.mkdir(parents=True, exist_ok=True)
     specs = sized_spec if tools.sizes else random_spec
-    given = specs.random_spec(seed)
+    given, tokens = specs.random_spec(seed), specs.token_count(seed)
+    if tools.device == "sim":
+        given, tokens = for_simulator(seed, given, tokens)
     spec = oracle.resolve(given)
     spec_path = folder / "spec.json"
     spec_path.write_text(json.dumps(given, indent=1))
-    for target in ("reference", "cpu"):
-        compile_package(tools, spec_path, target, folder / target, tools.cpu)
-    reference, package = moe_mlir.load(folder / "reference"), moe_mlir.Package(folder / "cpu")
+    compile_package(tools, spec_path, "reference", folder / "reference")
+    reference = moe_mlir.load(folder / "reference")
     reference.randomize(seed, exact=True)
     weight_path = folder / "weights.safetensors"
     reference.save_weights(weight_path)
@@ -199,33 +204,112 @@ def check_seed(tools, seed, folder):
         fill_table(seed, spec, weight_path)
         reference.load_weights(weight_path)
     weights = read_weights(reference)
-    cpus = cpu_layers(moe_mlir, package, weight_path)
     table = oracle.weight_table(spec)
     shapes = {name: value.shape for name, value in weights.items()}
     expect(shapes == {name: shape for name, (shape, _) in table.items()}, "weights differ")
     check_weight_file(spec, weight_path, table)
 
-    inputs = make_inputs(seed, spec, specs.token_count(seed))
+    inputs = make_inputs(seed, spec, tokens)
     np.save(folder / "x.npy", oracle.to_storage(inputs["x"], spec["dtype"]["activation"]))
     for name in inputs.keys() - {"x"}:
         np.save(folder / f"{name}.npy", inputs[name])
+    if tools.device == "sim":
+        return check_simulated(tools, folder, spec, weights, inputs)
+    compile_package(tools, spec_path, "cpu", folder / "cpu", f"--cpu={tools.cpu}")
+    cpus = cpu_layers(moe_mlir, moe_mlir.Package(folder / "cpu"), weight_path)
     bound = 4e-7 * np.sqrt(oracle.longest_reduction(spec))
-    state = oracle.initial_state(spec, weights)
-    near_tie = False
-    # What has state runs again on it, after a step where there is one.
-    for _ in range(2 if state else 1):
-        result = oracle.forward(spec, weights, state=state, **inputs)
+
+    def run(result):
         got = run_forward(reference, spec, inputs)
-        near_tie |= compare("reference", spec, got, result, REFERENCE_BOUND)
+        near_tie = compare("reference", spec, got, result, REFERENCE_BOUND)
         for name, layers in cpus.items():
             near_tie |= run_cpu(moe_mlir, name, layers, spec, inputs, result, bound)
-        if near_tie:  # state went another way, too
-            break
-        layers = [(name, layer) for name, layers in cpus.items() for layer in layers]
-        state = check_state([("reference", reference), *layers], spec, result.state)
+        return near_tie
+
+    layers = [(name, layer) for name, layers in cpus.items() for layer in layers]
+    near_tie = check_steps(spec, weights, inputs, [("reference", reference), *layers], run)
     for layers in cpus.values():
         check_empty(layers[0], spec, inputs)
     return near_tie
+
+
+def check_steps(spec, weights, inputs, layers, run):
+    """What has state runs again on it, after a step where there is one."""
+    state, near_tie = oracle.initial_state(spec, weights), False
+    for _ in range(2 if state else 1):
+        result = oracle.forward(spec, weights, state=state, **inputs)
+        near_tie |= run(result)
+        if near_tie:  # state went another way, too
+            break
+        state = check_state(layers, spec, result.state)
+    return near_tie
+
+
+def for_simulator(seed, spec, tokens):
+    """Of a size that is soon done; every second one of depths in steps of 32."""
+    if seed % 2:
+        experts = [spec["experts"], *filter(None, [spec.get("shared")])]
+        for part, key in [(spec, "hidden"), *((e, k) for e in experts for k in SIZES if k in e)]:
+            part[key] += -part[key] % 32
+    return spec, min(tokens, 70)
+
+
+SIZES = ("intermediate", "latent")
+
+
+def check_simulated(tools, folder, spec, weights, inputs):
+    """On a device of each architecture; whatever chance decides, the same bits."""
+    near_tie = False
+    for arch in tools.arch.split(","):
+        compile_package(tools, folder / "spec.json", "sim", folder / arch, f"--gpu-arch={arch}")
+        runs = []
+        for schedule in range(1, tools.schedules + 1):
+            os.environ.update(MOE_SIM_ARCH=arch, MOE_SIM_SEED=str(schedule))
+            who = f"{arch}, schedule {schedule}"
+            run = in_child(simulate, who, folder, arch, spec, weights, inputs)
+            expect(isinstance(run, tuple), run)
+            runs.append(run[0])
+            near_tie |= run[1]
+            expect(run[0] == runs[0], f"{who}: other bits than with schedule 1")
+    return near_tie
+
+
+def simulate(who, folder, arch, spec, weights, inputs):
+    import moe_mlir
+
+    layer = moe_mlir.load(folder / arch)
+    layer.load_weights(folder / "weights.safetensors")
+    bound, every = 4e-7 * np.sqrt(oracle.longest_reduction(spec)), []
+
+    def run(result):
+        got = run_forward(layer, spec, inputs)
+        every.append(got[0].tobytes())
+        return compare(who, spec, got, result, bound)
+
+    near_tie = check_steps(spec, weights, inputs, [(who, layer)], run)
+    check_empty(layer, spec, inputs)
+    return every, near_tie
+
+
+def in_child(function, who, *arguments):
+    """In a process of its own, since a process has one device: the result, or what went wrong."""
+    reads, writes = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            result = function(who, *arguments)
+        except Mismatch as mismatch:
+            result = str(mismatch)
+        except BaseException:
+            result = f"{who}: {traceback.format_exc(limit=-4).strip()}"
+        with os.fdopen(writes, "wb") as pipe:
+            pickle.dump(result, pipe)
+        os._exit(0)
+    os.close(writes)
+    with os.fdopen(reads, "rb") as pipe:
+        data = pipe.read()
+    _, status = os.waitpid(child, 0)
+    return pickle.loads(data) if data else f"{who}: ended with status {status}"
 
 
 def cpu_layers(moe_mlir, package, weight_path):
@@ -390,7 +474,9 @@ def reproduction(tools, seed):
     script = os.path.relpath(__file__)
     return (
         f"python3 {script} --moe-opt {tools.moe_opt} --moe-run {tools.moe_run} "
-        f"--cpu {tools.cpu} {'--sizes ' * tools.sizes}--seed {seed} --count 1 --keep"
+        f"--cpu {tools.cpu} {'--sizes ' * tools.sizes}"
+        f"{f'--device sim --arch {tools.arch} ' * (tools.device == 'sim')}"
+        f"--seed {seed} --count 1 --keep"
     )
 
 
@@ -402,6 +488,9 @@ def parse_arguments():
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--cpu", default="native", help="of several, all that run here are tested")
+    parser.add_argument("--device", choices=("cpu", "sim"), default="cpu")
+    parser.add_argument("--arch", default="sm_80,sm_90a", help="of simulated devices")
+    parser.add_argument("--schedules", type=int, default=3, help="runs with other choices")
     parser.add_argument("--sizes", action="store_true", help="specs of sizes at the edges")
     parser.add_argument("--timeout", type=float, default=600, help="seconds for one seed")
     parser.add_argument("--work", type=Path, help="where specs and packages go")

@@ -121,6 +121,16 @@ class Quantisation(unittest.TestCase):
                 for target, layer in compiled_for.items():
                     self.check(layer, kind, block, values, f"{target} {kind} {block} n={n}")
 
+    def test_simulated_device(self):
+        """Blocks that the lanes of a warp share, and such that a thread has by itself."""
+        for kind, block in (("blockwise_int8", 33), ("fp8_e4m3", 2), ("mxfp4", 32)):
+            layer = compiled("sim", ["quantize", "dequantize"], kind, block)
+            for n in SIZES:
+                self.check(layer, kind, block, some_values(n, n), f"sim {kind} {block} n={n}")
+            values = some_values(101, 7)
+            values[64] = np.inf
+            self.check(layer, kind, block, values, f"sim {kind} {block} not finite")
+
     def test_every_code(self):
         """Values that are codes already come back as they were."""
         for kind, (table, _) in quantisation.FP8.items():

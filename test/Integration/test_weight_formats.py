@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "test" / "Oracle")]
 
 import moe_mlir
+import oracle
 import weight_formats
 
 TARGETS = [("reference", "native"), ("cpu", "native")]
@@ -101,11 +102,23 @@ CASES = [
 ]
 
 
-def module(case):
+# Depths and blocks that matrix instructions of a GPU take.
+STEPS = [
+    Case("fp8_e4m3", 2, 9, 128, [2, 64]),
+    Case("fp8_e4m3", 0, 70, 64, [0, 0]),
+    Case("int8", 2, 5, 128, [3, 32]),
+    Case("int4", 2, 9, 64, [1, 32], zero_points=True),
+    Case("int4", 0, 7, 96, [2, 0]),
+    Case("mxfp4", 2, 9, 96),
+    Case("nvfp4", 2, 9, 64),
+]
+
+
+def module(case, rows="f32"):
     """The weight as a result, and its product with rows."""
     arguments, decode, values = case.arguments()
     *experts, outputs, inputs = case.shape
-    x = f'%x: tensor<?x{inputs}xf32> {{moe.name = "x", moe.role = "input", moe.sizes = ["T"]}}'
+    x = f'%x: tensor<?x{inputs}x{rows}> {{moe.name = "x", moe.role = "input", moe.sizes = ["T"]}}'
     y = f'tensor<?x{outputs}xf32> {{moe.name = "y", moe.role = "output", moe.sizes = ["T"]}}'
     offsets, use, kind = "", "", ""
     if experts:
@@ -121,7 +134,7 @@ func.func @values({arguments})
 func.func @product({x}{offsets}, {arguments}) -> ({y}) {{
   {decode}
   %y = moe.grouped_matmul %x, %w{use}
-      : (tensor<?x{inputs}xf32>, {values}{kind}) -> tensor<?x{outputs}xf32>
+      : (tensor<?x{inputs}x{rows}>, {values}{kind}) -> tensor<?x{outputs}xf32>
   return %y : tensor<?x{outputs}xf32>
 }}
 }}
@@ -133,7 +146,7 @@ def same(got, expected):
 
 
 class WeightFormats(unittest.TestCase):
-    def check(self, case, layer, where):
+    def check(self, case, layer, where, dtype="f32"):
         rng = np.random.default_rng(5)
         values = case.fill(rng, without_nan=False)
         got, expected = layer.run("values", **values), case.expected(values)
@@ -147,6 +160,7 @@ class WeightFormats(unittest.TestCase):
         if experts:
             rows = np.tile(rows, (experts[0], 1))
             extra["offsets"] = np.arange(experts[0] + 1, dtype=np.int32) * inputs
+        rows = oracle.to_storage(rows, dtype)
         got = layer.run("product", x=rows, **extra, **values)
         wanted = np.concatenate(list(np.swapaxes(expected.reshape(-1, *case.shape[-2:]), 1, 2)))
         self.assertTrue(same(got, wanted), f"{where}: product")
@@ -173,6 +187,18 @@ class WeightFormats(unittest.TestCase):
                     where = f"{case.text()} on {target} {cpu}"
                     with self.subTest(where):
                         self.check(case, moe_mlir.compile(path, target, cpu=cpu).layer(), where)
+
+    def test_matrix_instructions(self):
+        """On a simulated device, where bf16 and f16 hold what codes stand for."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "formats.mlir"
+            for case in STEPS:
+                for dtype in ("bf16", "f16"):
+                    path.write_text(module(case, dtype))
+                    where = f"{case.text()} times {dtype}"
+                    with self.subTest(where):
+                        layer = moe_mlir.compile(path, "sim").layer()
+                        self.check(case, layer, where, dtype)
 
 
 if __name__ == "__main__":

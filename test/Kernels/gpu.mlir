@@ -14,9 +14,13 @@
 // CHECK: arith.addi %[[FULL]], %[[PART]]
 // CHECK: gpu.launch {{.*}} dynamic_shared_memory_size %[[BYTES]]
 // CHECK: gpu.dynamic_shared_memory
-// The expert and the rows of the block, from the offsets.
-// CHECK: %[[TILE:.*]]:4 = scf.for {{.*}} = %c0 to %c4 step %c1
-// CHECK: arith.cmpi sge, %[[TILE]]#1, %c0
+// The expert and the rows of the block, from the offsets: each lane of a warp
+// counts the tiles of an expert, and those before the block's own are added.
+// CHECK-COUNT-5: nvvm.shfl.sync up
+// CHECK: nvvm.shfl.sync idx
+// CHECK: nvvm.vote.sync ballot
+// CHECK-COUNT-5: nvvm.shfl.sync bfly
+// CHECK-NOT: nvvm.shfl.sync
 // CHECK: scf.if
 // CHECK: memref.view {{.*}} to memref<3x64x40xbf16, #gpu.address_space<workgroup>>
 // The gather is read once, before the loop.

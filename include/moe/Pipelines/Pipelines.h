@@ -43,6 +43,9 @@ struct PipelineOptions {
   bool reference = false;
   /// Kernels for GPUs, and launches for the host.
   bool gpu = false;
+  /// Of those, products of warpgroups, which sm_90a has: in place of others
+  /// (`always`), or beside them for the runtime to choose.
+  bool wgmma = false, alwaysWgmma = false;
   Machine core;
   bool bf16Dot = false;
   /// Blocks of products, as parseBlocks reads them; empty: those that fit.

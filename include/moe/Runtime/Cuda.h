@@ -71,6 +71,10 @@ enum { MOE_CU_EVENT_DISABLE_TIMING = 2 };
 /* Of cuStreamBeginCapture: what other threads do is their own business. */
 enum { MOE_CU_CAPTURE_RELAXED = 2 };
 
+/* Of cuTensorMapEncodeTiled. */
+enum { MOE_CU_TENSOR_UINT8 = 0, MOE_CU_TENSOR_UINT16 = 1 };
+enum { MOE_CU_SWIZZLE_128 = 3, MOE_CU_PROMOTE_TO_256 = 3 };
+
 #ifdef __cplusplus
 }
 #endif

@@ -47,7 +47,8 @@ typedef struct moe_image {
   uint64_t size;
 } moe_image;
 
-/** Every image has every kernel; a kernel's number is its place in `names`. */
+/** A kernel's number is its place in `names`. Those whose names end in "_wgmma"
+ *  are in images for sm_90a only. */
 typedef struct moe_kernels {
   const moe_image *images;
   const char *const *names;
@@ -97,6 +98,20 @@ MOE_API void moe_gpu_launch(void *device, int32_t kernel, int64_t grid_x,
 /** Called by generated code: the i32 at an address of the device, once the
  *  kernels before have made it; -1 if one of them fails. */
 MOE_API int32_t moe_gpu_value(void *device, const void *address);
+/** Called by generated code: whether the kernels of `device` are those for
+ *  sm_90a, with products of warpgroups. */
+MOE_API int32_t moe_gpu_has_wgmma(void *device);
+/** Called by generated code: how many multiprocessors the device has. */
+MOE_API int64_t moe_gpu_processors(void *device);
+/** Called by generated code: describes matrices at `data` for copies of boxes
+ *  of them, in the 128 bytes of `map`, which are aligned to 64. In memory of a
+ *  block the lines of a box, 128 bytes or less, lie swizzled; what is outside
+ *  of a matrix is zero there. A failure shows when the call ends. */
+MOE_API void moe_gpu_tensor_map(void *device, void *map, const void *data,
+                                int32_t element_bytes, int64_t columns,
+                                int64_t rows, int64_t matrices,
+                                int64_t row_bytes, int64_t matrix_bytes,
+                                int32_t box_columns, int32_t box_rows);
 /** Called by generated code: a monotonic clock in nanoseconds. */
 MOE_API int64_t moe_clock(void);
 

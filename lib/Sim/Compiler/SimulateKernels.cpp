@@ -6,13 +6,13 @@
 //===----------------------------------------------------------------------===//
 
 #include "Image.h"
+#include "SharedLayout.h"
 
 #include "moe/Sim/Passes.h"
 
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/IR/AttrTypeSubElements.h"
 #include "mlir/Interfaces/DataLayoutInterfaces.h"
-#include "llvm/Support/MathExtras.h"
 
 namespace moe {
 #define GEN_PASS_DEF_SIMULATEKERNELSPASS
@@ -30,22 +30,16 @@ struct SimulateKernels : moe::impl::SimulateKernelsPassBase<SimulateKernels> {
   void runOnOperation() override;
 };
 
-enum Space : unsigned { Shared = 3 };
-
-bool isKernel(LLVM::LLVMFuncOp function) {
-  return function->hasAttr("gpu.kernel") || function->hasAttr("nvvm.kernel");
-}
-
 /// One `gpu.module` on its way to the host.
 class Simulation {
 public:
   Simulation(ModuleOp host, gpu::GPUModuleOp device, int64_t architecture)
-      : host(host), device(device), architecture(architecture), calls(host) {}
+      : host(host), device(device), architecture(architecture), calls(host),
+        shared(layOutShared(device)) {}
 
   LogicalResult run();
 
 private:
-  LogicalResult layOutShared();
   LogicalResult rewrite(LLVM::LLVMFuncOp function);
   LogicalResult rewriteAddress(LLVM::AddressOfOp op);
   LogicalResult moveToHost();
@@ -58,69 +52,21 @@ private:
   gpu::GPUModuleOp device;
   int64_t architecture;
   Calls calls;
-  // Of variables in static shared memory; dynamic ones are not in it.
-  DenseMap<Operation *, int64_t> offsetOf;
-  DenseMap<Operation *, int64_t> sharedOf; // bytes, by kernel
-  int64_t staticAlignment = 16, dynamicAlignment = 16;
+  SharedLayout shared;
   SmallVector<KernelEntry> kernels;
   SmallVector<GlobalEntry> globals;
 };
 
 } // namespace
 
-static bool isShared(LLVM::GlobalOp global) {
-  return global.getAddrSpace() == Shared;
-}
-
-/// A variable that only one kernel uses shares its place with those of others.
-LogicalResult Simulation::layOutShared() {
-  DataLayout layout(device);
-  DenseMap<Operation *, llvm::SetVector<Operation *>> usersOf;
-  device.walk([&](LLVM::AddressOfOp op) {
-    if (auto global = device.lookupSymbol<LLVM::GlobalOp>(op.getGlobalName()))
-      usersOf[global].insert(op->getParentOfType<LLVM::LLVMFuncOp>());
-  });
-  int64_t common = 0;
-  auto place = [&](LLVM::GlobalOp global, int64_t &end) {
-    Type type = global.getGlobalType();
-    int64_t alignment = global.getAlignment() && *global.getAlignment()
-                            ? int64_t(*global.getAlignment())
-                            : int64_t(layout.getTypeABIAlignment(type));
-    int64_t bytes = bytesOf(type);
-    if (bytes == 0) {
-      dynamicAlignment = std::max(dynamicAlignment, alignment);
-      return;
-    }
-    staticAlignment = std::max(staticAlignment, alignment);
-    end = llvm::alignTo(end, alignment);
-    offsetOf[global] = end;
-    end += bytes;
-  };
-  auto isOwn = [&](LLVM::GlobalOp global) {
-    auto &users = usersOf[global];
-    return users.size() == 1 && isKernel(cast<LLVM::LLVMFuncOp>(users[0]));
-  };
-  for (auto global : device.getOps<LLVM::GlobalOp>())
-    if (isShared(global) && !isOwn(global))
-      place(global, common);
-  for (auto function : device.getOps<LLVM::LLVMFuncOp>()) {
-    int64_t end = common;
-    for (auto global : device.getOps<LLVM::GlobalOp>())
-      if (isShared(global) && isOwn(global) && usersOf[global][0] == function)
-        place(global, end);
-    sharedOf[function] = end;
-  }
-  return success();
-}
-
 LogicalResult Simulation::rewriteAddress(LLVM::AddressOfOp op) {
   auto global = device.lookupSymbol<LLVM::GlobalOp>(op.getGlobalName());
   if (!global || !isShared(global))
     return success();
   calls.setPlace(op);
-  auto found = offsetOf.find(global);
+  auto found = shared.offsetOf.find(global);
   Value address =
-      found == offsetOf.end()
+      found == shared.offsetOf.end()
           ? calls.call("moe_sim_dynamic_shared", calls.pointer(), {})
           : calls.call("moe_sim_static_shared", calls.pointer(),
                        {calls.constant(found->second, 64)});
@@ -242,9 +188,9 @@ LogicalResult Simulation::moveToHost() {
       continue;
     KernelEntry entry;
     entry.name = function.getName().str();
-    entry.staticShared = sharedOf[function];
-    entry.staticAlignment = staticAlignment;
-    entry.dynamicAlignment = dynamicAlignment;
+    entry.staticShared = shared.bytesOf.lookup(function);
+    entry.staticAlignment = shared.staticAlignment;
+    entry.dynamicAlignment = shared.dynamicAlignment;
     for (StringRef name : {"nvvm.maxntid", "nvvm.reqntid"})
       if (auto most = function->getAttrOfType<DenseI32ArrayAttr>(name))
         entry.maxThreads = product(most);
@@ -280,8 +226,6 @@ LogicalResult Simulation::moveToHost() {
 }
 
 LogicalResult Simulation::run() {
-  if (failed(layOutShared()))
-    return failure();
   SmallVector<LLVM::LLVMFuncOp> functions(device.getOps<LLVM::LLVMFuncOp>());
   for (LLVM::LLVMFuncOp function : functions)
     if (failed(rewrite(function)))

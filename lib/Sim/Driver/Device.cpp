@@ -102,7 +102,7 @@ MOE_SIM_CUDA cuDeviceGetAttribute(int *value, int attribute, int device) {
     *value = 1000000;
     return Success;
   case 16: // multiprocessors
-    *value = int(multiprocessors);
+    *value = int(state().settings.multiprocessors);
     return Success;
   case 37: // bits of the way to memory
     *value = 5120;

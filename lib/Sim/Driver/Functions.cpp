@@ -151,7 +151,7 @@ static int perform(const Function &function, const Shape &shape,
     launch.parameters.push_back(parameters.at(i));
   launch.parameterBase = parameters.base();
   launch.parameterBytes = parameters.memory.size();
-  launch.multiprocessors = multiprocessors;
+  launch.multiprocessors = all.settings.multiprocessors;
   launch.memory = &all.memory;
   launch.random = &all.random;
   launch.electSeed = all.random.next();
@@ -180,6 +180,7 @@ static int launch(void *handle, Shape shape, void *streamHandle,
                      unsigned(cluster[2])};
   if (int status = checkShape(*function, shape))
     return status;
+  ++state().launchCalls;
   auto parameters = std::make_shared<Parameters>(kernel, values);
   enqueue(*stream, [function, shape, parameters] {
     return perform(*function, shape, *parameters);

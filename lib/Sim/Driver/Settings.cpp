@@ -39,6 +39,8 @@ Settings moe::sim::readSettings(std::string &problem) {
   readNumber<uint64_t>("MOE_SIM_MEMORY", 0, uint64_t(1) << 46, settings.memory,
                        problem);
   readNumber<unsigned>("MOE_SIM_DEVICES", 0, 64, settings.devices, problem);
+  readNumber<unsigned>("MOE_SIM_MULTIPROCESSORS", 1, 1024,
+                       settings.multiprocessors, problem);
   const char *architecture = std::getenv("MOE_SIM_ARCH");
   if (!architecture || !*architecture)
     return settings;

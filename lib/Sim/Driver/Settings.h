@@ -19,6 +19,7 @@ struct Settings {
   unsigned architecture = 90; // MOE_SIM_ARCH, such as sm_80
   uint64_t memory = uint64_t(8) << 30; // MOE_SIM_MEMORY, bytes
   unsigned devices = 1;                // MOE_SIM_DEVICES
+  unsigned multiprocessors = 132;      // MOE_SIM_MULTIPROCESSORS
 };
 
 /// Or what is wrong with them.

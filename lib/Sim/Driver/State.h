@@ -115,6 +115,7 @@ struct State {
   std::set<Module *> modules;
   std::set<Graph *> graphs;
   std::set<GraphExec *> graphExecs;
+  int launchCalls = 0;  // of kernels, one by one
   int sticky = Success; // from when a kernel has failed, for ever
   std::string report;
 };
@@ -123,7 +124,6 @@ State &state();
 /// The stacks of contexts are a thread's own.
 std::vector<Context *> &contextStack();
 
-constexpr unsigned multiprocessors = 132;
 /// Bytes of shared memory that a block can have.
 size_t sharedLimit();
 

@@ -52,6 +52,21 @@ FailureOr<int64_t> numberOf(gpu::LaunchFuncOp launch) {
   return launch.emitOpError("has no kernel '") << launch.getKernel() << "'";
 }
 
+/// What is in the host's own memory goes to the kernel as it is there: an
+/// address of it would mean nothing.
+void passByValue(gpu::LaunchFuncOp launch, unsigned operand,
+                 LLVM::AllocaOp memory) {
+  auto kernel = SymbolTable::lookupNearestSymbolFrom<FunctionOpInterface>(
+      launch, launch.getKernel());
+  if (!kernel)
+    return;
+  OpBuilder b(launch);
+  kernel.setArgAttr(operand, LLVM::LLVMDialect::getByValAttrName(),
+                    TypeAttr::get(memory.getElemType()));
+  kernel.setArgAttr(operand, LLVM::LLVMDialect::getAlignAttrName(),
+                    b.getI64IntegerAttr(memory.getAlignment().value_or(1)));
+}
+
 } // namespace
 
 void CallKernels::call(gpu::LaunchFuncOp launch, Value device, int64_t kernel,
@@ -66,7 +81,9 @@ void CallKernels::call(gpu::LaunchFuncOp launch, Value device, int64_t kernel,
   };
   SmallVector<Value> arguments;
   SmallVector<Type> types;
-  for (Value operand : launch.getKernelOperands()) {
+  for (auto [i, operand] : llvm::enumerate(launch.getKernelOperands())) {
+    if (auto memory = operand.getDefiningOp<LLVM::AllocaOp>())
+      passByValue(launch, i, memory);
     arguments.push_back(toI64(operand));
     types.push_back(arguments.back().getType());
   }
@@ -82,9 +99,12 @@ void CallKernels::call(gpu::LaunchFuncOp launch, Value device, int64_t kernel,
   b.restoreInsertionPoint(here);
   for (auto [i, argument] : llvm::enumerate(arguments)) {
     auto index = static_cast<int32_t>(i);
-    Value place = LLVM::GEPOp::create(b, pointer, values, room,
-                                      ArrayRef<LLVM::GEPArg>{0, index});
-    LLVM::StoreOp::create(b, argument, place);
+    Value place = argument;
+    if (!argument.getDefiningOp<LLVM::AllocaOp>()) {
+      place = LLVM::GEPOp::create(b, pointer, values, room,
+                                  ArrayRef<LLVM::GEPArg>{0, index});
+      LLVM::StoreOp::create(b, argument, place);
+    }
     Value slot = LLVM::GEPOp::create(b, pointer, pointer, places,
                                      ArrayRef<LLVM::GEPArg>{index});
     LLVM::StoreOp::create(b, place, slot);

@@ -7,7 +7,11 @@
 
 #include "moe/Target/GPU/GPU.h"
 
+#include "mlir/Conversion/NVVMToLLVM/NVVMToLLVM.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Pass/Pass.h"
+#include "mlir/Pass/PassManager.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/GPU/GPUToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
@@ -37,6 +41,32 @@ std::vector<std::string> moe::kernelNames(mlir::gpu::GPUModuleOp kernels) {
     if (op.hasAttr(mlir::gpu::GPUDialect::getKernelFuncAttrName()))
       names.push_back(mlir::SymbolTable::getSymbolName(&op).str());
   return names;
+}
+
+bool moe::usesWgmma(mlir::Operation *op) {
+  return op
+      ->walk([](mlir::NVVM::WgmmaMmaAsyncOp) {
+        return mlir::WalkResult::interrupt();
+      })
+      .wasInterrupted();
+}
+
+void moe::dropKernels(mlir::gpu::GPUModuleOp kernels, const GPUArch &arch) {
+  if (arch.hasWgmma())
+    return;
+  for (mlir::Operation &op : make_early_inc_range(kernels.getOps()))
+    if (usesWgmma(&op))
+      op.erase();
+}
+
+/// Registers can move between warpgroups if it is known how many there are: all
+/// of the multiprocessor's.
+static void boundRegisters(mlir::gpu::GPUModuleOp kernels) {
+  mlir::Builder b(kernels.getContext());
+  kernels.walk([&](mlir::NVVM::SetMaxRegisterOp op) {
+    op->getParentOfType<mlir::LLVM::LLVMFuncOp>()->setAttr(
+        mlir::NVVM::NVVMDialect::getMinctasmAttrName(), b.getI32IntegerAttr(1));
+  });
 }
 
 static Expected<std::unique_ptr<TargetMachine>>
@@ -89,6 +119,16 @@ static void keepRolled(Module &module) {
   }
 }
 
+/// What is passed by value stays where it is: TMA reads descriptions of tensors
+/// from there.
+static void keepParameters(Module &module) {
+  for (Function &function : module)
+    for (Argument &argument : function.args())
+      if (argument.hasByValAttr())
+        argument.addAttr(
+            Attribute::get(module.getContext(), "nvvm.grid_constant"));
+}
+
 Expected<std::string> moe::emitPtx(mlir::gpu::GPUModuleOp kernels,
                                    const GPUArch &arch) {
   mlir::MLIRContext &context = *kernels.getContext();
@@ -99,13 +139,22 @@ Expected<std::string> moe::emitPtx(mlir::gpu::GPUModuleOp kernels,
   Expected<std::unique_ptr<TargetMachine>> machine = makeMachine(arch);
   if (!machine)
     return machine.takeError();
+  // Other architectures and the simulator take the kernels as they were.
+  mlir::OwningOpRef<mlir::gpu::GPUModuleOp> own = kernels.clone();
+  dropKernels(*own, arch);
+  boundRegisters(*own);
+  mlir::PassManager toText(&context, kernels->getName().getStringRef());
+  toText.addPass(mlir::createConvertNVVMToLLVMPass());
+  if (mlir::failed(toText.run(*own)))
+    return createStringError("the kernels cannot be lowered to LLVM IR");
   LLVMContext llvmContext;
   std::unique_ptr<Module> module =
-      mlir::translateModuleToLLVMIR(kernels, llvmContext, "kernels");
+      mlir::translateModuleToLLVMIR(*own, llvmContext, "kernels");
   if (!module)
     return createStringError("the kernels cannot be translated to LLVM IR");
   module->setDataLayout((*machine)->createDataLayout());
   module->setTargetTriple((*machine)->getTargetTriple());
+  keepParameters(*module);
   optimize(*module, **machine);
   keepRolled(*module);
   SmallString<0> text;

@@ -57,6 +57,6 @@ void moe::addGPULoweringPasses(OpPassManager &passes) {
   passes.addPass(createGpuKernelOutliningPass());
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createCSEPass());
-  passes.addPass(createCallKernelsPass());
   addKernelPasses(passes.nest<gpu::GPUModuleOp>());
+  passes.addPass(createCallKernelsPass());
 }

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "moe/Kernels/Entry.h"
+#include "moe/Target/GPU/GPU.h"
 #include "moe/Target/GPU/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -262,6 +263,8 @@ void MapToKernels::runOnOperation() {
     std::string name = (function + "_" + Twine(number++)).str();
     if (!op.empty())
       name += ("_" + op).str();
+    if (usesWgmma(launch))
+      name += kWgmmaSuffix;
     launch.setModule("kernels");
     launch.setFunction(name);
   });

@@ -33,6 +33,30 @@ module attributes {gpu.container_module} {
 
 // -----
 
+// What the host has in memory of its own goes by value.
+
+module attributes {gpu.container_module} {
+  gpu.module @kernels {
+    // CHECK: llvm.func @first(%arg0: !llvm.ptr {llvm.align = 64 : i64, llvm.byval = !llvm.array<128 x i8>}, %arg1: !llvm.ptr)
+    llvm.func @first(%map: !llvm.ptr, %p: !llvm.ptr) attributes {gpu.kernel} { llvm.return }
+  }
+  // CHECK-LABEL: func.func @entry
+  func.func @entry(%sizes: !llvm.ptr, %buffers: !llvm.ptr) attributes {moe.arguments = [{}]} {
+    %c1 = arith.constant 1 : index
+    %one = llvm.mlir.constant(1 : i64) : i64
+    // CHECK: %[[PLACES:.*]] = llvm.alloca %{{.*}} x !llvm.ptr :
+    // CHECK: %[[MAP:.*]] = llvm.alloca %{{.*}} x !llvm.array<128 x i8> {alignment = 64 : i64}
+    %map = llvm.alloca %one x !llvm.array<128 x i8> {alignment = 64 : i64} : (i64) -> !llvm.ptr
+    // CHECK: %[[SLOT:.*]] = llvm.getelementptr %[[PLACES]][0]
+    // CHECK: llvm.store %[[MAP]], %[[SLOT]]
+    gpu.launch_func @kernels::@first blocks in (%c1, %c1, %c1) threads in (%c1, %c1, %c1)
+        args(%map : !llvm.ptr, %buffers : !llvm.ptr)
+    return
+  }
+}
+
+// -----
+
 module attributes {gpu.container_module} {
   gpu.module @kernels {
     gpu.func @first() kernel { gpu.return }

@@ -13,6 +13,7 @@
 #include "Support.h"
 
 #include "moe/Runtime/Cuda.h"
+#include "moe/Support/ChooseDevice.h"
 
 #include <cstdlib>
 #include <cstring>
@@ -49,6 +50,20 @@ void launch(const int64_t *sizes, void *const *buffers) {
   void *arguments[] = {&sizes, &buffers};
   moe_gpu_launch(buffers[Arguments + 2], Function, 1, 1, 1, 1, 1, 1, 0,
                  arguments);
+}
+
+/// The same after asking about the device, and describing matrices to it.
+void prepare(const int64_t *sizes, void *const *buffers) {
+  void *device = buffers[14];
+  alignas(64) char map[128];
+  moe_gpu_tensor_map(device, map, buffers[0], 2, 64, 0, 1, 128, 128, 64, 8);
+  moe_gpu_tensor_map(device, map, buffers[0], 2, 64, 9, 1, 128, 128, 64, 8);
+  void *known = nullptr;
+  std::memcpy(&known, map, sizeof known);
+  bool fits = known == buffers[0] && !moe_gpu_has_wgmma(device) &&
+              moe_gpu_processors(device) == 1;
+  if (fits || std::getenv("FAKE_CUDA_TENSOR_MAP"))
+    launch<0, 12>(sizes, buffers);
 }
 
 using Kernel = void (*)(void **);
@@ -175,7 +190,7 @@ TEST_F(DeviceTest, TensorsOfTheDeviceAreUsedWhereTheyAre) {
   moe_cu_address in = 0, out = 0;
   push(nullptr);
   ASSERT_EQ(0, alloc(&in, 20));
-  ASSERT_EQ(0, alloc(&out, 16));
+  ASSERT_EQ(0, alloc(&out, 20));
   pop(nullptr);
   std::memcpy(reinterpret_cast<void *>(in), x.data.data(), 16);
   x.view.data = reinterpret_cast<void *>(in);
@@ -189,6 +204,10 @@ TEST_F(DeviceTest, TensorsOfTheDeviceAreUsedWhereTheyAre) {
   x.view.data = reinterpret_cast<void *>(in + 4);
   EXPECT_MOE_OK(run(x.view, y.view));
   EXPECT_FLOAT_EQ(18, reinterpret_cast<float *>(out)[3]);
+  // Nor where they can write it.
+  y.view.data = reinterpret_cast<void *>(out + 4);
+  EXPECT_MOE_OK(run(x.view, y.view));
+  EXPECT_FLOAT_EQ(18, reinterpret_cast<float *>(out)[4]);
   x.view.device.device_id = 1;
   EXPECT_STATUS(MOE_INVALID_ARGUMENT, run(x.view, y.view),
                 "tensor 'x': expected memory of GPU 0, found that of GPU 1");
@@ -248,6 +267,32 @@ TEST_F(DeviceTest, FailuresNameTheKernel) {
                 "one of the kernels from 'kernel_0' to 'kernel_0'");
 }
 
+TEST_F(DeviceTest, EntriesAskAndDescribe) {
+  functions[0].entry = prepare;
+  ASSERT_MOE_OK(create());
+  Tensor<float> x({1, 4}, f32, 1), y({1, 4}, f32);
+  EXPECT_MOE_OK(run(x.view, y.view));
+  EXPECT_FLOAT_EQ(14, y.data[3]);
+  Variable fault("FAKE_CUDA_TENSOR_MAP", "1");
+  EXPECT_STATUS(MOE_DEVICE_FAILED, run(x.view, y.view),
+                "cuTensorMapEncodeTiled: some error");
+}
+
+TEST_F(DeviceTest, KernelsForOtherArchitecturesMayBeMissing) {
+  kernels.kernel_count = 5;
+  const char *more[] = {"kernel_0", "kernel_1", "kernel_2", "kernel_3",
+                        "kernel_4_wgmma"};
+  kernels.names = more;
+  ASSERT_MOE_OK(create());
+  // It is not launched by accident.
+  functions[0].entry = [](const int64_t *, void *const *buffers) {
+    moe_gpu_launch(buffers[14], 4, 1, 1, 1, 1, 1, 1, 0, nullptr);
+  };
+  Tensor<float> x({1, 4}, f32, 1), y({1, 4}, f32);
+  EXPECT_STATUS(MOE_DEVICE_FAILED, run(x.view, y.view),
+                "kernel 'kernel_4_wgmma': some error");
+}
+
 TEST_F(DeviceTest, LateFailuresNameTheKernels) {
   ASSERT_MOE_OK(create());
   EXPECT_MOE_OK(moe_layer_run(layer.get(), "step", nullptr, nullptr));
@@ -292,9 +337,22 @@ TEST_F(DeviceTest, DriversThatDoNotDo) {
   Variable number("MOE_GPU", "3");
   EXPECT_STATUS(MOE_UNAVAILABLE, create(),
                 "found GPU number 3, expected one below 1");
+  for (const char *list : {"0,", ",0", "0 1", "-1", "0,x", "99999999999"}) {
+    setenv("MOE_GPU", list, 1);
+    EXPECT_STATUS(MOE_INVALID_ARGUMENT, create(), "expected numbers of GPUs");
+  }
   setenv("MOE_GPU", "first", 1);
   EXPECT_STATUS(MOE_INVALID_ARGUMENT, create(),
                 "found MOE_GPU='first', expected numbers of GPUs");
+}
+
+TEST_F(DeviceTest, RanksTakeTurns) {
+  EXPECT_EQ(0, moe::chooseDevice(nullptr, 0, 4));
+  EXPECT_EQ(1, moe::chooseDevice("", 5, 4));
+  EXPECT_EQ(2, moe::chooseDevice("2", 3, 4));
+  EXPECT_EQ(3, moe::chooseDevice("2,3", 3, 4));
+  EXPECT_EQ(7, moe::chooseDevice("7", 0, 4)); // which the device refuses
+  EXPECT_EQ(std::nullopt, moe::chooseDevice("2,,3", 0, 4));
 }
 
 TEST_F(DeviceTest, CodeForTheDevice) {

@@ -24,6 +24,13 @@ mlir::gpu::GPUModuleOp findKernels(mlir::ModuleOp module);
 /// Names of its kernels, in the order of their numbers.
 std::vector<std::string> kernelNames(mlir::gpu::GPUModuleOp kernels);
 
+/// Whether an operation multiplies matrices by warpgroups; names of kernels
+/// that do end so.
+bool usesWgmma(mlir::Operation *op);
+inline constexpr llvm::StringLiteral kWgmmaSuffix = "_wgmma";
+/// Takes those away that the architecture has no instructions for.
+void dropKernels(mlir::gpu::GPUModuleOp kernels, const GPUArch &arch);
+
 /// Text of PTX for kernels at the NVVM level.
 llvm::Expected<std::string> emitPtx(mlir::gpu::GPUModuleOp kernels,
                                     const GPUArch &arch);

@@ -22,6 +22,9 @@ struct GPUArch {
   int64_t ptx = 0;    // the version of PTX that it needs, as in 80
   bool isPtx = false; // to be compiled by the driver, also for what is newer
 
+  /// Whether it has products of warpgroups, and copies of boxes for them.
+  bool hasWgmma() const { return sm == "sm_90a"; }
+
   /// An unknown one, or one that is too old, is an error that says what is
   /// known.
   static llvm::Expected<GPUArch> parse(llvm::StringRef name);

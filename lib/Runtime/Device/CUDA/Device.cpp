@@ -33,6 +33,7 @@ Device::Device(const Driver &driver, int number)
   };
   attribute(major, MOE_CU_COMPUTE_CAPABILITY_MAJOR);
   attribute(minor, MOE_CU_COMPUTE_CAPABILITY_MINOR);
+  attribute(multiprocessors, MOE_CU_MULTIPROCESSOR_COUNT);
   check(driver, driver.DevicePrimaryCtxRetain(&context, handle),
         "cuDevicePrimaryCtxRetain");
 }

@@ -25,6 +25,7 @@ public:
 
   /// As in 90.
   int capability() const { return major * 10 + minor; }
+  int processors() const { return multiprocessors; }
   std::string name() const;
 
   /// Runs `body` in the device's context, if that is there still: without it
@@ -44,7 +45,7 @@ private:
   friend class InContext;
   moe_cu_device handle = 0;
   moe_cu_context context = nullptr;
-  int major = 0, minor = 0;
+  int major = 0, minor = 0, multiprocessors = 0;
 };
 
 /// While it lives, the calling thread is in the device's context; after that,

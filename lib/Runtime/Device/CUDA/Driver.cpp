@@ -81,6 +81,7 @@ static void findSymbols(Driver &driver, const Symbols &symbols) {
   symbols.find(driver.ModuleGetFunction, "cuModuleGetFunction");
   symbols.find(driver.FuncSetAttribute, "cuFuncSetAttribute");
   symbols.find(driver.LaunchKernel, "cuLaunchKernel");
+  symbols.find(driver.TensorMapEncodeTiled, "cuTensorMapEncodeTiled");
   symbols.find(driver.StreamCreate, "cuStreamCreate");
   symbols.find(driver.StreamSynchronize, "cuStreamSynchronize");
   symbols.find(driver.StreamDestroy, "cuStreamDestroy_v2");

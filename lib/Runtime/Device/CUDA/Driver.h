@@ -47,6 +47,10 @@ struct Driver {
   moe_cu_result (*LaunchKernel)(moe_cu_function, unsigned, unsigned, unsigned,
                                 unsigned, unsigned, unsigned, unsigned,
                                 moe_cu_stream, void **, void **);
+  moe_cu_result (*TensorMapEncodeTiled)(void *, int, unsigned, void *,
+                                        const uint64_t *, const uint64_t *,
+                                        const uint32_t *, const uint32_t *, int,
+                                        int, int, int);
   moe_cu_result (*StreamCreate)(moe_cu_stream *, unsigned);
   moe_cu_result (*StreamSynchronize)(moe_cu_stream);
   moe_cu_result (*StreamDestroy)(moe_cu_stream);

@@ -24,6 +24,8 @@ struct ImageArch {
   int number = 0;        // as in 90
   bool isPtx = false;    // runs on all that is newer
   bool specific = false; // runs on nothing else
+
+  bool supportsWgmma() const { return specific && number == 90; }
 };
 } // namespace
 
@@ -58,6 +60,12 @@ const moe_image *chooseImage(const moe_kernels &code, int capability) {
   return best;
 }
 
+static bool needsWgmma(std::string_view name) {
+  constexpr std::string_view suffix = "_wgmma";
+  return name.size() > suffix.size() &&
+         name.substr(name.size() - suffix.size()) == suffix;
+}
+
 static std::string describe(const moe_kernels &code) {
   std::string all;
   for (uint32_t i = 0; i < code.image_count; ++i)
@@ -73,6 +81,7 @@ Kernels::Kernels(std::shared_ptr<const Device> on, const moe_kernels &code,
   if (!image)
     fail(MOE_GPU_MISMATCH, "'", package, "' has no code for ", device->name(),
          ", which is sm_", device->capability(), "; it has ", describe(code));
+  isForWgmma = parseArch(image->arch).supportsWgmma();
   InContext scope(*device);
   if (moe_cu_result result = driver.ModuleLoadData(&module, image->data))
     fail(result == MOE_CU_OUT_OF_MEMORY ? MOE_OUT_OF_MEMORY : MOE_GPU_MISMATCH,
@@ -80,8 +89,12 @@ Kernels::Kernels(std::shared_ptr<const Device> on, const moe_kernels &code,
          " cannot be loaded: ", words(driver, result));
   for (uint32_t i = 0; i < code.kernel_count; ++i) {
     moe_cu_function function = nullptr;
-    if (moe_cu_result result =
-            driver.ModuleGetFunction(&function, module, code.names[i])) {
+    moe_cu_result result =
+        driver.ModuleGetFunction(&function, module, code.names[i]);
+    // Nobody launches them there.
+    if (result == MOE_CU_NOT_FOUND && !isForWgmma && needsWgmma(code.names[i]))
+      result = MOE_CU_SUCCESS;
+    if (result) {
       driver.ModuleUnload(module);
       fail(MOE_BAD_FILE, "'", package, "' has no kernel '", code.names[i],
            "': ", words(driver, result));
@@ -114,8 +127,10 @@ void Launches::launch(int32_t kernel, const int64_t (&grid)[3],
     return;
   }
   moe_cu_function function = kernels.function(size_t(kernel));
+  if (!function)
+    result = MOE_CU_NOT_FOUND;
   constexpr int32_t always = 48 * 1024;
-  if (sharedBytes > always)
+  if (!result && sharedBytes > always)
     result = driver.FuncSetAttribute(
         function, MOE_CU_FUNCTION_MAX_DYNAMIC_SHARED, sharedBytes);
   if (!result)
@@ -142,7 +157,26 @@ int32_t Launches::value(moe_cu_address address) noexcept {
   return result ? -1 : number;
 }
 
+void Launches::describe(void *map, const Matrices &m) noexcept {
+  if (result || m.columns == 0 || m.rows == 0 || m.count == 0)
+    return;
+  const uint64_t extents[] = {uint64_t(m.columns), uint64_t(m.rows),
+                              uint64_t(m.count)};
+  const uint64_t strides[] = {uint64_t(m.rowBytes), uint64_t(m.matrixBytes)};
+  const uint32_t box[] = {uint32_t(m.boxColumns), uint32_t(m.boxRows), 1};
+  const uint32_t each[] = {1, 1, 1};
+  // The function only reads where the data is.
+  result = kernels.device->driver.TensorMapEncodeTiled(
+      map, m.elementBytes == 1 ? MOE_CU_TENSOR_UINT8 : MOE_CU_TENSOR_UINT16, 3,
+      const_cast<void *>(m.data), extents, strides, box, each,
+      /*interleave=*/0, MOE_CU_SWIZZLE_128, MOE_CU_PROMOTE_TO_256,
+      /*fill=*/0);
+  mapFailed = result != MOE_CU_SUCCESS;
+}
+
 void Launches::check() const {
+  if (mapFailed)
+    cuda::check(kernels.device->driver, result, "cuTensorMapEncodeTiled");
   if (failed >= 0)
     fail(result == MOE_CU_OUT_OF_MEMORY ? MOE_OUT_OF_MEMORY : MOE_DEVICE_FAILED,
          "kernel '",
@@ -175,4 +209,24 @@ void moe_gpu_launch(void *device, int32_t kernel, int64_t grid_x,
   static_cast<moe::cuda::Launches *>(device)->launch(
       kernel, {grid_x, grid_y, grid_z}, {block_x, block_y, block_z},
       shared_bytes, arguments);
+}
+
+int32_t moe_gpu_has_wgmma(void *device) {
+  return static_cast<moe::cuda::Launches *>(device)->code().hasWgmma();
+}
+
+int64_t moe_gpu_processors(void *device) {
+  return static_cast<moe::cuda::Launches *>(device)
+      ->code()
+      .device->processors();
+}
+
+void moe_gpu_tensor_map(void *device, void *map, const void *data,
+                        int32_t element_bytes, int64_t columns, int64_t rows,
+                        int64_t matrices, int64_t row_bytes,
+                        int64_t matrix_bytes, int32_t box_columns,
+                        int32_t box_rows) {
+  static_cast<moe::cuda::Launches *>(device)->describe(
+      map, {data, element_bytes, columns, rows, matrices, row_bytes,
+            matrix_bytes, box_columns, box_rows});
 }

@@ -29,10 +29,13 @@ public:
   moe_cu_function function(size_t kernel) const { return functions[kernel]; }
   const char *name(size_t kernel) const { return code.names[kernel]; }
   size_t count() const { return functions.size(); }
+  /// Whether its products are those of warpgroups.
+  bool hasWgmma() const { return isForWgmma; }
 
 private:
   const moe_kernels &code;
   moe_cu_module module = nullptr;
+  bool isForWgmma = false;
   std::vector<moe_cu_function> functions;
 };
 
@@ -54,6 +57,16 @@ public:
               void **arguments) noexcept;
   /// Fails, with the kernel's name, if one could not be launched.
   void check() const;
+  /// Matrices that copies of boxes are made from.
+  struct Matrices {
+    const void *data;
+    int32_t elementBytes;
+    int64_t columns, rows, count, rowBytes, matrixBytes;
+    int32_t boxColumns, boxRows;
+  };
+  /// Describes them in the 128 bytes of `map`.
+  void describe(void *map, const Matrices &matrices) noexcept;
+  const Kernels &code() const { return kernels; }
   /// Waits for what was launched; fails, with the kernel's name, if one has.
   void finish();
   /// A number that kernels have made, once they have; -1 if they fail.
@@ -63,6 +76,7 @@ private:
   const Kernels &kernels;
   Stream &stream;
   moe_cu_result result = MOE_CU_SUCCESS;
+  bool mapFailed = false;        // what failed is a description of matrices
   int32_t failed = -1;           // the kernel that could not be launched
   int32_t first = -1, last = -1; // those that were
 };

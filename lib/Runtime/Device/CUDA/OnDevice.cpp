@@ -16,8 +16,8 @@ namespace moe::runtime {
 using cuda::InContext;
 using cuda::Kernels;
 
-/// What kernels rely on, which read so many bytes at once.
-static constexpr moe_cu_address inputAlignment = 16;
+/// What kernels rely on, which read and write so many bytes at once.
+static constexpr moe_cu_address tensorAlignment = 16;
 
 /// Layers of one package on one device share its module.
 static std::shared_ptr<Kernels> loadKernels(const LoadedPackage &package,
@@ -134,10 +134,11 @@ void *OnDevice::place(moe_layer &layer, size_t function, size_t i,
     void *given = calls.pointers[i];
     checkOwner(*tensor, bytes ? given : nullptr, argument.name);
     auto address = reinterpret_cast<moe_cu_address>(given);
-    if (argument.role != Role::input || address % inputAlignment == 0)
+    if (address % tensorAlignment == 0)
       return given;
     void *aligned = own(memory, bytes);
-    stream.copy(memory.address(), address, bytes);
+    if (argument.role == Role::input)
+      stream.copy(memory.address(), address, bytes);
     return aligned;
   }
   void *data = own(memory, bytes);
@@ -165,7 +166,7 @@ bool OnDevice::run(moe_layer &layer, size_t function,
   size_t count = signature.arguments.size(), input = 0, output = 0;
   sendState(layer);
   std::vector<moe_cu_address> &addresses = functions[function].addresses;
-  std::vector<size_t> toFetch;
+  std::vector<size_t> toFetch, toMove; // to the host, to where they are wanted
   for (size_t i = 0; i < count; ++i) {
     Role role = signature.arguments[i].role;
     const DLTensor *tensor = nullptr;
@@ -179,6 +180,10 @@ bool OnDevice::run(moe_layer &layer, size_t function,
         role == Role::output && tensor && tensor->device.device_type != kDLCUDA;
     if (isBrought)
       toFetch.push_back(i);
+    else if (role == Role::output && tensor &&
+             addresses[i] !=
+                 reinterpret_cast<moe_cu_address>(calls.pointers[i]))
+      toMove.push_back(i);
   }
   workspace.ensure(device, workspaceBytes);
   if (!launches)
@@ -193,6 +198,9 @@ bool OnDevice::run(moe_layer &layer, size_t function,
     launches.reset();
     throw;
   }
+  for (size_t i : toMove)
+    stream.copy(reinterpret_cast<moe_cu_address>(calls.pointers[i]),
+                addresses[i], sizeOf(signature, calls, i));
   if (stream.isCallers() && toFetch.empty() && !calls.exchange)
     return false;
   wait();
@@ -296,9 +304,9 @@ void OnDevice::checkWeight(const DLTensor &tensor, const void *data,
                            const std::string &name) const {
   InContext scope(device);
   checkOwner(tensor, data, name);
-  if (reinterpret_cast<moe_cu_address>(data) % inputAlignment)
+  if (reinterpret_cast<moe_cu_address>(data) % tensorAlignment)
     fail(MOE_INVALID_ARGUMENT, "tensor '", name,
-         "': expected data on the device aligned to ", inputAlignment,
+         "': expected data on the device aligned to ", tensorAlignment,
          " bytes");
 }
 

@@ -124,7 +124,7 @@ static moe_status advance(Hub &hub, moe_engine_request &request,
   if (!ended && stage.state(request.round) != Stage::State::done)
     return MOE_IN_PROGRESS;
   // Done or failed, this rank's memory is its own again.
-  stage.drain();
+  stage.drain(request.round);
   request.active = false;
   if (stage.state(request.round) == Stage::State::done)
     return MOE_OK;
@@ -275,7 +275,7 @@ static void close(void *self) {
         continue;
       if (request.stage->state(request.round) != Stage::State::done)
         endAsLost(*rank->hub, rank->rank);
-      request.stage->drain();
+      request.stage->drain(request.round);
     }
   rank->hub->leave(rank->rank);
 }

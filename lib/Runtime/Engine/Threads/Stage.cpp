@@ -23,6 +23,8 @@ namespace moe::runtime::threads {
 static constexpr uint64_t aloneBytes = 32 << 10;
 static constexpr uint64_t partBytes = 256 << 10;
 static constexpr uint64_t reducePartBytes = 32 << 10;
+static_assert(aloneBytes <= reducePartBytes && aloneBytes <= partBytes,
+              "what one moves alone is one part");
 
 Stage::Stage(const std::vector<int32_t> &ranks, Bell &bell)
     : ranks(ranks), bell(bell), members(static_cast<int32_t>(ranks.size())),
@@ -31,8 +33,13 @@ Stage::Stage(const std::vector<int32_t> &ranks, Bell &bell)
 Stage::Inside::Inside(Stage &stage, const Hub &hub)
     : allowed((stage.inside.fetch_add(1), !hub.hasEnded())), stage(stage) {}
 
-void Stage::drain() const {
-  for (int turn = 0; inside.load(); ++turn)
+void Stage::drain(uint64_t round) const {
+  // All have come, so the last one will move on.
+  auto isBeginning = [&] {
+    return state(round) == State::waiting &&
+           arrived.load() >= static_cast<uint64_t>(members) * (round + 1);
+  };
+  for (int turn = 0; isBeginning() || inside.load(); ++turn)
     if (turn > 100)
       std::this_thread::yield();
 }
@@ -40,31 +47,33 @@ void Stage::drain() const {
 void Stage::arrive(Hub &hub, uint64_t round, const moe_transfer &transfer) {
   Slot &slot = slots[transfer.self];
   slot.transfer = transfer;
-  slot.came.store(round + 1);
+  slot.came.store(round + 1, std::memory_order_release);
   uint64_t expected = static_cast<uint64_t>(members) * (round + 1);
-  if (arrived.fetch_add(1) + 1 == expected && begin(hub, round))
-    bell.ring();
+  if (arrived.fetch_add(1) + 1 != expected)
+    return;
+  begin(hub, round);
+  bell.ring();
 }
 
-/// By the last to come. True if others should look.
-bool Stage::begin(Hub &hub, uint64_t round) {
-  Inside guard(*this, hub);
-  if (!guard.allowed)
-    return false;
+/// By the last to come. Whoever leaves meanwhile waits until it moves on.
+void Stage::begin(Hub &hub, uint64_t round) {
+  if (hub.hasEnded())
+    return progress.store(refused);
   if (std::string reason = mismatch(); !reason.empty()) {
-    hub.end(MOE_OP_MISMATCH, -1, reason);
-    return false;
+    progress.store(refused);
+    return hub.end(MOE_OP_MISMATCH, -1, reason);
   }
-  uint64_t bytes = split();
-  if (bytes > aloneBytes) {
-    progress.store(2 * round + 1);
-    return true;
-  }
+  uint64_t bytes = 0;
   for (int32_t i = 0; i < members; ++i)
-    for (uint64_t part = 0; part < slots[i].parts; ++part)
-      runPart(i, part);
+    bytes += bytesOf(i);
+  if (bytes > aloneBytes) {
+    split();
+    return progress.store(2 * round + 1);
+  }
+  // Nothing is written that the others would have to fetch.
+  for (int32_t i = 0; i < members; ++i)
+    runPart(i, 0);
   progress.store(2 * round + 2);
-  return true;
 }
 
 std::string Stage::where(int32_t member) const {
@@ -106,27 +115,28 @@ std::string Stage::mismatch() const {
   return "";
 }
 
-/// Cuts the work into parts. Returns the bytes to be moved.
-uint64_t Stage::split() {
-  uint64_t bytes = 0, parts = 0;
+/// Of the work that is a member's first.
+uint64_t Stage::bytesOf(int32_t member) const {
+  const moe_transfer &transfer = slots[member].transfer;
+  if (transfer.reduce)
+    return member == 0 ? transfer.send[0].bytes : 0;
+  uint64_t bytes = 0;
+  for (int32_t from = 0; from < members; ++from)
+    bytes += transfer.receive[from].bytes;
+  return bytes;
+}
+
+/// Cuts the work into parts.
+void Stage::split() {
+  uint64_t parts = 0;
   for (int32_t i = 0; i < members; ++i) {
     Slot &slot = slots[i];
-    uint64_t own = 0;
-    uint64_t each = partBytes;
-    if (slot.transfer.reduce) {
-      own = i == 0 ? slot.transfer.send[0].bytes : 0;
-      each = reducePartBytes;
-    } else {
-      for (int32_t from = 0; from < members; ++from)
-        own += slot.transfer.receive[from].bytes;
-    }
-    slot.parts = (own + each - 1) / each;
+    uint64_t each = slot.transfer.reduce ? reducePartBytes : partBytes;
+    slot.parts = (bytesOf(i) + each - 1) / each;
     slot.next.store(0, std::memory_order_relaxed);
-    bytes += own;
     parts += slot.parts;
   }
   remaining.store(parts, std::memory_order_relaxed);
-  return bytes;
 }
 
 void Stage::work(const Hub &hub, uint64_t round, int32_t self) {
@@ -161,9 +171,9 @@ bool Stage::takeParts(const Hub &hub, uint64_t round, int32_t self) {
 
 void Stage::runPart(int32_t slot, uint64_t part) const {
   if (slots[slot].transfer.reduce) {
-    uint64_t bytes = slots[0].transfer.send[0].bytes;
-    uint64_t begin = part * reducePartBytes;
-    reduce(begin, std::min(begin + reducePartBytes, bytes));
+    uint64_t begin = part * reducePartBytes, bytes = bytesOf(slot);
+    if (begin < bytes)
+      reduce(begin, std::min(begin + reducePartBytes, bytes));
   } else {
     copy(slot, part * partBytes, (part + 1) * partBytes);
   }

@@ -10,9 +10,10 @@
 // has time takes a part of the work, its own first, and copies straight from
 // one rank's memory to another's. A stage is used again and again, in rounds.
 //
-// Memory is only touched by who is *inside*, which is counted, and who enters
-// looks afterwards whether everything has ended. A member leaves, well or not,
-// when no one is inside: then no one will touch its memory any more.
+// Memory is only touched by the last one to come, until the stage has moved on,
+// and by who is *inside*, which is counted; both look first whether everything
+// has ended. A member leaves, well or not, when the last to come has moved on
+// or will not begin, and no one is inside: then no one will touch its memory.
 //
 //===----------------------------------------------------------------------===//
 
@@ -36,10 +37,11 @@ class Stage {
 public:
   Stage(const std::vector<int32_t> &ranks, Bell &bell);
 
-  enum class State { waiting, open, done };
+  enum class State { waiting, open, done, refused };
   State state(uint64_t round) const {
     uint64_t at = progress.load();
-    return at <= 2 * round       ? State::waiting
+    return at == refused         ? State::refused
+           : at <= 2 * round     ? State::waiting
            : at == 2 * round + 1 ? State::open
                                  : State::done;
   }
@@ -49,8 +51,8 @@ public:
   void arrive(Hub &hub, uint64_t round, const moe_transfer &transfer);
   /// Takes what parts are left of an open round.
   void work(const Hub &hub, uint64_t round, int32_t self);
-  /// Until no one is inside.
-  void drain() const;
+  /// Until no one touches memory of members any more.
+  void drain(uint64_t round) const;
 
   bool hasCome(int32_t member, uint64_t round) const {
     return slots[member].came.load() > round;
@@ -80,10 +82,11 @@ private:
     Stage &stage;
   };
 
-  bool begin(Hub &hub, uint64_t round);
+  void begin(Hub &hub, uint64_t round);
   bool takeParts(const Hub &hub, uint64_t round, int32_t self);
   std::string mismatch() const;
-  uint64_t split();
+  uint64_t bytesOf(int32_t member) const;
+  void split();
   void runPart(int32_t slot, uint64_t part) const;
   void copy(int32_t to, uint64_t begin, uint64_t end) const;
   void reduce(uint64_t begin, uint64_t end) const;
@@ -92,10 +95,14 @@ private:
   Bell &bell;
   const int32_t members;
   std::unique_ptr<Slot[]> slots;
+  static constexpr uint64_t refused = ~uint64_t(0);
+
   alignas(64) std::atomic<uint64_t> arrived{0}; ///< in all rounds
   /// Twice the rounds that are done, and one while the next is open.
+  /// `refused` from when everything has ended.
   alignas(64) std::atomic<uint64_t> progress{0};
-  mutable std::atomic<int32_t> inside{0};
+  /// Not beside what others look at while they wait.
+  alignas(64) std::atomic<int32_t> inside{0};
   alignas(64) std::atomic<uint64_t> remaining{0}; ///< parts
 };
 

@@ -1,0 +1,58 @@
+//===- MmaInstructions.cpp - Matrices in registers ------------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "MmaTile.h"
+
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/NVGPU/IR/NVGPUDialect.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+using namespace moe;
+
+Value Staged::view(Emitter &e, Value shared, int64_t begin, Type type) const {
+  int64_t width = pitch() * bits() / int64_t(type.getIntOrFloatBitWidth());
+  return e.shared(shared, begin, type, {mmaStages, lines, width});
+}
+
+/// Two values as an instruction takes them.
+static Value asRegister(Emitter &e, Value two) {
+  if (!cast<VectorType>(two.getType()).getElementType().isBF16())
+    return two;
+  auto word = VectorType::get(1, e.getI32Type());
+  return vector::ExtractOp::create(e, vector::BitCastOp::create(e, word, two),
+                                   0);
+}
+
+SmallVector<Value> moe::loadMatrices(Emitter &e, const Staged &from, Val stage,
+                                     Val line, Val place) {
+  Value four = nvgpu::LdMatrixOp::create(
+      e, VectorType::get({4, 2}, from.element), from.memory,
+      values({stage, line, place}),
+      /*transpose=*/e.getBoolAttr(false), e.getI32IntegerAttr(4));
+  SmallVector<Value> each;
+  for (int64_t i = 0; i < 4; ++i)
+    each.push_back(asRegister(e, vector::ExtractOp::create(e, four, i)));
+  return each;
+}
+
+void moe::multiplyMatrices(Emitter &e, Type element, ArrayRef<Value> a,
+                           ArrayRef<Value> b, MutableArrayRef<Val> sums) {
+  Type f32 = e.getF32Type();
+  auto result =
+      LLVM::LLVMStructType::getLiteral(e.getContext(), {f32, f32, f32, f32});
+  auto type = element.isBF16() ? NVVM::MMATypes::bf16 : NVVM::MMATypes::f16;
+  SmallVector<Value> before = values(sums);
+  Value next = NVVM::MmaOp::create(
+      e, result, a, b, before, ArrayRef<int64_t>{mmaRows, mmaOutputs, mmaDepth},
+      std::nullopt, std::nullopt, std::array{type, type},
+      std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
+  for (int64_t i = 0; i < sumsPerThread; ++i)
+    sums[i] = e.val(LLVM::ExtractValueOp::create(e, next, i));
+}

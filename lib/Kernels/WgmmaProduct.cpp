@@ -1,0 +1,167 @@
+//===- WgmmaProduct.cpp - Tiles of products of warpgroups -----------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// For sm_90a. What shape tiles have depends on how many rows there are:
+//
+// - Of many rows a tile has 128, and two warpgroups share it.
+// - Of fewer it has 64, and two warpgroups take turns: while one writes what a
+//   tile has become, the other multiplies.
+// - Of few it has 16. The weights are the first operand then, so that the other
+//   can be as small as the rows are few.
+//
+//===----------------------------------------------------------------------===//
+
+#include "WgmmaProduct.h"
+
+#include "TensorMap.h"
+#include "WgmmaKernel.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+
+using namespace mlir;
+using namespace moe;
+using namespace moe::wgmma;
+
+/// Memory of a block that stages may take, alone on a multiprocessor or as one
+/// of two; the rest is for sums on their way to the result.
+static constexpr int64_t stageRoom[] = {200 * 1024, 100 * 1024};
+static constexpr int64_t mostStages = 8;
+/// Outputs of all weights that a warpgroup has the sums of 64 rows of.
+static constexpr int64_t mostOutputs = 256;
+
+WgmmaShape::WgmmaShape(const Product &product, int64_t rowsAtMost)
+    : rows(rowsAtMost), swaps(rows < mmaLines), consumers(swaps ? 1 : 2),
+      alternates(rows == mmaLines) {
+  auto weights = static_cast<int64_t>(product.weights.size());
+  // As few tiles as can be, which are as large as each other.
+  int64_t across =
+      llvm::divideCeilSigned(product.outputs() * weights, mostOutputs);
+  outputs =
+      swaps
+          ? mmaLines
+          : llvm::alignTo(llvm::divideCeilSigned(product.outputs(), across), 8);
+  stages =
+      std::min(stageRoom[consumers == 1] / stageBytes(weights), mostStages);
+}
+
+int64_t WgmmaShape::stageBytes(int64_t weights) const {
+  return (rows + weights * outputs) * lineBytes;
+}
+
+bool moe::fitsWgmma(const Product &product) {
+  auto x = cast<MemRefType>(product.x.getType());
+  Type element = x.getElementType();
+  auto fits = [&](const Weight &weight) {
+    return weight.holds(element) && fitsTensorMap(weight.plain());
+  };
+  // Copies of rows start where 16 bytes do.
+  return (element.isBF16() || element.isF16()) && x.getLayout().isIdentity() &&
+         product.depth() % 8 == 0 && llvm::all_of(product.weights, fits);
+}
+
+WgmmaKernel::WgmmaKernel(Lowering &l, const Product &product,
+                         const WgmmaShape &shape)
+    : e(l.e), product(product), shape(shape),
+      walk{product, shape.rows, shape.outputs},
+      element(cast<MemRefType>(product.x.getType()).getElementType()),
+      steps(llvm::divideCeilSigned(product.depth(), stageDepth)),
+      ofWarp(l.e, product, columns(), shape.swaps) {
+  for (const Weight &weight : product.weights)
+    maps.push_back(emitTensorMap(l, weight.plain(), stageDepth, shape.outputs));
+  launch(l);
+}
+
+void WgmmaKernel::launch(Lowering &l) {
+  // As many blocks as the device runs at the same time.
+  Val resident = e.asIndex(l.callRuntime("moe_gpu_processors", e.getI64Type(),
+                                         ValueRange{l.launches})) *
+                 double(shape.blocksAtOnce());
+  blocks = e.min(walk.mostTiles(e), resident);
+  e.launch(
+      blocks, (1 + shape.consumers) * groupThreads, sharedBytes(),
+      [&](Val block, Val thread, Value shared) { run(block, thread, shared); });
+}
+
+/// Swizzles are of bits of the address, so that stages begin where one does.
+void WgmmaKernel::layOut() {
+  Type i64 = e.getI64Type();
+  auto pointer = LLVM::LLVMPointerType::get(e.getContext(), 3);
+  auto one = LLVM::LLVMArrayType::get(i64, 1);
+  auto type = LLVM::LLVMStructType::getLiteral(
+      e.getContext(), {pointer, pointer, i64, one, one});
+  Value view = UnrealizedConversionCastOp::create(e, type, shared).getResult(0);
+  Value begin = LLVM::ExtractValueOp::create(e, view, ArrayRef<int64_t>{1});
+  Val at = e.val(LLVM::PtrToIntOp::create(e, i64, begin));
+  Val unaligned = (e.constant(i64, 0) - at) & double(swizzleBytes - 1);
+  memory = LLVM::GEPOp::create(e, pointer, e.getI8Type(), begin,
+                               ArrayRef<LLVM::GEPArg>{unaligned.value});
+  skipped = e.asIndex(unaligned);
+  rows = e.shared(shared, skipped, element,
+                  {shape.stages, shape.rows, stageDepth});
+  ring.emplace(e, this->at(e.index(stagesEnd())), shape.stages);
+}
+
+/// Where so many bytes after the begin of the stages are.
+Value WgmmaKernel::at(Val bytes) {
+  auto pointer = LLVM::LLVMPointerType::get(e.getContext(), 3);
+  Val offset = e.cast(bytes, e.getI32Type());
+  return LLVM::GEPOp::create(e, pointer, e.getI8Type(), memory,
+                             ArrayRef<LLVM::GEPArg>{offset.value});
+}
+
+void WgmmaKernel::run(Val inGrid, Val inBlock, Value bytes) {
+  block = inGrid;
+  shared = bytes;
+  layOut();
+  // The warpgroup is the same for all threads of a warp, which ptxas sees by
+  // this.
+  Type i32 = e.getI32Type();
+  Val all = e.bits(i32, 0xffffffff);
+  Val group = e.val(NVVM::ShflOp::create(
+      e, i32, all, e.asI32(inBlock / double(groupThreads)), e.constant(i32, 0),
+      e.constant(i32, warpThreads - 1), NVVM::ShflKind::idx, UnitAttr()));
+  thread = inBlock % double(groupThreads);
+  // Weights are one arrival, and each thread that copies rows is one.
+  e.when(inBlock == 0, [&] { ring->initialize(1 + groupThreads, readers()); });
+  e.barrier();
+  e.when(group == 0, [&] {
+    if (shape.consumers > 1)
+      NVVM::SetMaxRegisterOp::create(e, shape.registersToProduce(),
+                                     NVVM::SetMaxRegisterAction::decrease);
+    produce();
+  });
+  e.when(group != 0, [&] {
+    if (shape.consumers > 1)
+      NVVM::SetMaxRegisterOp::create(e, shape.registersToConsume(),
+                                     NVVM::SetMaxRegisterAction::increase);
+    consume(e.asIndex(group - 1));
+  });
+}
+
+/// The first shape whose tiles the rows of an expert fill half or more, if all
+/// experts have as many, or that has all of them.
+static void emitFirstFitting(Lowering &l, const Product &product,
+                             ArrayRef<int64_t> rowsAtMost) {
+  Emitter &e = l.e;
+  auto emit = [&] {
+    WgmmaKernel(l, product, WgmmaShape(product, rowsAtMost.front()));
+  };
+  if (rowsAtMost.size() == 1)
+    return emit();
+  int64_t most = product.offsets ? rowsAtMost.front() / 2 * product.experts()
+                                 : rowsAtMost.front();
+  Val fits = product.rows <= double(most);
+  e.when(fits, emit);
+  e.when(product.rows > double(most),
+         [&] { emitFirstFitting(l, product, rowsAtMost.drop_front()); });
+}
+
+void moe::emitWgmmaProduct(Lowering &l, const Product &product) {
+  emitFirstFitting(l, product, {16, 64, 128});
+}
