@@ -11,7 +11,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Lowering.h"
+#include "DeviceCollectives.h"
 
 #include "moe/Kernels/Entry.h"
 
@@ -36,7 +36,7 @@ struct Exchange {
 
 } // namespace
 
-static Value pointerTo(Emitter &e, Value buffer) {
+Value moe::pointerTo(Emitter &e, Value buffer) {
   auto pointer = LLVM::LLVMPointerType::get(e.getContext());
   if (!buffer)
     return LLVM::ZeroOp::create(e, pointer);
@@ -136,7 +136,70 @@ static void setReduce(Exchange &exchange, Op op, Builder &b) {
       b.getStringAttr(coll::stringifyReduceKind(op.getReduce())));
 }
 
+/// Calls a `reduce_scatter` that only brings the parts of all members.
+static void bringParts(Lowering &l, Exchange exchange, Value parts) {
+  exchange.about.set(
+      entryAttr::kKind,
+      l.e.getStringAttr(
+          coll::ReduceScatterOp::getOperationName().split('.').second));
+  exchange.about.set(entryAttr::kReduce, l.e.getStringAttr("none"));
+  exchange.receive = parts;
+  call(l, exchange);
+}
+
+/// Each member adds up a share of the rows and gives it to all.
+static void allReduceOnDevice(Lowering &l, coll::AllReduceOp op) {
+  Emitter &e = l.e;
+  int64_t members = coll::getGroupSize(op, op.getAxes()).value_or(1);
+  Exchange exchange = describe(op);
+  exchange.about.set(entryAttr::kEven, e.getUnitAttr());
+  exchange.send = toSend(l, op.getX());
+  exchange.rows = rowsOf(l, op.getX());
+  auto type = cast<MemRefType>(exchange.send.getType());
+  SmallVector<Extent, 3> shape(l.shape(op.getX()));
+  if (shape.empty())
+    shape.push_back(Extent::constant(1));
+  Extent share = shape[0].dividedBy(members);
+  Val most = (exchange.rows + double(members - 1)) / double(members);
+  Val axes = e.bits(e.getI32Type(), coll::getMask(op.getAxes()));
+  Val begin = e.asIndex(l.callRuntime("moe_member", e.getI32Type(),
+                                      {l.exchange, axes})) *
+              most;
+  Val own = e.min(
+      e.min(begin + most, exchange.rows) - e.min(begin, exchange.rows), most);
+  shape[0] = share.times(members);
+  Value parts = l.scratch(type.getElementType(), shape);
+  shape[0] = share;
+  Value sum = l.scratch(type.getElementType(), shape);
+  bringParts(l, exchange, parts);
+  emitSumOfParts(l, op.getReduce(), members, parts, sum, own);
+  exchange.about.set(
+      entryAttr::kKind,
+      e.getStringAttr(coll::AllGatherOp::getOperationName().split('.').second));
+  exchange.send = sum;
+  exchange.receive = resultLike(l, op.getY(), op.getX());
+  call(l, exchange);
+}
+
+static void reduceScatterOnDevice(Lowering &l, coll::ReduceScatterOp op) {
+  int64_t members = coll::getGroupSize(op, op.getAxes()).value_or(1);
+  Exchange exchange = describe(op);
+  exchange.send = toSend(l, op.getX());
+  Value y = resultOf(l, op.getY(), op.getRows(), exchange);
+  exchange.rows = rowsOf(l, op.getY());
+  auto type = cast<MemRefType>(exchange.send.getType());
+  SmallVector<Extent, 3> shape(l.shape(op.getY()));
+  if (shape.empty())
+    shape.push_back(Extent::constant(1));
+  shape[0] = shape[0].times(members);
+  Value parts = l.scratch(type.getElementType(), shape);
+  bringParts(l, exchange, parts);
+  emitSumOfParts(l, op.getReduce(), members, parts, y, exchange.rows);
+}
+
 void moe::lower(Lowering &l, coll::AllReduceOp op) {
+  if (l.gpu)
+    return allReduceOnDevice(l, op);
   Exchange exchange = describe(op);
   setReduce(exchange, op, l.e);
   exchange.send = toSend(l, op.getX());
@@ -146,6 +209,8 @@ void moe::lower(Lowering &l, coll::AllReduceOp op) {
 }
 
 void moe::lower(Lowering &l, coll::ReduceScatterOp op) {
+  if (l.gpu)
+    return reduceScatterOnDevice(l, op);
   Exchange exchange = describe(op);
   setReduce(exchange, op, l.e);
   exchange.send = toSend(l, op.getX());
@@ -209,10 +274,53 @@ static Exchange describeRows(Lowering &l, Op op, coll::PatternKind pattern) {
   return exchange;
 }
 
+/// Makes an exchange of ragged rows one of blocks of equal size, so that nobody
+/// waits for counts. Returns the blocks that come.
+template <typename Op>
+static Value padOnDevice(Lowering &l, Op op, const PaddedRows::Places &places,
+                         Exchange &exchange) {
+  Extent bound = *Extent::parse(*op.getPair());
+  auto type = cast<MemRefType>(exchange.send.getType());
+  SmallVector<Extent, 3> shape = {bound.times(places.members)};
+  for (int64_t size : type.getShape().drop_front())
+    shape.push_back(Extent::constant(size));
+  Value out = l.scratch(type.getElementType(), shape);
+  Value in = l.scratch(type.getElementType(), shape);
+  PaddedRows(l, exchange.send, exchange.sendCounts, places)
+      .pack(out, l.size(bound));
+  exchange.about.set(entryAttr::kPacked, l.e.getUnitAttr());
+  exchange.send = out;
+  exchange.receive = in;
+  exchange.rows = l.size(shape[0]);
+  exchange.sendCounts = exchange.receiveCounts = Value();
+  return in;
+}
+
+template <typename Op> static bool isPackedOnDevice(Lowering &l, Op op) {
+  return l.gpu && op.getMode() == coll::ModeKind::padded;
+}
+
 void moe::lower(Lowering &l, coll::AllToAllVOp op) {
   Exchange exchange = describeRows(l, op, op.getPattern());
-  exchange.receive = resultOf(l, op.getY(), op.getBound(), exchange);
+  Value y = resultOf(l, op.getY(), op.getBound(), exchange);
+  exchange.receive = y;
+  if (!isPackedOnDevice(l, op))
+    return call(l, exchange);
+  int64_t members = coll::getGroupSize(op, op.getAxes()).value_or(1);
+  int64_t places = op.getSend().getType().getDimSize(0) / members;
+  PaddedRows::Places all = {members, 0, places, false};
+  Value counts = exchange.receiveCounts;
+  Value in = padOnDevice(l, op, all, exchange);
   call(l, exchange);
+  PaddedRows(l, y, counts, all)
+      .unpack(in, l.size(*Extent::parse(*op.getPair())));
+}
+
+/// The places that a chunk moves, as they lie on one side.
+static PaddedRows::Places placesOf(coll::StartAllToAllVOp op, int64_t members,
+                                   coll::WholeKind side) {
+  return {members, int64_t(op.getFirst()), int64_t(op.getEnd()),
+          op.getWhole() == side};
 }
 
 /// Rows that come go to where the one that waits for them has them.
@@ -234,20 +342,38 @@ void moe::lower(Lowering &l, coll::StartAllToAllVOp op) {
       e.getDenseI64ArrayAttr({int64_t(op.getFirst()), int64_t(op.getEnd())}));
   exchange.about.set(entryAttr::kWhole,
                      e.getStringAttr(coll::stringifyWholeKind(op.getWhole())));
-  l.pending[op.getPending()] = l.collectives.size();
+  Lowering::PendingRows &pending = l.pending[op.getPending()];
+  pending.number = l.collectives.size();
+  Val room = rowsOf(l, y);
+  if (isPackedOnDevice(l, op)) {
+    int64_t members = coll::getGroupSize(op, op.getAxes()).value_or(1);
+    pending.counts = exchange.receiveCounts;
+    pending.blocks = padOnDevice(
+        l, op, placesOf(op, members, coll::WholeKind::send), exchange);
+    room = exchange.rows;
+  }
   Val number = enter(l, exchange);
-  callFor(
-      l, "moe_collective_start",
-      {l.exchange, number, pointerTo(e, exchange.send),
-       pointerTo(e, exchange.receive), e.cast(exchange.rows, e.getI64Type()),
-       e.cast(rowsOf(l, y), e.getI64Type()), pointerTo(e, exchange.sendCounts),
-       pointerTo(e, exchange.receiveCounts)});
+  callFor(l, "moe_collective_start",
+          {l.exchange, number, pointerTo(e, exchange.send),
+           pointerTo(e, exchange.receive),
+           e.cast(exchange.rows, e.getI64Type()), e.cast(room, e.getI64Type()),
+           pointerTo(e, exchange.sendCounts),
+           pointerTo(e, exchange.receiveCounts)});
 }
 
 void moe::lower(Lowering &l, coll::WaitOp op) {
-  for (Value pending : op.getPending())
+  for (Value pending : op.getPending()) {
+    const Lowering::PendingRows &rows = l.pending.at(pending);
     callFor(l, "moe_collective_wait",
-            {l.exchange, l.e.bits(l.e.getI32Type(), l.pending.at(pending))});
+            {l.exchange, l.e.bits(l.e.getI32Type(), rows.number)});
+    if (!rows.blocks)
+      continue;
+    auto start = cast<coll::StartAllToAllVOp>(pending.getDefiningOp());
+    int64_t members = coll::getGroupSize(start, start.getAxes()).value_or(1);
+    PaddedRows(l, l[op.getY()], rows.counts,
+               placesOf(start, members, coll::WholeKind::receive))
+        .unpack(rows.blocks, l.size(*Extent::parse(*start.getPair())));
+  }
 }
 
 void moe::lower(Lowering &l, coll::SendOp op) {

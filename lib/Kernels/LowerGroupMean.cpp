@@ -87,7 +87,10 @@ void moe::lower(Lowering &l, ResidualOp op) {
 void moe::lower(Lowering &l, RequireOp op) {
   Emitter &e = l.e;
   l.publish(op.getStatus());
-  Val status = e.load(l[op.getStatus()], {});
+  Val status = l.gpu
+                   ? l.callRuntime("moe_gpu_value", e.getI32Type(),
+                                   {l.device, pointerTo(e, l[op.getStatus()])})
+                   : e.load(l[op.getStatus()], {});
   auto branch = scf::IfOp::create(e, status == 0, /*withElseRegion=*/false);
   e.setInsertionPoint(branch.thenBlock()->getTerminator());
 }

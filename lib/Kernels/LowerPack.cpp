@@ -56,7 +56,10 @@ void Packing::forRows(Value rows, Value counts, Emitter::Body body) {
   int64_t many = cast<RankedTensorType>(counts.getType()).getDimSize(0);
   Val some = e.sum(e.index(many), e.index(0),
                    [&](Val i) { return e.asIndex(e.load(l[counts], {i})); });
-  e.parallel(e.min(some, all), body);
+  if (!l.gpu)
+    return e.parallel(e.min(some, all), body);
+  // The host does not know how many.
+  e.parallel(all, [&](Val r) { e.when(r < some, [&] { body(r); }); });
 }
 
 void Packing::forBlocks(Block body) {

@@ -89,6 +89,10 @@ Val Arrivals::count(Val pair, int64_t first, int64_t end) {
 /// together make no more than the rows that there are.
 Extent Arrivals::addSize() {
   Extent whole = *Extent::parse(*op.getRows());
+  if (l.gpu) {
+    l.addBounded(*op.getSize(), whole);
+    return *Extent::parse(*op.getSize());
+  }
   Val room = l.size(whole);
   auto before = [&](int64_t end) {
     Val rows = e.sum(e.index(pairs), e.index(0),

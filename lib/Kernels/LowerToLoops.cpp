@@ -230,13 +230,14 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
   }
   l.setWorkspace(buffer(buffers, next, e.getI8Type(),
                         {Extent::constant(int64_t(1) << 62)}));
-  if (l.gpu && llvm::any_of(block, isOfColl))
-    return func.emitError("exchanges between ranks are not for a gpu yet");
   if (llvm::any_of(block, isOfColl))
     l.exchange = pointerAt(buffers, next + 1);
   if (l.wgmma != Wgmma::nowhere)
     l.launches = pointerAt(buffers, next + 2);
   l.collectivesLeft = llvm::count_if(block, isCollective);
+  if (l.gpu &&
+      llvm::any_of(block, [](Operation &op) { return isa<RequireOp>(op); }))
+    l.device = pointerAt(buffers, next + 2);
   if (l.gpu) // the first room of the workspace: see moe-map-to-kernels
     l.scratch(e.getI64Type(), {Extent::constant(entryAttr::kPassedValues)});
 

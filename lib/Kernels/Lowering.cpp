@@ -216,21 +216,26 @@ WorkspaceSize Lowering::withoutParts(const WorkspaceSize &bytes) {
   WorkspaceSize result{bytes.constant, {}};
   std::map<std::string, int64_t> most; // of each whole
   bool overflow = false;
+  auto addWhole = [&](const Extent &whole, int64_t each) {
+    int64_t all = 0, &per = result.per[whole.size];
+    overflow |= llvm::MulOverflow(each, whole.factor, all) ||
+                llvm::AddOverflow(per, all, per);
+  };
   for (const auto &[size, each] : bytes.per) {
+    if (auto bound = bounds.find(size); bound != bounds.end()) {
+      addWhole(bound->second, each);
+      continue;
+    }
     auto part = parts.find(size);
     if (part == parts.end()) {
-      result.per[size] = each;
+      addWhole({1, 1, size}, each);
       continue;
     }
     int64_t &of = most[part->second.str()];
     of = std::max(of, each);
   }
-  for (const auto &[whole, each] : most) {
-    Extent extent = *Extent::parse(whole);
-    int64_t all = 0, &per = result.per[extent.size];
-    overflow |= llvm::MulOverflow(each, extent.factor, all) ||
-                llvm::AddOverflow(per, all, per);
-  }
+  for (const auto &[whole, each] : most)
+    addWhole(*Extent::parse(whole), each);
   if (overflow && !failedOnce)
     fail("the workspace is larger than memory can be");
   return result;

@@ -92,6 +92,13 @@ public:
     parts[name] = whole;
   }
 
+  /// The same where nobody can wait for the number: the code goes through
+  /// `whole`.
+  void addBounded(llvm::StringRef name, const Extent &whole) {
+    sizes[name] = size(whole);
+    bounds[name] = whole;
+  }
+
   /// The buffer that `tensor` is computed into: the caller's where the tensor
   /// leaves the function, else room in the workspace. `leading` gives the
   /// extents of its first dimensions; the others are static.
@@ -162,8 +169,15 @@ public:
   mlir::Value exchange;
   llvm::SmallVector<mlir::Attribute> collectives;
   int64_t collectivesLeft = 0;
-  /// Numbers of those that were started.
-  llvm::DenseMap<mlir::Value, int64_t> pending;
+  /// Those that were started; of padded ones on a device, where blocks come
+  /// in, and what they hold.
+  struct PendingRows {
+    int64_t number;
+    mlir::Value blocks, counts;
+  };
+  llvm::DenseMap<mlir::Value, PendingRows> pending;
+  /// The runtime's pointer for what is asked of a device.
+  mlir::Value device;
 
   /// The type in which a tensor of `element` is kept between operations.
   mlir::Type storage(mlir::Type element) const {
@@ -180,7 +194,7 @@ private:
   llvm::DenseMap<mlir::Value, llvm::SmallVector<Extent, 3>> shapes,
       exposedShapes;
   llvm::StringMap<Val> sizes;
-  llvm::StringMap<Extent> parts;
+  llvm::StringMap<Extent> parts, bounds;
   mlir::Value workspace;
   Val workspaceEnd;
   WorkspaceSize inUse, needed;
@@ -242,6 +256,9 @@ void lower(Lowering &l, coll::IndexOp op);
 
 /// Binds a slice to a view of its source; fails where there can be none.
 mlir::LogicalResult lowerSlice(Lowering &l, mlir::tensor::ExtractSliceOp op);
+
+/// The address of a buffer's first element; of none, null.
+mlir::Value pointerTo(Emitter &e, mlir::Value buffer);
 
 /// Fills a buffer with one value; fails for any other constant.
 mlir::LogicalResult lowerConstant(Lowering &l, mlir::arith::ConstantOp op);

@@ -157,6 +157,10 @@ static Json collective(const Collective &collective) {
   if (!collective.chunk.empty())
     result["chunk"] = collective.chunk;
   add("whole", collective.whole);
+  if (collective.even)
+    result["even"] = true;
+  if (collective.packed)
+    result["packed"] = true;
   add("name", collective.name);
   return result;
 }

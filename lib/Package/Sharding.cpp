@@ -75,6 +75,8 @@ static Collective readCollective(DictionaryAttr about) {
   if (Attribute chunk = about.get(entryAttr::kChunk))
     collective.chunk = readNumbers(chunk).value_or(std::vector<int64_t>());
   collective.whole = text(entryAttr::kWhole);
+  collective.even = about.contains(entryAttr::kEven);
+  collective.packed = about.contains(entryAttr::kPacked);
   return collective;
 }
 

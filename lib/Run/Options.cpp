@@ -63,12 +63,15 @@ what to do:
   --ranks N            run a sharded package on N ranks, threads of this process
   --engine NAME        how ranks reach each other: threads, mpi or nccl; of the
                        latter this process is one rank, as the launcher says
-                       (default: threads, or what has launched this process)
+                       (default: threads, or what has launched this process);
+                       nccl with --ranks and no launcher: all ranks here, each
+                       on its GPU
   --node-ranks N       ranks of one machine, for the exchange 'hierarchical'
                        (default: all)
   --timeout MS         how long ranks wait for each other (default 60000)
   --flight FILE        what ranks did last, as JSON, where they fail; '%r' in the
                        name is the rank
+  --graph              record the function as a CUDA graph, and repeat it
   --bench              time the function
   --json               print JSON instead of a table
   --help               this text
@@ -191,6 +194,7 @@ static const std::vector<Option> &optionTable() {
       {"--flight", true, [](Options &o, Text v) { o.flight = v; }},
       {"--against", true, [](Options &o, Text v) { o.against = v; }},
       {"--dump-plan", true, [](Options &o, Text v) { o.dumpPlan = v; }},
+      {"--graph", false, [](Options &o, Text) { o.graph = true; }},
       {"--bench", false, [](Options &o, Text) { o.bench = true; }},
       {"--json", false, [](Options &o, Text) { o.json = true; }},
       {"--help", false, [](Options &o, Text) { o.help = true; }},

@@ -40,6 +40,7 @@ struct Options {
   int64_t timeout = 0; ///< in milliseconds; 0: the runtime's
   bool exact = false, bench = false, json = false, help = false;
   bool version = false;
+  bool graph = false; ///< --graph
 };
 
 /// Throws RunError on what it does not understand.

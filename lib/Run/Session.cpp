@@ -110,7 +110,11 @@ Session::Session(const std::string &directory, const std::string &name,
     choice.device = options->device.c_str();
   else if (!options && hasCpuCode())
     choice.device = "cpu"; // a reference
-  team->each([&](size_t member) { makeLayer(member, choice); });
+  team->each([&](size_t member) {
+    makeLayer(member, choice);
+    if (options && options->graph)
+      check(moe_layer_set_graph(layers[member].get(), 1));
+  });
 }
 
 bool Session::hasCpuCode() const {

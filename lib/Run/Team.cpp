@@ -14,6 +14,8 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <unistd.h>
 
 namespace moe::run {
 
@@ -52,10 +54,17 @@ static int launchedRank() {
   return -1;
 }
 
+/// Whether all ranks are in this process, each with a device that NCCL
+/// connects.
+static bool hasAllDevices(const Options &options) {
+  return options.engine == "nccl" && options.ranks && launchedRank() < 0;
+}
+
 bool isLaunched(const Options &options) {
   bool open = options.engine.empty() && options.ranks == 0;
   return open ? launchedRank() >= 0
-              : !options.engine.empty() && options.engine != "threads";
+              : !options.engine.empty() && options.engine != "threads" &&
+                    !hasAllDevices(options);
 }
 
 bool isSilent(const Options &options) {
@@ -75,6 +84,39 @@ static void useThreads(const Options &options, int ranks) {
   moe_set_threads(std::max(1, all / ranks));
 }
 
+/// Each rank waits for the others, so each needs a thread.
+static void openTogether(moe_world_options wanted,
+                         std::vector<moe_world *> &worlds) {
+  std::string meeting =
+      (std::filesystem::temp_directory_path() / "moe-run-XXXXXX").string();
+  int file = mkstemp(meeting.data());
+  if (file < 0)
+    throw RunError("cannot make '" + meeting + "', where ranks would meet");
+  close(file);
+  unlink(meeting.c_str());
+  wanted.rendezvous = meeting.c_str();
+  std::vector<std::exception_ptr> failures(worlds.size());
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < worlds.size(); ++i)
+    threads.emplace_back([&, i, mine = wanted]() mutable {
+      mine.rank = int(i);
+      try {
+        check(moe_world_open(&mine, &worlds[i]));
+      } catch (...) {
+        failures[i] = std::current_exception();
+      }
+    });
+  for (std::thread &thread : threads)
+    thread.join();
+  unlink(meeting.c_str());
+  for (const std::exception_ptr &failure : failures)
+    if (failure) {
+      for (moe_world *world : worlds)
+        moe_world_close(world);
+      std::rethrow_exception(failure);
+    }
+}
+
 Team::Team(const Options &options, int ranks) {
   moe_world_options wanted = {};
   std::string engine = options.engine;
@@ -90,6 +132,8 @@ Team::Team(const Options &options, int ranks) {
   std::vector<moe_world *> worlds(processes ? 1 : size_t(ranks));
   if (processes)
     check(moe_world_open(&wanted, worlds.data()));
+  else if (hasAllDevices(options))
+    openTogether(wanted, worlds);
   else
     check(moe_world_open_threads(&wanted, worlds.data()));
   members = std::vector<Member>(worlds.size());

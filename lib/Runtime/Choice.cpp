@@ -77,10 +77,11 @@ loadKernels(const moe_kernels &code, const std::string &package,
 }
 
 /// The code for a kind of device that fits the device best, loaded.
-static Choice chooseKernels(const LoadedPackage &package, DeviceKind kind) {
+static Choice chooseKernels(const LoadedPackage &package, DeviceKind kind,
+                            const moe_world *world) {
   const Manifest &manifest = package.manifest;
   std::shared_ptr<const cuda::Device> device =
-      cuda::openDevice(kind == DeviceKind::sim);
+      cuda::openDevice(kind == DeviceKind::sim, world ? world->local() : 0);
   std::optional<size_t> best;
   int bestScore = 0;
   std::string all;
@@ -106,10 +107,11 @@ static Choice chooseKernels(const LoadedPackage &package, DeviceKind kind) {
 }
 
 static Choice chooseFor(const LoadedPackage &package, DeviceKind kind,
-                        const char *cpu) {
+                        const moe_layer_options &options) {
+  const char *cpu = options.cpu;
   if (kind == DeviceKind::cpu)
     return {chooseVariant(package, cpu), nullptr};
-  Choice choice = chooseKernels(package, kind);
+  Choice choice = chooseKernels(package, kind, options.world);
   const std::string &host = package.manifest.variants[choice.variant].cpu;
   if (cpu && host != cpu)
     fail(MOE_NOT_FOUND, "'", package.manifest.name, "' has no code for cpu '",
@@ -123,14 +125,15 @@ static bool isAbsence(moe_status status) {
          status == MOE_CPU_MISMATCH;
 }
 
-static Choice chooseAny(const LoadedPackage &package, const char *cpu) {
+static Choice chooseAny(const LoadedPackage &package,
+                        const moe_layer_options &options) {
   std::vector<DeviceKind> kinds = kindsOf(package.manifest);
   if (kinds.size() == 1)
-    return chooseFor(package, kinds[0], cpu);
+    return chooseFor(package, kinds[0], options);
   std::string reasons;
   for (DeviceKind kind : kinds) {
     try {
-      return chooseFor(package, kind, cpu);
+      return chooseFor(package, kind, options);
     } catch (const Error &error) {
       if (!isAbsence(error.status))
         throw;
@@ -142,19 +145,19 @@ static Choice chooseAny(const LoadedPackage &package, const char *cpu) {
        "' cannot run on any device that it has code for: ", reasons);
 }
 
-Choice chooseCode(const LoadedPackage &package, const char *device,
-                  const char *cpu) {
+Choice chooseCode(const LoadedPackage &package,
+                  const moe_layer_options &options) {
   const Manifest &manifest = package.manifest;
-  if (device)
-    return chooseFor(package, findKind(manifest, device, ""), cpu);
+  if (options.device)
+    return chooseFor(package, findKind(manifest, options.device, ""), options);
   const char *wanted = std::getenv("MOE_DEVICE");
   if (wanted && *wanted)
     return chooseFor(package,
                      findKind(manifest, wanted, ", which MOE_DEVICE asks for"),
-                     cpu);
-  if (cpu && has(manifest, DeviceKind::cpu))
-    return chooseFor(package, DeviceKind::cpu, cpu);
-  return chooseAny(package, cpu);
+                     options);
+  if (options.cpu && has(manifest, DeviceKind::cpu))
+    return chooseFor(package, DeviceKind::cpu, options);
+  return chooseAny(package, options);
 }
 
 } // namespace moe::runtime

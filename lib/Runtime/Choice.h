@@ -21,8 +21,8 @@ struct Choice {
 /// The code of a package for `device`; for null, for the one that MOE_DEVICE
 /// names, or the CPU if `cpu` is given, or else for a GPU if there is one that
 /// it has kernels for, and else for the CPU.
-Choice chooseCode(const LoadedPackage &package, const char *device,
-                  const char *cpu);
+Choice chooseCode(const LoadedPackage &package,
+                  const moe_layer_options &options);
 
 } // namespace moe::runtime
 

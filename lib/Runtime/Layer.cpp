@@ -43,7 +43,7 @@ makeLayer(std::shared_ptr<const LoadedPackage> package, Choice choice,
   resetState(*layer);
   if (choice.kernels)
     layer->device = std::make_unique<OnDevice>(
-        *layer->package, std::move(choice.kernels), std::move(onDevice));
+        *layer->package, std::move(choice.kernels), std::move(onDevice), world);
   layer->functions.resize(manifest.functions.size());
   for (size_t i = 0; i < manifest.functions.size(); ++i) {
     const Function &function = manifest.functions[i];
@@ -52,12 +52,19 @@ makeLayer(std::shared_ptr<const LoadedPackage> package, Choice choice,
     state.buffers.resize(function.arguments.size());
     state.pointers.resize(function.arguments.size() + 2);
     if (world && !function.collectives.empty())
-      state.exchange = std::make_unique<Exchange>(*world, manifest.grid,
-                                                  function.collectives);
+      state.exchange = std::make_unique<Exchange>(
+          *world, manifest.grid, function.collectives,
+          layer->device ? layer->device->exchangeSpace() : nullptr);
     for (const Argument &argument : function.arguments)
       state.shapes.emplace_back(argument.shape.size());
   }
   return layer;
+}
+
+void *hostValues(const moe_layer &layer, size_t weight) {
+  const SharedWeights::Slot &slot = layer.weights->slots[weight];
+  return slot.onDevice() ? layer.device->fetchWeight(layer, weight)
+                         : slot.data();
 }
 
 void refreshState(moe_layer &layer) {
@@ -72,7 +79,8 @@ void refreshState(moe_layer &layer) {
       continue;
     if (layer.device) // the rest of the state goes on from where it is
       layer.device->fetchState(layer);
-    std::memcpy(slot.data.data(), weight.data(), state.byteSize);
+    std::memcpy(slot.data.data(),
+                hostValues(layer, size_t(state.initialWeight)), state.byteSize);
     slot.weightVersion = weight.version;
     if (layer.device)
       layer.device->stateChanged();
@@ -83,7 +91,7 @@ void refreshState(moe_layer &layer) {
 static std::unique_ptr<moe_layer>
 makeLayer(std::shared_ptr<const LoadedPackage> package,
           const moe_layer_options &options) {
-  Choice choice = chooseCode(*package, options.device, options.cpu);
+  Choice choice = chooseCode(*package, options);
   auto weights = std::make_shared<SharedWeights>();
   weights->slots =
       std::vector<SharedWeights::Slot>(package->manifest.weights.size());
@@ -163,7 +171,7 @@ static DLTensor getView(moe_layer &layer, const std::string &name) {
     const SharedWeights::Slot &slot = layer.weights->slots[i];
     if (!slot.version)
       fail(MOE_WEIGHT_MISSING, "weight '", name, "' was never set");
-    return makeView(slot.data(), manifest.weights[i].dtype,
+    return makeView(hostValues(layer, size_t(i)), manifest.weights[i].dtype,
                     manifest.weights[i].shape);
   }
   if (declaresPlan(manifest, name))

@@ -27,11 +27,16 @@ struct SharedWeights {
   /// Values in memory of the layer's own, or in the caller's.
   class Slot {
   public:
-    void *data() const { return borrowed ? borrowed : owned.data(); }
+    /// Null where they are on a device.
+    void *data() const {
+      return device ? nullptr : borrowed ? borrowed : owned.data();
+    }
+    /// Where the caller has them on a device; null where they are not.
+    void *onDevice() const { return device; }
     bool isBorrowed() const { return borrowed != nullptr; }
     void replace(Buffer &values) {
       std::swap(owned, values);
-      borrowed = nullptr;
+      borrowed = device = nullptr;
       ++version;
     }
     /// Copies `size` bytes, which may be those that are here.
@@ -43,21 +48,26 @@ struct SharedWeights {
         std::memmove(to.data(), values, static_cast<size_t>(size));
       if (borrowed)
         owned = std::move(fresh);
-      borrowed = nullptr;
+      borrowed = device = nullptr;
       ++version;
     }
     void borrow(void *values) {
       owned = Buffer();
       owned.ensure(0); // an empty tensor may have no address
       borrowed = values;
+      device = nullptr;
       ++version;
+    }
+    void borrowOnDevice(void *values) {
+      borrow(nullptr);
+      device = values;
     }
 
     uint64_t version = 0; ///< 0: never set
 
   private:
     Buffer owned;
-    void *borrowed = nullptr;
+    void *borrowed = nullptr, *device = nullptr;
   };
 
   mutable std::shared_mutex mutex;
@@ -93,9 +103,10 @@ struct moe_layer {
   std::vector<moe::runtime::Slice> slices; ///< one for each weight
   std::shared_ptr<moe::runtime::SharedWeights> weights;
   std::vector<moe::runtime::StateSlot> state;
-  std::vector<moe::runtime::FunctionState> functions;
   moe::runtime::Buffer workspace;
   std::unique_ptr<moe::runtime::OnDevice> device; ///< null: runs on the CPU
+  std::vector<moe::runtime::FunctionState> functions;
+  int unchecked = -1; ///< a function that has not told its status
   uint64_t runs = 0;
   double forwardSeconds = 0;
 
@@ -108,6 +119,10 @@ namespace moe::runtime {
 
 /// Puts new values in the place of all weights, in one step that cannot fail.
 void replaceWeights(SharedWeights &weights, std::vector<Buffer> &buffers);
+
+/// The values of a weight that was set, where the host can read them. The
+/// caller holds the weights' mutex.
+void *hostValues(const moe_layer &layer, size_t weight);
 
 /// Copies weights that have changed into the state that starts as them. The
 /// caller holds the weights' mutex.

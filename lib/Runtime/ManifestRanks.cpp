@@ -111,9 +111,12 @@ static void readBound(const JsonNode &node, const Function &function,
 }
 
 static void readReduction(const JsonNode &node, Collective &collective) {
+  bool mayBeNone = collective.kind == CollectiveKind::reduceScatter;
   collective.reduce = static_cast<moe_reduction>(
-      MOE_REDUCE_SUM + readOneOf(node["reduce"], {"sum", "max", "min"}));
-  if (collective.dtype == MOE_BYTE)
+      mayBeNone
+          ? readOneOf(node["reduce"], {"none", "sum", "max", "min"})
+          : MOE_REDUCE_SUM + readOneOf(node["reduce"], {"sum", "max", "min"}));
+  if (collective.reduce && collective.dtype == MOE_BYTE)
     node["dtype"].failExpected("one of f32 f64 bf16 f16 i32 i64");
 }
 
@@ -163,6 +166,11 @@ static Collective readCollective(const JsonNode &node, const Grid &grid,
     collective.whole = Whole(readOneOf(node["whole"], {"send", "receive"}));
   if (hasKey(node, "bound", collective.mode == Mode::padded))
     readBound(node["bound"], function, collective);
+  bool isShared = kind == Kind::allGather || kind == Kind::reduceScatter;
+  if (hasKey(node, "even", isShared, false))
+    collective.even = node["even"].boolean();
+  if (hasKey(node, "packed", collective.mode == Mode::padded, false))
+    collective.packed = node["packed"].boolean();
   if (ragged && node.has("rows")) {
     Dim room = readDim(node["rows"], function);
     if (room.divisor != 1)

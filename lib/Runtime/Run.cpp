@@ -13,6 +13,7 @@
 #include "Ranks.h"
 
 #include <cstring>
+#include <utility>
 
 namespace moe::runtime {
 
@@ -162,6 +163,7 @@ static void run(moe_layer &layer, const std::string &name,
     world = layer.world;
   }
   int64_t start = 0, end = 0;
+  bool isOver = true;
   amongRanks(world, [&] {
     if (!function.sums.empty())
       solveShapes(function, inputs, outputs, state);
@@ -169,8 +171,8 @@ static void run(moe_layer &layer, const std::string &name,
     if (layer.device) {
       refreshState(layer);
       start = moe_clock();
-      layer.device->run(layer, size_t(index), inputs, outputs,
-                        workspaceBytes(function, state));
+      isOver = layer.device->run(layer, size_t(index), inputs, outputs,
+                                 workspaceBytes(function, state));
       end = moe_clock();
       return;
     }
@@ -188,12 +190,47 @@ static void run(moe_layer &layer, const std::string &name,
   state.lastRun = ++layer.runs;
   if (name == "forward")
     layer.forwardSeconds = double(end - start) * 1e-9;
-  checkStatus(layer, size_t(index));
+  layer.unchecked = isOver ? -1 : index;
+  if (isOver)
+    checkStatus(layer, size_t(index));
+}
+
+/// The device of a layer that has one.
+static OnDevice &deviceOf(moe_layer *layer) {
+  requireSet(layer, "layer");
+  if (!layer->device)
+    fail(MOE_INVALID_ARGUMENT, "'", layer->manifest().name,
+         "' has no code for a GPU");
+  return *layer->device;
 }
 
 } // namespace moe::runtime
 
 using namespace moe::runtime;
+
+moe_status moe_layer_wait(moe_layer *layer) {
+  return guard([&] {
+    requireSet(layer, "layer");
+    if (layer->device)
+      layer->device->wait();
+    int function = std::exchange(layer->unchecked, -1);
+    if (function >= 0)
+      checkStatus(*layer, size_t(function));
+  });
+}
+
+moe_status moe_layer_set_stream(moe_layer *layer, void *stream) {
+  return guard(
+      [&] { deviceOf(layer).useStream(static_cast<moe_cu_stream>(stream)); });
+}
+
+void *moe_layer_stream(const moe_layer *layer) {
+  return layer && layer->device ? layer->device->usedStream() : nullptr;
+}
+
+moe_status moe_layer_set_graph(moe_layer *layer, int use) {
+  return guard([&] { deviceOf(layer).useGraphs(use != 0); });
+}
 
 moe_status moe_layer_run(moe_layer *layer, const char *function,
                          const DLTensor *const *inputs,

@@ -26,6 +26,7 @@ struct Given {
   const Slice &slice;
   void *data;
   bool isWhole; ///< of which this rank has a slice
+  bool isOnGPU;
 };
 } // namespace
 
@@ -40,8 +41,8 @@ static Given checkGiven(moe_layer &layer, const std::string &name,
   std::string expected = describe(weight.shape);
   if (takesWhole)
     expected += " or the whole, " + describe(weight.shard->whole);
-  void *data =
-      checkTensor(value, name, weight.dtype, weight.shape.size(), expected);
+  void *data = checkTensor(value, name, weight.dtype, weight.shape.size(),
+                           expected, layer.device != nullptr);
   auto has = [&](const std::vector<int64_t> &shape) {
     return std::equal(shape.begin(), shape.end(), value.shape);
   };
@@ -49,8 +50,12 @@ static Given checkGiven(moe_layer &layer, const std::string &name,
   if (!isWhole && !has(weight.shape))
     fail(MOE_SHAPE_MISMATCH, "tensor '", name, "': expected ", expected,
          ", found ", describe(value.shape, weight.shape.size()));
-  return {layer.weights->slots[index], weight, layer.slices[index], data,
-          isWhole};
+  return {layer.weights->slots[index],
+          weight,
+          layer.slices[index],
+          data,
+          isWhole,
+          value.device.device_type == kDLCUDA};
 }
 
 /// This rank's values, from those of the whole.
@@ -64,6 +69,14 @@ static Buffer sliceOf(const Given &given) {
 static void setWeight(moe_layer &layer, const std::string &name,
                       const DLTensor &value) {
   Given given = checkGiven(layer, name, value, true);
+  Buffer brought;
+  if (given.isOnGPU) {
+    const std::vector<int64_t> &shape =
+        given.isWhole ? given.weight.shard->whole : given.weight.shape;
+    given.data = layer.device->bring(
+        value, given.data, name,
+        *byteCount(shape.data(), shape.size(), given.weight.dtype), brought);
+  }
   if (given.isWhole || given.slice.zero) {
     Buffer values = sliceOf(given);
     std::lock_guard<std::shared_mutex> lock(layer.weights->mutex);
@@ -76,10 +89,19 @@ static void setWeight(moe_layer &layer, const std::string &name,
 static void borrowWeight(moe_layer &layer, const std::string &name,
                          const DLTensor &value) {
   Given given = checkGiven(layer, name, value, false);
-  Buffer zeros = given.slice.zero ? sliceOf(given) : Buffer();
+  if (given.isOnGPU)
+    layer.device->checkWeight(value, given.data, name);
+  bool isZero = given.slice.zero;
+  Buffer zeros;
+  if (isZero) {
+    zeros.ensure(given.weight.byteSize);
+    std::memset(zeros.data(), 0, size_t(given.weight.byteSize));
+  }
   std::lock_guard<std::shared_mutex> lock(layer.weights->mutex);
-  if (given.slice.zero)
+  if (isZero)
     return given.slot.replace(zeros);
+  if (given.isOnGPU && given.weight.byteSize)
+    return given.slot.borrowOnDevice(given.data);
   // A view of the layer's own memory is that memory already.
   if (!given.slot.version || given.data != given.slot.data())
     given.slot.borrow(given.data);
@@ -93,7 +115,7 @@ static void *currentValues(const moe_layer &layer, size_t index) {
     if (layer.manifest().state[i].initialWeight == static_cast<int>(index) &&
         layer.state[i].weightVersion == slot.version)
       return layer.state[i].data.data();
-  return slot.data();
+  return hostValues(layer, index);
 }
 
 static void save(const moe_layer &layer, const std::string &path) {

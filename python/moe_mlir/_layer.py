@@ -188,6 +188,20 @@ class Layer:
         named = {a["name"]: like_input(o, like) for a, o in zip(results, outputs)}
         return None if not named else next(iter(named.values())) if len(named) == 1 else named
 
+    # --- On a GPU ---
+
+    def use_graph(self, use: bool = True) -> None:
+        """Records calls as CUDA graphs, and repeats them where sizes and addresses are the same."""
+        self._runtime.moe_layer_set_graph(self._handle, int(use))
+
+    def use_stream(self, stream: Optional[int]) -> None:
+        """Puts later work into this stream of CUDA, behind what is in it; None: the layer's own."""
+        self._runtime.moe_layer_set_stream(self._handle, stream)
+
+    def wait(self) -> None:
+        """Waits for calls that have returned before their end, and raises what the last one would."""
+        self._runtime.moe_layer_wait(self._handle)
+
     # --- Looking inside ---
 
     def get(self, name: str) -> np.ndarray:

@@ -80,6 +80,9 @@ _CHECKED = {
     "moe_layer_run": [_handle, _text, _tensors, _tensors],
     "moe_layer_get": [_handle, _text, _tensor],
     "moe_layer_reset": [_handle],
+    "moe_layer_set_graph": [_handle, ctypes.c_int],
+    "moe_layer_set_stream": [_handle, ctypes.c_void_p],
+    "moe_layer_wait": [_handle],
     "moe_layer_statistics": [_handle, ctypes.POINTER(MoeStatistics)],
 }
 _PLAIN = {

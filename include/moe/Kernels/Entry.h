@@ -49,6 +49,10 @@ inline constexpr llvm::StringLiteral kBound = "bound";
 /// side has the rows of all.
 inline constexpr llvm::StringLiteral kChunk = "chunk";
 inline constexpr llvm::StringLiteral kWhole = "whole";
+/// That all members have as many rows and each one is given its share of them.
+inline constexpr llvm::StringLiteral kEven = "even";
+/// That rows are in blocks of `bound` for each member, and nobody counts them.
+inline constexpr llvm::StringLiteral kPacked = "packed";
 } // namespace moe::entryAttr
 
 #endif // MOE_KERNELS_ENTRY_H

@@ -78,6 +78,7 @@ struct Collective {
   std::string pattern, mode, bound, name;
   std::vector<int64_t> chunk; // the first place, and the one after the last
   std::string whole;
+  bool even = false, packed = false;
 };
 
 /// One function of a package.

@@ -30,6 +30,8 @@ typedef struct moe_cu_module_object *moe_cu_module;
 typedef struct moe_cu_function_object *moe_cu_function;
 typedef struct moe_cu_stream_object *moe_cu_stream;
 typedef struct moe_cu_event_object *moe_cu_event;
+typedef struct moe_cu_graph_object *moe_cu_graph;
+typedef struct moe_cu_graph_exec_object *moe_cu_graph_exec;
 
 enum {
   MOE_CU_SUCCESS = 0,
@@ -64,6 +66,10 @@ enum { MOE_CU_MEMORY_HOST = 1, MOE_CU_MEMORY_DEVICE = 2 };
 enum { MOE_CU_FUNCTION_MAX_DYNAMIC_SHARED = 8 };
 
 enum { MOE_CU_STREAM_NON_BLOCKING = 1 };
+enum { MOE_CU_EVENT_DISABLE_TIMING = 2 };
+
+/* Of cuStreamBeginCapture: what other threads do is their own business. */
+enum { MOE_CU_CAPTURE_RELAXED = 2 };
 
 /* Of cuTensorMapEncodeTiled. */
 enum { MOE_CU_TENSOR_UINT8 = 0, MOE_CU_TENSOR_UINT16 = 1 };

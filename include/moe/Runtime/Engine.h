@@ -21,7 +21,7 @@ extern "C" {
 #endif
 
 /** Raised whenever anything below changes. */
-#define MOE_ENGINE_ABI_VERSION 1
+#define MOE_ENGINE_ABI_VERSION 2
 
 typedef struct moe_piece {
   void *data;
@@ -48,6 +48,12 @@ typedef struct moe_transfer {
   int32_t dtype;    /* a moe_element */
   const char *what; /* the operation, for messages */
   uint64_t flags;   /* MOE_TRANSFER_..., the same on all members */
+  /* A CUstream of the engine's device, whose memory all pieces are then, in the
+   * thread's current context; only for engines with MOE_ENGINE_STREAMS. Rows
+   * move after what the stream holds at `start`. The exchange has ended, for
+   * `poll` and `wait`, once all members have come and what is put into the
+   * stream from then on comes after it; `check` says what went wrong later. */
+  void *stream;
 } moe_transfer;
 
 /** All pieces of all members have the same size: engines have a faster way. */
@@ -70,7 +76,7 @@ typedef enum moe_element {
   MOE_BYTE = 6
 } moe_element;
 
-enum { MOE_ENGINE_REDUCES = 1 };
+enum { MOE_ENGINE_REDUCES = 1, MOE_ENGINE_STREAMS = 2 };
 
 /** Why an exchange did not end well; `rank` is -1 where no one is to blame. */
 typedef struct moe_engine_failure {
@@ -89,7 +95,8 @@ typedef struct moe_engine {
   uint64_t capabilities;
   const char *name;
   int32_t rank, size;
-  void *self; /* passed to each function */
+  int32_t local; /* number among the ranks of this machine, or the rank */
+  void *self;    /* passed to each function */
 
   /** Never waits for others; what the transfer points to stays until it is
    *  done. After a failure of the engine each start fails with the first one.
@@ -113,6 +120,8 @@ typedef struct moe_engine {
   void (*abort)(void *self, moe_status status, const char *text);
   /** Sets failed[r] for each rank r that is known to have failed. */
   void (*failed)(void *self, uint8_t *failed);
+  /** The first failure, of an engine with MOE_ENGINE_STREAMS; else NULL. */
+  moe_status (*check)(void *self, moe_engine_failure *failure);
   /** With no request left. Others may still be at work. */
   void (*close)(void *self);
 } moe_engine;

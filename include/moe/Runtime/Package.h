@@ -96,6 +96,9 @@ MOE_API void moe_gpu_launch(void *device, int32_t kernel, int64_t grid_x,
                             int64_t grid_y, int64_t grid_z, int64_t block_x,
                             int64_t block_y, int64_t block_z,
                             int32_t shared_bytes, void **arguments);
+/** Called by generated code: the i32 at an address of the device, once the
+ *  kernels before have made it; -1 if one of them fails. */
+MOE_API int32_t moe_gpu_value(void *device, const void *address);
 /** Called by generated code: whether the kernels of `device` are those for
  *  sm_90a, with products of warpgroups. */
 MOE_API int32_t moe_gpu_has_wgmma(void *device);

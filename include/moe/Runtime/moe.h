@@ -147,7 +147,9 @@ MOE_API moe_status moe_layer_set_weight(moe_layer *layer, const char *name,
  *  to it. It is compact, aligned to its elements, and stays as it is until the
  *  weight is set, loaded or borrowed anew, or the last layer that shares it is
  *  destroyed. On a rank that has a slice of it, the slice; one that has zeros
- *  keeps them and does not use it. */
+ *  keeps them and does not use it. A layer on a GPU uses memory of its device
+ * as well, aligned to 16 bytes; what runs before the values are there is the
+ *  caller's to order. */
 MOE_API moe_status moe_layer_borrow_weight(moe_layer *layer, const char *name,
                                            const DLTensor *value);
 /** Uniform values in [-bound, bound] with bound = 1/sqrt(fan in), the same for
@@ -198,6 +200,25 @@ MOE_API moe_status moe_layer_save_weights(const moe_layer *layer,
 MOE_API moe_status moe_layer_run(moe_layer *layer, const char *function,
                                  const DLTensor *const *inputs,
                                  const DLTensor *const *outputs);
+
+/** On a GPU: work of later calls goes into this stream, a CUstream of the
+ *  layer's device (1 and 2 are CUDA's names of the default ones), after what is
+ *  in it; NULL: into the layer's own, as at first. In the caller's stream a
+ * call whose tensors are all on the device returns once its work is in the
+ * stream. The tensors stay until that has ended, and moe_layer_wait says how it
+ * did. */
+MOE_API moe_status moe_layer_set_stream(moe_layer *layer, void *stream);
+/** The stream that calls use; NULL for a layer that is not on a GPU. */
+MOE_API void *moe_layer_stream(const moe_layer *layer);
+/** Waits for the calls that have returned before their end, and returns what
+ * the last of them would have. */
+MOE_API moe_status moe_layer_wait(moe_layer *layer);
+/** On a GPU: with `use` not 0, a call is recorded as a CUDA graph when it is
+ * made for the first time with its sizes and with the addresses of its tensors
+ * on the device, and repeated by one launch from then on, whatever the tensors
+ * hold. Tensors of the host can be anywhere. A function keeps the 16 graphs
+ * that it used last. Not for functions with exchanges between ranks. */
+MOE_API moe_status moe_layer_set_graph(moe_layer *layer, int use);
 
 /** A view of a weight, a state tensor or a tensor of the last forward's plan
  *  ("indices", "weights", "rows", "offsets", "positions", "counts", ...), valid

@@ -13,7 +13,6 @@
 #include "Collectives.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace moe::runtime {
 
@@ -72,9 +71,8 @@ private:
   }
   void moveStep() { context.move(world.pieces[2], world.pieces[3]); }
 
-  static char *append(char *to, const char *from, int64_t bytes) {
-    if (bytes)
-      std::memcpy(to, from, static_cast<size_t>(bytes));
+  char *append(char *to, const char *from, int64_t bytes) {
+    context.space.copy(to, from, bytes);
     return to + bytes;
   }
 
@@ -133,7 +131,7 @@ void Route::learnSizes() {
     send(i, rowOf(self), row);
     receive(i, rowOf(i), row);
   }
-  moveStep();
+  context.moveNumbers(world.pieces[2], world.pieces[3]);
   for (int32_t i = 0; i < n; ++i)
     if (size(i, self) != traffic.received[i])
       context.mismatch("rank ", context.group.ranks[i], " sends ",
@@ -253,8 +251,7 @@ void Route::hierarchical() {
     else if (forwarder(node, i) == self)
       on += fromNode(node, i);
   }
-  world.scratch[2].ensure(std::max(out, on) + in);
-  char *memory = static_cast<char *>(world.scratch[2].data());
+  char *memory = context.space.scratch(2, std::max(out, on) + in);
   gatherInNode(node, memory, memory + std::max(out, on));
   sendAcross(node, memory + std::max(out, on), memory);
 }
@@ -275,8 +272,7 @@ void Route::ring() {
   int64_t most = 0;
   for (int32_t origin = 0; origin < n; ++origin)
     most = std::max(most, bundle(origin, 1));
-  world.scratch[2].ensure(2 * most);
-  char *memory = static_cast<char *>(world.scratch[2].data());
+  char *memory = context.space.scratch(2, 2 * most);
   char *end = memory;
   for (int32_t i = 1; i < n; ++i)
     end = append(end, outgoing((self + i) % n), traffic.sent[(self + i) % n]);
@@ -325,24 +321,19 @@ void allToAllPadded(const Context &context, Pattern pattern,
     check(traffic.sent[i], " sends rank ", i);
     check(traffic.received[i], " expects from rank ", i);
   }
-  Buffer &out = context.world.scratch[0], &in = context.world.scratch[1];
-  out.ensure(n * bound);
-  in.ensure(n * bound);
+  Space &space = context.space;
+  char *out = space.scratch(0, n * bound), *in = space.scratch(1, n * bound);
   const char *from = static_cast<const char *>(traffic.send);
   for (int32_t i = 0; i < n; ++i) {
-    char *to = static_cast<char *>(out.data()) + i * bound;
-    if (traffic.sent[i])
-      std::memcpy(to, from, static_cast<size_t>(traffic.sent[i]));
-    std::memset(to + traffic.sent[i], 0,
-                static_cast<size_t>(bound - traffic.sent[i]));
+    char *to = out + i * bound;
+    space.copy(to, from, traffic.sent[i]);
+    space.clear(to + traffic.sent[i], bound - traffic.sent[i]);
     from += traffic.sent[i];
   }
-  allToAll(context, pattern, out.data(), in.data(), bound);
+  allToAll(context, pattern, out, in, bound);
   char *to = static_cast<char *>(traffic.receive);
   for (int32_t i = 0; i < n; ++i) {
-    if (traffic.received[i])
-      std::memcpy(to, static_cast<char *>(in.data()) + i * bound,
-                  static_cast<size_t>(traffic.received[i]));
+    space.copy(to, in + i * bound, traffic.received[i]);
     to += traffic.received[i];
   }
 }

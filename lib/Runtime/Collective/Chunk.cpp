@@ -69,34 +69,58 @@ void Chunk::pad(const Context &context, uint64_t bound) {
   }
 }
 
-void Chunk::start(const Context &context, const Collective &collective,
-                  int64_t bound, const ChunkRows &rows) {
-  int64_t leaving =
-      findPieces(context, collective, send, rows.send, rows.sendCounts,
-                 collective.whole == Whole::send);
-  int64_t coming =
-      findPieces(context, collective, receive, rows.receive, rows.receiveCounts,
-                 collective.whole == Whole::receive);
+/// Blocks of equal size, which others have made of the rows.
+void Chunk::findPacked(const Context &context, uint64_t bound,
+                       const ChunkRows &rows) {
+  size_t members = context.group.ranks.size();
+  std::vector<int64_t> sizes(members, static_cast<int64_t>(bound));
+  layOut(send, rows.send, sizes);
+  layOut(receive, rows.receive, sizes);
+}
+
+void Chunk::find(const Context &context, const Collective &collective,
+                 const ChunkRows &rows) {
+  requireSet(rows.sendCounts, "send_counts");
+  requireSet(rows.receiveCounts, "receive_counts");
+  size_t counts = context.group.ranks.size() * size_t(collective.places);
+  const int32_t *sent = context.space.read(rows.sendCounts, counts, sentCounts);
+  const int32_t *received =
+      context.space.read(rows.receiveCounts, counts, receivedCounts);
+  int64_t leaving = findPieces(context, collective, send, rows.send, sent,
+                               collective.whole == Whole::send);
+  int64_t coming = findPieces(context, collective, receive, rows.receive,
+                              received, collective.whole == Whole::receive);
   if (leaving > rows.rows)
     context.mismatch("counts say ", leaving, " rows, there are ", rows.rows);
   // Those are counts of other ranks.
   if (coming > rows.room)
     context.mismatch("counts say that ", coming,
                      " rows come, there is room for ", rows.room);
-  isPadded = collective.mode == Mode::padded && context.group.size() > 1;
+}
+
+void Chunk::start(const Context &context, const Collective &collective,
+                  int64_t bound, const ChunkRows &rows) {
+  bool isAlone = context.group.size() == 1;
+  uint64_t boundBytes =
+      static_cast<uint64_t>(bound * collective.row * bytes(collective.dtype));
+  if (collective.packed)
+    findPacked(context, boundBytes, rows);
+  else
+    find(context, collective, rows);
+  isPadded = collective.mode == Mode::padded && !collective.packed && !isAlone;
   if (isPadded)
-    pad(context, static_cast<uint64_t>(bound * collective.row *
-                                       bytes(collective.dtype)));
-  if (context.group.size() == 1) {
+    pad(context, boundBytes);
+  if (isAlone) {
     if (send[0].bytes != receive[0].bytes)
       context.mismatch("counts say ", send[0].bytes, " bytes, expected ",
                        receive[0].bytes);
-    copy(receive[0], send[0], send[0].bytes);
+    context.space.copy(receive[0].data, send[0].data,
+                       static_cast<int64_t>(send[0].bytes));
   } else {
-    context.operation.flags = isPadded ? MOE_TRANSFER_EQUAL : 0;
-    started = context.world.startMove(context.operation, context.group,
-                                      isPadded ? out.data() : send.data(),
-                                      isPadded ? in.data() : receive.data());
+    context.operation.flags =
+        collective.mode == Mode::padded ? MOE_TRANSFER_EQUAL : 0;
+    context.space.start(context.operation, context.group, isPadded ? out : send,
+                        isPadded ? in : receive, moving);
   }
   underWay = true;
 }
@@ -105,14 +129,14 @@ void Chunk::wait(const Context &context) {
   underWay = false;
   if (context.group.size() == 1)
     return;
-  context.world.finishMove(context.operation, started);
+  context.space.finish(context.operation, moving);
   for (size_t i = 0; isPadded && i < in.size(); ++i)
     copy(receive[i], in[i], receive[i].bytes);
 }
 
 void Chunk::abandon(const Context &context) noexcept {
   underWay = false;
-  context.world.abandonMove(context.operation, started);
+  context.world.abandonMove(context.operation, moving.started);
 }
 
 } // namespace moe::runtime

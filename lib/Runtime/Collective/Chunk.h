@@ -18,7 +18,8 @@
 
 namespace moe::runtime {
 
-/// What generated code hands over. Counts are of all places.
+/// What generated code hands over. Counts are of all places; packed rows have
+/// none.
 struct ChunkRows {
   const void *send;
   void *receive;
@@ -38,13 +39,17 @@ public:
   void abandon(const Context &context) noexcept;
 
 private:
+  void find(const Context &context, const Collective &collective,
+            const ChunkRows &rows);
+  void findPacked(const Context &context, uint64_t bound,
+                  const ChunkRows &rows);
   void pad(const Context &context, uint64_t bound);
 
   bool underWay = false, isPadded = false;
-  Started started;
+  Moving moving;
   /// Where rows lie, by member, and what is moved instead of them when padded.
   std::vector<moe_piece> send, receive, out, in;
-  Buffer outgoing, incoming;
+  Buffer outgoing, incoming, sentCounts, receivedCounts;
 };
 
 } // namespace moe::runtime

@@ -122,8 +122,12 @@ void check(const Collective &collective, size_t number, int32_t members) {
   }
   switch (collective.kind) {
   case CollectiveKind::allReduce:
-  case CollectiveKind::reduceScatter:
     require(collective.reduce != MOE_REDUCE_NONE, "it reduces by nothing");
+    [[fallthrough]];
+  case CollectiveKind::reduceScatter:
+    // By nothing it brings the parts of all members.
+    if (collective.reduce == MOE_REDUCE_NONE)
+      return;
     require(collective.dtype != MOE_BYTE, "bytes cannot be added");
     return;
   case CollectiveKind::broadcast:

@@ -73,6 +73,10 @@ struct Collective {
   /// Rows that all_to_all_v has room for, in the same way; -1: nobody said.
   int64_t room = -1;
   int roomSize = -1;
+  /// All members have as many rows, and member i is given the i-th share.
+  bool even = false;
+  /// Rows are in blocks of `bound` for each member, and there are no counts.
+  bool packed = false;
   std::string name;
   bool isChunk() const { return end != 0; }
 };

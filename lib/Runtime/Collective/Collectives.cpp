@@ -11,15 +11,9 @@
 #include "Collectives.h"
 #include "Reduce.h"
 
-#include <cstring>
-#include <numeric>
+#include <algorithm>
 
 namespace moe::runtime {
-
-static void copy(void *to, const void *from, int64_t size) {
-  if (size && to != from)
-    std::memcpy(to, from, static_cast<size_t>(size));
-}
 
 static moe_piece piece(const void *data, uint64_t size) {
   return {const_cast<void *>(data), size};
@@ -50,8 +44,26 @@ static const std::vector<int64_t> &gatherNumbers(const Context &context,
   receive.resize(members);
   for (size_t i = 0; i < members; ++i)
     receive[i] = piece(&all[i], sizeof own);
-  context.move(send, receive);
+  context.moveNumbers(send, receive);
   return all;
+}
+
+/// The bytes of each member's rows.
+static const std::vector<int64_t> &
+sizesOf(const Context &context, const RowShares &shares, int64_t rowBytes) {
+  std::vector<int64_t> &sizes = context.world.numbers[3];
+  int64_t members = context.group.size();
+  if (!shares.even) {
+    sizes = gatherNumbers(context, shares.rows);
+  } else {
+    int64_t most = (shares.rows + members - 1) / members;
+    sizes.clear();
+    for (int64_t i = 0; i < members; ++i)
+      sizes.push_back(std::clamp<int64_t>(shares.rows - i * most, 0, most));
+  }
+  for (int64_t &size : sizes)
+    size *= rowBytes;
+  return sizes;
 }
 
 /// Each member adds up a slice, rounds it and gives it to the others.
@@ -95,7 +107,7 @@ void allReduce(const Context &context, moe_reduction reduce, moe_element dtype,
                const void *send, void *receive, int64_t count) {
   int64_t size = count * bytes(dtype);
   if (context.group.size() == 1)
-    return copy(receive, send, size);
+    return context.space.copy(receive, send, size);
   if (!context.world.reduces())
     return allReduceBySlices(context, reduce, dtype, send, receive,
                              static_cast<uint64_t>(size));
@@ -107,24 +119,24 @@ void allReduce(const Context &context, moe_reduction reduce, moe_element dtype,
 
 void reduceScatter(const Context &context, moe_reduction reduce,
                    moe_element dtype, const void *send, void *receive,
-                   int64_t rows, int64_t row) {
+                   const RowShares &shares, int64_t row) {
   Group &group = context.group;
   int64_t rowBytes = row * bytes(dtype);
   if (group.size() == 1)
-    return copy(receive, send, rows * rowBytes);
-  std::vector<int64_t> &sizes = context.world.numbers[3];
-  sizes = gatherNumbers(context, rows);
-  for (int64_t &size : sizes)
-    size *= rowBytes;
+    return context.space.copy(receive, send, shares.rows * rowBytes);
+  const std::vector<int64_t> &sizes = sizesOf(context, shares, rowBytes);
   auto &out = context.world.pieces[0], &in = context.world.pieces[1];
   layOut(out, send, sizes);
   size_t self = static_cast<size_t>(group.self);
   const char *mine = static_cast<const char *>(out[self].data);
   uint64_t own = out[self].bytes;
-  context.world.scratch[0].ensure(static_cast<int64_t>(own) * group.size());
-  char *parts = static_cast<char *>(context.world.scratch[0].data());
+  char *parts = reduce ? context.space.scratch(0, int64_t(own) * group.size())
+                       : static_cast<char *>(receive);
+  in.resize(sizes.size());
   for (size_t i = 0; i < sizes.size(); ++i)
     in[i] = piece(parts + i * own, own);
+  if (!reduce)
+    return context.move(out, in);
   out[self].bytes = in[self].bytes = 0;
   context.move(out, in);
   reduceInOrder(
@@ -136,15 +148,13 @@ void reduceScatter(const Context &context, moe_reduction reduce,
 }
 
 void allGather(const Context &context, const void *send, void *receive,
-               int64_t rows, int64_t rowBytes) {
+               const RowShares &shares, int64_t rowBytes) {
   if (context.group.size() == 1)
-    return copy(receive, send, rows * rowBytes);
-  std::vector<int64_t> &sizes = context.world.numbers[3];
-  sizes = gatherNumbers(context, rows);
-  for (int64_t &size : sizes)
-    size *= rowBytes;
+    return context.space.copy(receive, send, shares.rows * rowBytes);
+  const std::vector<int64_t> &sizes = sizesOf(context, shares, rowBytes);
   auto &out = context.world.pieces[0], &in = context.world.pieces[1];
-  out.assign(sizes.size(), piece(send, static_cast<uint64_t>(rows * rowBytes)));
+  size_t self = static_cast<size_t>(context.group.self);
+  out.assign(sizes.size(), piece(send, static_cast<uint64_t>(sizes[self])));
   layOut(in, receive, sizes);
   context.move(out, in);
 }
@@ -153,7 +163,7 @@ void broadcast(const Context &context, int32_t root, const void *send,
                void *receive, int64_t size) {
   Group &group = context.group;
   if (group.self == root)
-    copy(receive, send, size);
+    context.space.copy(receive, send, size);
   if (group.size() == 1)
     return;
   auto &out = context.world.pieces[0], &in = context.world.pieces[1];
@@ -198,7 +208,7 @@ void barrier(const Context &context) {
   in.resize(members);
   for (size_t i = 0; i < members; ++i)
     in[i] = piece(memory + i, 1);
-  context.move(out, in);
+  context.moveNumbers(out, in);
 }
 
 } // namespace moe::runtime

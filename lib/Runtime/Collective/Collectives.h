@@ -15,7 +15,7 @@
 #define MOE_LIB_RUNTIME_COLLECTIVE_COLLECTIVES_H
 
 #include "../Status.h"
-#include "World.h"
+#include "Space.h"
 
 namespace moe::runtime {
 
@@ -24,9 +24,18 @@ struct Context {
   moe_world &world;
   Operation &operation;
   Group &group;
+  Space &space; ///< that rows lie in
 
+  /// Moves rows.
   void move(const std::vector<moe_piece> &send,
             const std::vector<moe_piece> &receive) const {
+    Moving moving;
+    space.start(operation, group, send, receive, moving);
+    space.finish(operation, moving);
+  }
+  /// Moves what is the host's, wherever rows lie.
+  void moveNumbers(const std::vector<moe_piece> &send,
+                   const std::vector<moe_piece> &receive) const {
     world.move(operation, group, send.data(), receive.data());
   }
 
@@ -40,12 +49,19 @@ struct Context {
 /// `receive` may be `send`.
 void allReduce(const Context &context, moe_reduction reduce, moe_element dtype,
                const void *send, void *receive, int64_t count);
-/// `rows` is the number of this member's.
+/// Whose rows there are how many of. `even`: `rows` of all together, of which
+/// each member has a share; else `rows` is the number of this member's, and
+/// those of the others are asked for.
+struct RowShares {
+  int64_t rows;
+  bool even;
+};
+/// Without a reduction `receive` has the parts of all members.
 void reduceScatter(const Context &context, moe_reduction reduce,
                    moe_element dtype, const void *send, void *receive,
-                   int64_t rows, int64_t row);
+                   const RowShares &shares, int64_t row);
 void allGather(const Context &context, const void *send, void *receive,
-               int64_t rows, int64_t rowBytes);
+               const RowShares &shares, int64_t rowBytes);
 void broadcast(const Context &context, int32_t root, const void *send,
                void *receive, int64_t size);
 /// To the other one of two members, and from it.

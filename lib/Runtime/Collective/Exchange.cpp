@@ -39,7 +39,8 @@ static uint64_t tagOf(const Collective &collective, std::string_view what) {
                    name(collective.reduce), ' ', collective.root, ' ',
                    name(collective.pattern), ' ', name(collective.mode), ' ',
                    collective.places, ' ', collective.first, ' ',
-                   collective.end));
+                   collective.end, ' ', collective.even, ' ',
+                   collective.packed));
 }
 
 void checkGrid(const moe_world &world, const Grid &grid) {
@@ -49,9 +50,21 @@ void checkGrid(const moe_world &world, const Grid &grid) {
          world.size());
 }
 
+/// The runtime has no arithmetic for a device.
+static void checkForDevice(const Collective &collective, size_t number) {
+  auto refuse = [&](const char *what) {
+    fail(MOE_INVALID_ARGUMENT, "collective ", number, " '", collective.name,
+         "': expected code for the device to ", what);
+  };
+  if (collective.reduce)
+    refuse("add");
+  if (collective.mode == Mode::padded && !collective.packed)
+    refuse("pad rows");
+}
+
 Exchange::Exchange(moe_world &world, const Grid &grid,
-                   std::vector<Collective> table)
-    : world(world) {
+                   std::vector<Collective> table, Space *given)
+    : world(world), host(world), space(given ? *given : host) {
   checkGrid(world, grid);
   for (int32_t axes = 1; axes <= allAxes; ++axes)
     members[axes] = world.group(grid, axes).self;
@@ -61,6 +74,8 @@ Exchange::Exchange(moe_world &world, const Grid &grid,
     entry.collective = std::move(collective);
     entry.group = &world.group(grid, entry.collective.axes & allAxes);
     check(entry.collective, entries.size(), entry.group->size());
+    if (space.isOfDevice())
+      checkForDevice(entry.collective, entries.size());
     entries.push_back(std::move(entry));
   }
   // From here on entries stay where they are.
@@ -160,6 +175,21 @@ static void allToAllRows(const Context &context, const Collective &collective,
     allToAllV(context, collective.pattern, traffic);
 }
 
+void Exchange::moveRows(Entry &entry, const Context &context, const void *send,
+                        void *receive, int64_t rows, const int32_t *sendCounts,
+                        const int32_t *receiveCounts) {
+  const Collective &collective = entry.collective;
+  if (collective.packed)
+    return allToAll(context, collective.pattern, send, receive,
+                    entry.bound * collective.row * bytes(collective.dtype));
+  requireSet(sendCounts, "send_counts");
+  requireSet(receiveCounts, "receive_counts");
+  size_t many = entry.group->ranks.size() * size_t(collective.places);
+  allToAllRows(context, collective, entry.bound, entry.room, send, receive,
+               rows, space.read(sendCounts, many, counts[0]),
+               space.read(receiveCounts, many, counts[1]));
+}
+
 void Exchange::dispatch(Entry &entry, const void *send, void *receive,
                         int64_t rows, const int32_t *sendCounts,
                         const int32_t *receiveCounts) {
@@ -174,9 +204,9 @@ void Exchange::dispatch(Entry &entry, const void *send, void *receive,
                      receive, rows * collective.row);
   case CollectiveKind::reduceScatter:
     return reduceScatter(context, collective.reduce, collective.dtype, send,
-                         receive, rows, collective.row);
+                         receive, {rows, collective.even}, collective.row);
   case CollectiveKind::allGather:
-    return allGather(context, send, receive, rows, rowBytes);
+    return allGather(context, send, receive, {rows, collective.even}, rowBytes);
   case CollectiveKind::broadcast:
     return broadcast(context, collective.root, send, receive, rows * rowBytes);
   case CollectiveKind::allToAll:
@@ -186,15 +216,13 @@ void Exchange::dispatch(Entry &entry, const void *send, void *receive,
     return allToAll(context, collective.pattern, send, receive,
                     rows / entry.group->size() * rowBytes);
   case CollectiveKind::allToAllV:
-    requireSet(sendCounts, "send_counts");
-    requireSet(receiveCounts, "receive_counts");
-    return allToAllRows(context, collective, entry.bound, entry.room, send,
-                        receive, rows, sendCounts, receiveCounts);
+    return moveRows(entry, context, send, receive, rows, sendCounts,
+                    receiveCounts);
   case CollectiveKind::send:
   case CollectiveKind::recv: {
     if (!entry.pair)
       context.mismatch("the peer is the rank itself");
-    Context pair{world, entry.operation, *entry.pair};
+    Context pair{world, entry.operation, *entry.pair, space};
     return collective.kind == CollectiveKind::send
                ? runtime::send(pair, send, rows * rowBytes)
                : runtime::receive(pair, receive, rows * rowBytes);
@@ -250,8 +278,6 @@ moe_status Exchange::start(int32_t number, const ChunkRows &rows) noexcept {
       fail(MOE_INVALID_ARGUMENT, world.where(entry.operation),
            ": it is under way already");
     world.start(entry.operation, [&] {
-      requireSet(rows.sendCounts, "send_counts");
-      requireSet(rows.receiveCounts, "receive_counts");
       entry.chunk.start(contextOf(entry), entry.collective, entry.bound, rows);
     });
   });

@@ -22,7 +22,9 @@ class Exchange {
 public:
   /// Fails unless the grid is as large as the world and every entry of the
   /// table makes sense.
-  Exchange(moe_world &world, const Grid &grid, std::vector<Collective> table);
+  /// `space` is where rows lie, null for the host; it outlives this.
+  Exchange(moe_world &world, const Grid &grid, std::vector<Collective> table,
+           Space *space = nullptr);
   ~Exchange();
   Exchange(const Exchange &) = delete;
   Exchange &operator=(const Exchange &) = delete;
@@ -53,7 +55,7 @@ private:
   };
   void describe(Entry &entry);
   Context contextOf(Entry &entry) const {
-    return {world, entry.operation, *entry.group};
+    return {world, entry.operation, *entry.group, space};
   }
   /// Calls `body` with the entry, unless there was a failure before.
   template <typename Body>
@@ -61,8 +63,14 @@ private:
   void abandonChunks() noexcept;
   void dispatch(Entry &entry, const void *send, void *receive, int64_t rows,
                 const int32_t *sendCounts, const int32_t *receiveCounts);
+  void moveRows(Entry &entry, const Context &context, const void *send,
+                void *receive, int64_t rows, const int32_t *sendCounts,
+                const int32_t *receiveCounts);
 
   moe_world &world;
+  HostSpace host;
+  Space &space;
+  Buffer counts[2];
   std::vector<Entry> entries;
   int32_t members[allAxes + 1] = {};
   moe_status status = MOE_OK;

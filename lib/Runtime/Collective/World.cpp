@@ -233,8 +233,10 @@ void moe_world::move(Operation &operation, Group &group, const moe_piece *send,
 
 Started moe_world::startMove(const Operation &operation, Group &group,
                              const moe_piece *send, const moe_piece *receive,
-                             moe_reduction reduce, moe_element dtype) {
+                             moe_reduction reduce, moe_element dtype,
+                             void *stream) {
   moe_transfer transfer = {};
+  transfer.stream = stream;
   transfer.ranks = group.ranks.data();
   transfer.members = group.size();
   transfer.self = group.self;
@@ -276,6 +278,15 @@ void moe_world::finishMove(const Operation &operation, Started &started) {
   figures.sent_bytes += started.sent;
   figures.received_bytes += started.received;
   operation.entry->bytes += started.sent + started.received;
+}
+
+void moe_world::checkStreams() {
+  check();
+  moe_engine_failure why = {};
+  if (!movesInStreams() || engine.check(engine.self, &why) == MOE_OK)
+    return;
+  end(why.status, text("rank ", rank(), ": ", why.text));
+  throwFailure();
 }
 
 void moe_world::abandonMove(const Operation &operation,

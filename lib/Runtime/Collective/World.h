@@ -93,6 +93,8 @@ struct moe_world {
 
   int32_t rank() const { return engine.rank; }
   int32_t size() const { return engine.size; }
+  /// This rank's number among those of its machine.
+  int32_t local() const { return engine.local; }
 
   /// The group of this rank over axes of a grid, which is as large as this
   /// world. It stays where it is.
@@ -145,12 +147,11 @@ struct moe_world {
             moe_reduction reduce = MOE_REDUCE_NONE,
             moe_element dtype = MOE_BYTE);
   /// The two halves of `move`. Pieces stay until the second has returned.
-  moe::runtime::Started startMove(const moe::runtime::Operation &operation,
-                                  moe::runtime::Group &group,
-                                  const moe_piece *send,
-                                  const moe_piece *receive,
-                                  moe_reduction reduce = MOE_REDUCE_NONE,
-                                  moe_element dtype = MOE_BYTE);
+  moe::runtime::Started
+  startMove(const moe::runtime::Operation &operation,
+            moe::runtime::Group &group, const moe_piece *send,
+            const moe_piece *receive, moe_reduction reduce = MOE_REDUCE_NONE,
+            moe_element dtype = MOE_BYTE, void *stream = nullptr);
   void finishMove(const moe::runtime::Operation &operation,
                   moe::runtime::Started &started);
   /// Once this world has failed: returns when this rank's memory is its own
@@ -178,6 +179,12 @@ struct moe_world {
   std::string where(const moe::runtime::Operation &operation) const;
 
   bool reduces() const { return engine.capabilities & MOE_ENGINE_REDUCES; }
+  /// Whether pieces may be on a device, and moved in the order of a stream.
+  bool movesInStreams() const {
+    return engine.capabilities & MOE_ENGINE_STREAMS;
+  }
+  /// Fails with what has gone wrong in streams.
+  void checkStreams();
   /// Ranks of one machine, for `hierarchical`.
   int32_t nodeRanks() const { return ranksPerNode; }
   moe_world_statistics statistics() const { return figures; }

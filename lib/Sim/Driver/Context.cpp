@@ -163,6 +163,12 @@ extern "C" __attribute__((visibility("default"))) const char *moe_sim_report() {
   return state().report.c_str();
 }
 
+/// How often a kernel was put into a stream by a call of its own.
+extern "C" __attribute__((visibility("default"))) int moe_sim_launch_calls() {
+  Call call(Call::Nothing);
+  return state().launchCalls;
+}
+
 /// As if the process had started anew, but for memory that is in use.
 extern "C" __attribute__((visibility("default"))) void
 moe_sim_reset(uint64_t seed) {

@@ -180,6 +180,7 @@ static int launch(void *handle, Shape shape, void *streamHandle,
                      unsigned(cluster[2])};
   if (int status = checkShape(*function, shape))
     return status;
+  ++state().launchCalls;
   auto parameters = std::make_shared<Parameters>(kernel, values);
   enqueue(*stream, [function, shape, parameters] {
     return perform(*function, shape, *parameters);

@@ -23,6 +23,8 @@ MOE_SIM_CUDA cuMemAlloc_v2(Address *address, size_t bytes) {
     return call.status;
   if (!address || bytes == 0)
     return InvalidValue;
+  if (isGloballyCaptured())
+    return CaptureUnsupported;
   char *memory = state().memory.allocate(bytes);
   if (!memory)
     return OutOfMemory;
@@ -36,6 +38,8 @@ MOE_SIM_CUDA cuMemFree_v2(Address address) {
     return call.status;
   if (!address)
     return Success;
+  if (isGloballyCaptured())
+    return CaptureUnsupported;
   if (int status = drainAll())
     return status;
   return state().memory.release(pointer(address)) ? Success : InvalidValue;
@@ -143,6 +147,8 @@ MOE_SIM_CUDA cuMemcpyHtoDAsync_v2(Address to, const void *from, size_t bytes,
     });
     return Success;
   }
+  if (stream->capture)
+    return invalidate(*stream);
   // Memory that can be paged out is copied aside first.
   auto *begin = static_cast<const char *>(from);
   std::vector<char> data(begin, begin + bytes);
@@ -173,6 +179,8 @@ MOE_SIM_CUDA cuMemcpyDtoHAsync_v2(void *to, Address from, size_t bytes,
     return Success;
   if (!to || !allocationOf(pointer(from), bytes, offset))
     return InvalidValue;
+  if (stream->capture && !isPinned(to))
+    return invalidate(*stream);
   enqueue(*stream, [=] {
     return readDevice(static_cast<char *>(to), pointer(from), bytes);
   });

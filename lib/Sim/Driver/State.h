@@ -8,6 +8,7 @@
 #ifndef MOE_LIB_SIM_DRIVER_STATE_H
 #define MOE_LIB_SIM_DRIVER_STATE_H
 
+#include "Graphs.h"
 #include "Settings.h"
 
 #include "../Machine/Launch.h"
@@ -43,6 +44,14 @@ enum Status : int {
   MisalignedAddress = 716,
   LaunchFailed = 719,
   NotSupported = 801,
+  CaptureUnsupported = 900,
+  CaptureInvalidated = 901,
+  CaptureMerge = 902,
+  CaptureUnmatched = 903,
+  CaptureUnjoined = 904,
+  CaptureIsolation = 905,
+  CaptureImplicit = 906,
+  CapturedEvent = 907,
 };
 
 /// Whether a point of a stream has been reached.
@@ -51,16 +60,20 @@ using Marker = std::shared_ptr<bool>;
 struct Work {
   std::function<int()> perform;
   Marker waitsFor;
+  std::function<bool()> isReady = nullptr; // of what others may change any time
 };
 
 struct Stream {
   std::deque<Work> work;
   bool blocking = true; // the default stream waits for it, and it for that
+  std::shared_ptr<Capture> capture; // null unless it is recorded
 };
 
 struct Event {
-  Marker marker;                // null if never recorded
-  std::shared_ptr<double> when; // milliseconds
+  Marker marker;                    // null if never recorded
+  std::shared_ptr<double> when;     // milliseconds
+  std::shared_ptr<Capture> capture; // that it was recorded in, as `number`
+  int number = -1;
 };
 
 struct Module;
@@ -100,6 +113,9 @@ struct State {
   std::vector<Stream *> streams; // as they were made, for chance to repeat
   std::set<Event *> events;
   std::set<Module *> modules;
+  std::set<Graph *> graphs;
+  std::set<GraphExec *> graphExecs;
+  int launchCalls = 0;  // of kernels, one by one
   int sticky = Success; // from when a kernel has failed, for ever
   std::string report;
 };
@@ -128,6 +144,13 @@ private:
 Stream *streamOf(void *handle);
 void enqueue(Stream &stream, std::function<int()> perform,
              Marker waitsFor = nullptr);
+/// What a stream that is recorded cannot do: ends the recording.
+int invalidate(Stream &stream);
+bool isGloballyCaptured();
+/// Adds to what is recorded of the stream.
+void record(Stream &stream, Step step);
+/// Where the stream or the event is recorded.
+int waitWhileCaptured(Stream &stream, const Event &event);
 /// Until the marker is reached, or a stream or all of them are empty.
 int drain(Stream &stream);
 int drainAll();

@@ -15,8 +15,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <thread>
 
 using namespace moe::sim;
+
+/// How long streams wait for values that other threads write.
+static constexpr auto patience = std::chrono::seconds(60);
 
 Stream *moe::sim::streamOf(void *handle) {
   State &all = state();
@@ -32,8 +36,10 @@ static bool runOne(int &status) {
   State &all = state();
   std::vector<Stream *> ready;
   auto consider = [&](Stream &stream) {
-    if (!stream.work.empty() &&
-        (!stream.work.front().waitsFor || *stream.work.front().waitsFor))
+    if (stream.work.empty())
+      return;
+    const Work &next = stream.work.front();
+    if ((!next.waitsFor || *next.waitsFor) && (!next.isReady || next.isReady()))
       ready.push_back(&stream);
   };
   consider(all.defaultStream);
@@ -54,13 +60,31 @@ static bool runOne(int &status) {
   return true;
 }
 
+/// Whether a stream waits for what another thread may still do.
+static bool waitsForOthers() {
+  const auto &streams = state().streams;
+  return std::any_of(streams.begin(), streams.end(), [](Stream *stream) {
+    return !stream->work.empty() && stream->work.front().isReady;
+  });
+}
+
 template <typename Done> static int runUntil(Done &&done) {
+  State &all = state();
+  auto limit = std::chrono::steady_clock::now() + patience;
   while (!done()) {
-    int status = Success;
-    if (!runOne(status))
-      return LaunchFailed; // waits for an event of a stream that is gone
-    if (status != Success)
-      return status;
+    int status = all.sticky;
+    if (status == Success && runOne(status)) {
+      if (status != Success)
+        return status;
+      limit = std::chrono::steady_clock::now() + patience;
+      continue;
+    }
+    // An event of a stream that is gone, or a value that nobody writes.
+    if (status || !waitsForOthers() || std::chrono::steady_clock::now() > limit)
+      return status ? status : int(LaunchFailed);
+    all.mutex.unlock();
+    std::this_thread::sleep_for(std::chrono::microseconds(50));
+    all.mutex.lock();
   }
   return Success;
 }
@@ -85,6 +109,8 @@ int moe::sim::drainAll() {
 void moe::sim::enqueue(Stream &stream, std::function<int()> perform,
                        Marker waitsFor) {
   State &all = state();
+  if (stream.capture)
+    return record(stream, {std::move(perform), -1, -1});
   if (&stream != &all.defaultStream) {
     // What the default stream was given before is done first.
     if (stream.blocking && !all.defaultStream.work.empty())
@@ -143,12 +169,53 @@ MOE_SIM_CUDA cuStreamDestroy_v2(void *handle) {
   return status;
 }
 
+/// Values in pinned memory, by which streams of several threads wait for each
+/// other.
+MOE_SIM_CUDA cuStreamWaitValue32_v2(void *handle, unsigned long long address,
+                                    unsigned value, unsigned flags) {
+  Call call;
+  if (call)
+    return call.status;
+  Stream *stream = streamOf(handle);
+  if (!stream)
+    return InvalidHandle;
+  if (flags != 0 || address % 4)
+    return InvalidValue;
+  if (stream->capture || stream == &state().defaultStream)
+    return NotSupported;
+  auto *word = reinterpret_cast<const volatile uint32_t *>(address);
+  stream->work.push_back({nullptr, nullptr, [word, value] {
+                            return int32_t(*word - value) >= 0;
+                          }});
+  return Success;
+}
+
+MOE_SIM_CUDA cuStreamWriteValue32_v2(void *handle, unsigned long long address,
+                                     unsigned value, unsigned flags) {
+  Call call;
+  if (call)
+    return call.status;
+  Stream *stream = streamOf(handle);
+  if (!stream)
+    return InvalidHandle;
+  if (flags != 0 || address % 4)
+    return InvalidValue;
+  auto *word = reinterpret_cast<volatile uint32_t *>(address);
+  enqueue(*stream, [word, value] {
+    *word = value;
+    return int(Success);
+  });
+  return Success;
+}
+
 MOE_SIM_CUDA cuStreamSynchronize(void *handle) {
   Call call;
   if (call)
     return call.status;
   Stream *stream = streamOf(handle);
-  return stream ? drain(*stream) : int(InvalidHandle);
+  if (!stream)
+    return InvalidHandle;
+  return stream->capture ? invalidate(*stream) : drain(*stream);
 }
 
 MOE_SIM_CUDA cuStreamQuery(void *handle) {
@@ -158,6 +225,8 @@ MOE_SIM_CUDA cuStreamQuery(void *handle) {
   Stream *stream = streamOf(handle);
   if (!stream)
     return InvalidHandle;
+  if (stream->capture)
+    return invalidate(*stream);
   // Whoever asks again and again gets there.
   int status = Success;
   if (!stream->work.empty())
@@ -201,6 +270,12 @@ MOE_SIM_CUDA cuEventRecord(void *handle, void *streamHandle) {
   Stream *stream = streamOf(streamHandle);
   if (!event || !stream)
     return InvalidHandle;
+  event->capture = stream->capture;
+  if (stream->capture) {
+    event->number = stream->capture->graph.events++;
+    record(*stream, {nullptr, event->number, -1});
+    return Success;
+  }
   auto reached = std::make_shared<bool>(false);
   auto when = std::make_shared<double>(0);
   event->marker = reached;
@@ -223,6 +298,8 @@ MOE_SIM_CUDA cuStreamWaitEvent(void *streamHandle, void *handle, unsigned) {
   Stream *stream = streamOf(streamHandle);
   if (!event || !stream)
     return InvalidHandle;
+  if (stream->capture || event->capture)
+    return waitWhileCaptured(*stream, *event);
   if (event->marker)
     enqueue(*stream, nullptr, event->marker);
   return Success;
@@ -235,6 +312,8 @@ MOE_SIM_CUDA cuEventSynchronize(void *handle) {
   Event *event = eventOf(handle);
   if (!event)
     return InvalidHandle;
+  if (event->capture)
+    return CapturedEvent;
   return event->marker ? drainTo(event->marker) : int(Success);
 }
 
@@ -245,6 +324,8 @@ MOE_SIM_CUDA cuEventQuery(void *handle) {
   Event *event = eventOf(handle);
   if (!event)
     return InvalidHandle;
+  if (event->capture)
+    return CapturedEvent;
   int status = Success;
   if (event->marker && !*event->marker)
     runOne(status);

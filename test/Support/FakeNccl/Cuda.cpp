@@ -207,6 +207,12 @@ int cuEventRecord(EventState *event, StreamState *stream) {
   return Done;
 }
 
+int cuStreamWaitEvent(StreamState *stream, EventState *event, unsigned) {
+  Access state;
+  stream->items.push_back(make<Item>(Item{nullptr, {}, false, event, true}));
+  return Done;
+}
+
 int cuEventQuery(EventState *event) {
   Fault fault = faultOf("cuEventQuery", -1);
   suffer(fault);

@@ -186,6 +186,8 @@ static bool isOver(const Item &item) {
 
 /// The first item of a stream; whether it is over.
 static bool advance(Item *item) {
+  if (item->waits)
+    return item->event->reached || !item->event->recorded;
   if (!item->comm) {
     item->event->reached = true;
     return true;

@@ -86,12 +86,14 @@ struct Clique {
   Map<int, Comm *> members;
 };
 
-/// A group of NCCL if it has a communicator, else an event.
+/// A group of NCCL if it has a communicator, else an event, which is reached or
+/// waited for.
 struct Item {
   Comm *comm;
   Vector<Op *> ops;
   bool running;
   struct EventState *event;
+  bool waits = false;
 };
 
 struct StreamState {

@@ -13,6 +13,7 @@
 #include "Support.h"
 
 #include "moe/Runtime/Cuda.h"
+#include "moe/Support/ChooseDevice.h"
 
 #include <cstdlib>
 #include <cstring>
@@ -335,9 +336,22 @@ TEST_F(DeviceTest, DriversThatDoNotDo) {
   Variable number("MOE_GPU", "3");
   EXPECT_STATUS(MOE_UNAVAILABLE, create(),
                 "found GPU number 3, expected one below 1");
+  for (const char *list : {"0,", ",0", "0 1", "-1", "0,x", "99999999999"}) {
+    setenv("MOE_GPU", list, 1);
+    EXPECT_STATUS(MOE_INVALID_ARGUMENT, create(), "expected numbers of GPUs");
+  }
   setenv("MOE_GPU", "first", 1);
   EXPECT_STATUS(MOE_INVALID_ARGUMENT, create(),
-                "found MOE_GPU='first', expected the number of a GPU");
+                "found MOE_GPU='first', expected numbers of GPUs");
+}
+
+TEST_F(DeviceTest, RanksTakeTurns) {
+  EXPECT_EQ(0, moe::chooseDevice(nullptr, 0, 4));
+  EXPECT_EQ(1, moe::chooseDevice("", 5, 4));
+  EXPECT_EQ(2, moe::chooseDevice("2", 3, 4));
+  EXPECT_EQ(3, moe::chooseDevice("2,3", 3, 4));
+  EXPECT_EQ(7, moe::chooseDevice("7", 0, 4)); // which the device refuses
+  EXPECT_EQ(std::nullopt, moe::chooseDevice("2,,3", 0, 4));
 }
 
 TEST_F(DeviceTest, CodeForTheDevice) {

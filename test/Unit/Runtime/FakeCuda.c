@@ -227,3 +227,51 @@ SHOWN int cuStreamDestroy_v2(moe_cu_stream stream) {
   (void)stream;
   return needs_context();
 }
+SHOWN int cuCtxSynchronize(void) { return needs_context(); }
+/* There is no other stream that could be waited for, and nothing is recorded.
+ */
+SHOWN int cuStreamWaitEvent(moe_cu_stream stream, moe_cu_event event,
+                            unsigned flags) {
+  (void)stream, (void)event, (void)flags;
+  return needs_context();
+}
+SHOWN int cuEventCreate(moe_cu_event *event, unsigned flags) {
+  (void)flags;
+  *event = NULL;
+  return needs_context();
+}
+SHOWN int cuEventRecord(moe_cu_event event, moe_cu_stream stream) {
+  (void)event, (void)stream;
+  return needs_context();
+}
+SHOWN int cuEventDestroy_v2(moe_cu_event event) {
+  (void)event;
+  return needs_context();
+}
+SHOWN int cuStreamBeginCapture_v2(moe_cu_stream stream, int mode) {
+  (void)stream, (void)mode;
+  return 900; /* not permitted */
+}
+SHOWN int cuStreamEndCapture(moe_cu_stream stream, moe_cu_graph *graph) {
+  (void)stream;
+  *graph = NULL;
+  return 900;
+}
+SHOWN int cuGraphInstantiateWithFlags(moe_cu_graph_exec *exec,
+                                      moe_cu_graph graph,
+                                      unsigned long long flags) {
+  (void)exec, (void)graph, (void)flags;
+  return 900;
+}
+SHOWN int cuGraphLaunch(moe_cu_graph_exec exec, moe_cu_stream stream) {
+  (void)exec, (void)stream;
+  return 900;
+}
+SHOWN int cuGraphExecDestroy(moe_cu_graph_exec exec) {
+  (void)exec;
+  return 900;
+}
+SHOWN int cuGraphDestroy(moe_cu_graph graph) {
+  (void)graph;
+  return 900;
+}

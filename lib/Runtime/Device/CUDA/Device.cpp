@@ -8,6 +8,7 @@
 #include "Device.h"
 
 #include "../../Status.h"
+#include "moe/Support/ChooseDevice.h"
 
 #include <cstdlib>
 #include <map>
@@ -51,6 +52,7 @@ Stream::Stream(const Device &device) : device(device) {
   check(device.driver,
         device.driver.StreamCreate(&stream, MOE_CU_STREAM_NON_BLOCKING),
         "cuStreamCreate");
+  used = stream;
 }
 
 Stream::~Stream() {
@@ -60,33 +62,33 @@ Stream::~Stream() {
 void Stream::toDevice(moe_cu_address to, const void *from, int64_t bytes) {
   if (bytes)
     check(device.driver,
-          device.driver.MemcpyHtoDAsync(to, from, size_t(bytes), stream),
+          device.driver.MemcpyHtoDAsync(to, from, size_t(bytes), used),
           "cuMemcpyHtoDAsync");
 }
 
 void Stream::toHost(void *to, moe_cu_address from, int64_t bytes) {
   if (bytes)
     check(device.driver,
-          device.driver.MemcpyDtoHAsync(to, from, size_t(bytes), stream),
+          device.driver.MemcpyDtoHAsync(to, from, size_t(bytes), used),
           "cuMemcpyDtoHAsync");
 }
 
 void Stream::copy(moe_cu_address to, moe_cu_address from, int64_t bytes) {
   if (bytes)
     check(device.driver,
-          device.driver.MemcpyDtoDAsync(to, from, size_t(bytes), stream),
+          device.driver.MemcpyDtoDAsync(to, from, size_t(bytes), used),
           "cuMemcpyDtoDAsync");
 }
 
 void Stream::clear(moe_cu_address to, int64_t bytes) {
   if (bytes)
     check(device.driver,
-          device.driver.MemsetD8Async(to, 0, size_t(bytes), stream),
+          device.driver.MemsetD8Async(to, 0, size_t(bytes), used),
           "cuMemsetD8Async");
 }
 
 void Stream::wait() {
-  check(device.driver, device.driver.StreamSynchronize(stream),
+  check(device.driver, device.driver.StreamSynchronize(used),
         "cuStreamSynchronize");
 }
 
@@ -113,28 +115,28 @@ void Memory::ensure(const Device &on, int64_t bytes) {
   size = rounded;
 }
 
-static int chosenNumber() {
+static int chosenNumber(const Driver &driver, int local) {
+  int count = 0;
+  check(driver, driver.DeviceGetCount(&count), "cuDeviceGetCount");
   const char *text = std::getenv("MOE_GPU");
-  if (!text || !*text)
-    return 0;
-  char *end = nullptr;
-  long number = std::strtol(text, &end, 10);
-  if (*end || number < 0 || number > 1 << 16)
+  std::optional<int> number = chooseDevice(text, local, count);
+  if (!number)
     fail(MOE_INVALID_ARGUMENT, "found MOE_GPU='", text,
-         "', expected the number of a GPU");
-  return int(number);
+         "', expected numbers of GPUs with commas between them");
+  return *number;
 }
 
-std::shared_ptr<const Device> openDevice(bool isSimulated) {
+std::shared_ptr<const Device> openDevice(bool isSimulated, int local) {
   static std::mutex mutex;
   using Key = std::pair<const Driver *, int>;
   static std::map<Key, std::weak_ptr<const Device>> devices;
   const Driver &loaded = driver(isSimulated);
+  int number = chosenNumber(loaded, local);
   std::lock_guard<std::mutex> lock(mutex);
-  std::weak_ptr<const Device> &known = devices[{&loaded, chosenNumber()}];
+  std::weak_ptr<const Device> &known = devices[{&loaded, number}];
   std::shared_ptr<const Device> device = known.lock();
   if (!device)
-    known = device = std::make_shared<Device>(loaded, chosenNumber());
+    known = device = std::make_shared<Device>(loaded, number);
   return device;
 }
 

@@ -75,7 +75,11 @@ public:
   Stream &operator=(const Stream &) = delete;
   ~Stream();
 
-  moe_cu_stream handle() const { return stream; }
+  moe_cu_stream handle() const { return used; }
+  /// Work goes into a stream of the caller's from now on; null: into the own
+  /// one again.
+  void use(moe_cu_stream callers) { used = callers ? callers : stream; }
+  bool isCallers() const { return used != stream; }
   // In the context of the device:
   void toDevice(moe_cu_address to, const void *from, int64_t bytes);
   void toHost(void *to, moe_cu_address from, int64_t bytes);
@@ -85,7 +89,7 @@ public:
 
 private:
   const Device &device;
-  moe_cu_stream stream = nullptr;
+  moe_cu_stream stream = nullptr, used = nullptr;
 };
 
 /// Memory of the device that grows.
@@ -115,9 +119,9 @@ private:
   int64_t size = 0;
 };
 
-/// The device that MOE_GPU numbers, or the first. All that ask at the same time
-/// have the same.
-std::shared_ptr<const Device> openDevice(bool isSimulated);
+/// The device for rank `local` of those of this machine. All that ask for one
+/// at the same time have the same.
+std::shared_ptr<const Device> openDevice(bool isSimulated, int local);
 
 } // namespace moe::cuda
 

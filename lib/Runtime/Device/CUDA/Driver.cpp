@@ -68,6 +68,7 @@ static void findSymbols(Driver &driver, const Symbols &symbols) {
   symbols.find(driver.DevicePrimaryCtxRelease, "cuDevicePrimaryCtxRelease_v2");
   symbols.find(driver.CtxPushCurrent, "cuCtxPushCurrent_v2");
   symbols.find(driver.CtxPopCurrent, "cuCtxPopCurrent_v2");
+  symbols.find(driver.CtxSynchronize, "cuCtxSynchronize");
   symbols.find(driver.MemAlloc, "cuMemAlloc_v2");
   symbols.find(driver.MemFree, "cuMemFree_v2");
   symbols.find(driver.MemcpyHtoDAsync, "cuMemcpyHtoDAsync_v2");
@@ -84,6 +85,16 @@ static void findSymbols(Driver &driver, const Symbols &symbols) {
   symbols.find(driver.StreamCreate, "cuStreamCreate");
   symbols.find(driver.StreamSynchronize, "cuStreamSynchronize");
   symbols.find(driver.StreamDestroy, "cuStreamDestroy_v2");
+  symbols.find(driver.StreamWaitEvent, "cuStreamWaitEvent");
+  symbols.find(driver.StreamBeginCapture, "cuStreamBeginCapture_v2");
+  symbols.find(driver.StreamEndCapture, "cuStreamEndCapture");
+  symbols.find(driver.EventCreate, "cuEventCreate");
+  symbols.find(driver.EventRecord, "cuEventRecord");
+  symbols.find(driver.EventDestroy, "cuEventDestroy_v2");
+  symbols.find(driver.GraphInstantiate, "cuGraphInstantiateWithFlags");
+  symbols.find(driver.GraphLaunch, "cuGraphLaunch");
+  symbols.find(driver.GraphExecDestroy, "cuGraphExecDestroy");
+  symbols.find(driver.GraphDestroy, "cuGraphDestroy");
 }
 
 static std::string versionName(int version) {

@@ -27,6 +27,7 @@ struct Driver {
   moe_cu_result (*DevicePrimaryCtxRelease)(moe_cu_device);
   moe_cu_result (*CtxPushCurrent)(moe_cu_context);
   moe_cu_result (*CtxPopCurrent)(moe_cu_context *);
+  moe_cu_result (*CtxSynchronize)();
   moe_cu_result (*MemAlloc)(moe_cu_address *, size_t);
   moe_cu_result (*MemFree)(moe_cu_address);
   moe_cu_result (*MemcpyHtoDAsync)(moe_cu_address, const void *, size_t,
@@ -53,6 +54,17 @@ struct Driver {
   moe_cu_result (*StreamCreate)(moe_cu_stream *, unsigned);
   moe_cu_result (*StreamSynchronize)(moe_cu_stream);
   moe_cu_result (*StreamDestroy)(moe_cu_stream);
+  moe_cu_result (*StreamWaitEvent)(moe_cu_stream, moe_cu_event, unsigned);
+  moe_cu_result (*StreamBeginCapture)(moe_cu_stream, int);
+  moe_cu_result (*StreamEndCapture)(moe_cu_stream, moe_cu_graph *);
+  moe_cu_result (*EventCreate)(moe_cu_event *, unsigned);
+  moe_cu_result (*EventRecord)(moe_cu_event, moe_cu_stream);
+  moe_cu_result (*EventDestroy)(moe_cu_event);
+  moe_cu_result (*GraphInstantiate)(moe_cu_graph_exec *, moe_cu_graph,
+                                    unsigned long long);
+  moe_cu_result (*GraphLaunch)(moe_cu_graph_exec, moe_cu_stream);
+  moe_cu_result (*GraphExecDestroy)(moe_cu_graph_exec);
+  moe_cu_result (*GraphDestroy)(moe_cu_graph);
 
   std::string file;
 };

@@ -105,8 +105,7 @@ Kernels::~Kernels() {
   device->giveBack([&] { device->driver.ModuleUnload(module); });
 }
 
-/// Whether each kernel is waited for, so that a fault is found where it is.
-static bool waitsForEach() {
+bool waitsForEach() {
   const char *text = std::getenv("MOE_GPU_SYNC");
   return text && *text && std::strcmp(text, "0") != 0;
 }
@@ -146,6 +145,16 @@ void Launches::launch(int32_t kernel, const int64_t (&grid)[3],
   last = kernel;
 }
 
+int32_t Launches::value(moe_cu_address address) noexcept {
+  int32_t number = -1;
+  if (!result)
+    result = kernels.device->driver.MemcpyDtoHAsync(
+        &number, address, sizeof number, stream.handle());
+  if (!result)
+    result = kernels.device->driver.StreamSynchronize(stream.handle());
+  return result ? -1 : number;
+}
+
 void Launches::describe(void *map, const Matrices &m) noexcept {
   if (result || m.columns == 0 || m.rows == 0 || m.count == 0)
     return;
@@ -163,24 +172,33 @@ void Launches::describe(void *map, const Matrices &m) noexcept {
   mapFailed = result != MOE_CU_SUCCESS;
 }
 
-void Launches::finish(Stream &stream) {
-  const Driver &driver = kernels.device->driver;
+void Launches::check() const {
   if (mapFailed)
-    check(driver, result, "cuTensorMapEncodeTiled");
+    cuda::check(kernels.device->driver, result, "cuTensorMapEncodeTiled");
   if (failed >= 0)
     fail(result == MOE_CU_OUT_OF_MEMORY ? MOE_OUT_OF_MEMORY : MOE_DEVICE_FAILED,
          "kernel '",
          size_t(failed) < kernels.count() ? kernels.name(size_t(failed)) : "?",
-         "': ", words(driver, result));
+         "': ", words(kernels.device->driver, result));
+}
+
+void Launches::finish() {
+  const Driver &driver = kernels.device->driver;
+  check();
   moe_cu_result end = driver.StreamSynchronize(stream.handle());
   if (end && last >= 0)
     fail(MOE_DEVICE_FAILED, "one of the kernels from '",
          kernels.name(size_t(first)), "' to '", kernels.name(size_t(last)),
          "': ", words(driver, end), "; MOE_GPU_SYNC=1 tells which");
-  check(driver, end, "cuStreamSynchronize");
+  cuda::check(driver, end, "cuStreamSynchronize");
 }
 
 } // namespace moe::cuda
+
+int32_t moe_gpu_value(void *device, const void *address) {
+  return static_cast<moe::cuda::Launches *>(device)->value(
+      reinterpret_cast<moe_cu_address>(address));
+}
 
 void moe_gpu_launch(void *device, int32_t kernel, int64_t grid_x,
                     int64_t grid_y, int64_t grid_z, int64_t block_x,

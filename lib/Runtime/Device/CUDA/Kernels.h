@@ -45,15 +45,20 @@ const moe_image *chooseImage(const moe_kernels &code, int capability);
 /// How well that image fits, to compare with those of other kernels; 0: none.
 int bestScore(const moe_kernels &code, int capability);
 
+/// Whether each kernel is waited for, so that a fault is found where it is.
+bool waitsForEach();
+
 /// Launches of one call, in order. After one has failed, no more are made.
 class Launches {
 public:
-  Launches(const Kernels &kernels, const Stream &stream)
+  Launches(const Kernels &kernels, Stream &stream)
       : kernels(kernels), stream(stream) {}
 
   void launch(int32_t kernel, const int64_t (&grid)[3],
               const int64_t (&block)[3], int32_t sharedBytes,
               void **arguments) noexcept;
+  /// Fails, with the kernel's name, if one could not be launched.
+  void check() const;
   /// Matrices that copies of boxes are made from.
   struct Matrices {
     const void *data;
@@ -65,11 +70,13 @@ public:
   void describe(void *map, const Matrices &matrices) noexcept;
   const Kernels &code() const { return kernels; }
   /// Waits for what was launched; fails, with the kernel's name, if one has.
-  void finish(Stream &stream);
+  void finish();
+  /// A number that kernels have made, once they have; -1 if they fail.
+  int32_t value(moe_cu_address address) noexcept;
 
 private:
   const Kernels &kernels;
-  const Stream &stream;
+  Stream &stream;
   moe_cu_result result = MOE_CU_SUCCESS;
   bool mapFailed = false;        // what failed is a description of matrices
   int32_t failed = -1;           // the kernel that could not be launched

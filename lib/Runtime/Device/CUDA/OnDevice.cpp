@@ -24,6 +24,9 @@ moe_cu_address DeviceWeights::get(const cuda::Device &device,
   Slot &slot = slots[index];
   if (slot.version != weight.version) {
     slot.version = 0;
+    // Another layer may still read it, in a stream of its own.
+    cuda::check(device.driver, device.driver.CtxSynchronize(),
+                "cuCtxSynchronize");
     slot.memory.ensure(device, bytes);
     stream.toDevice(slot.memory.address(), weight.data(), bytes);
     // Another layer may read it from a stream of its own.
@@ -35,7 +38,7 @@ moe_cu_address DeviceWeights::get(const cuda::Device &device,
 
 OnDevice::OnDevice(const LoadedPackage &package,
                    std::shared_ptr<cuda::Kernels> code,
-                   std::shared_ptr<DeviceWeights> shared)
+                   std::shared_ptr<DeviceWeights> shared, moe_world *world)
     : kernels(std::move(code)), device(*kernels->device),
       weights(shared ? std::move(shared)
                      : std::make_shared<DeviceWeights>(
@@ -47,6 +50,8 @@ OnDevice::OnDevice(const LoadedPackage &package,
     functions[i].arguments.resize(count);
     functions[i].addresses.resize(count);
   }
+  if (world)
+    space = std::make_unique<DeviceSpace>(*world, device, stream);
 }
 
 static int64_t sizeOf(const Function &function, const FunctionState &state,
@@ -92,9 +97,11 @@ void *OnDevice::place(moe_layer &layer, size_t function, size_t i,
   switch (argument.role) {
   case Role::weight: {
     auto index = size_t(argument.index);
-    return reinterpret_cast<void *>(
-        weights->get(device, stream, index, layer.weights->slots[index],
-                     layer.manifest().weights[index].byteSize));
+    const SharedWeights::Slot &slot = layer.weights->slots[index];
+    if (slot.onDevice())
+      return slot.onDevice();
+    return reinterpret_cast<void *>(weights->get(
+        device, stream, index, slot, layer.manifest().weights[index].byteSize));
   }
   case Role::state:
     return own(state[size_t(argument.index)],
@@ -117,8 +124,6 @@ void *OnDevice::place(moe_layer &layer, size_t function, size_t i,
   void *data = own(memory, bytes);
   if (argument.role == Role::input)
     stream.toDevice(memory.address(), calls.pointers[i], bytes);
-  if (argument.name == "status" || argument.name == "clock")
-    stream.clear(memory.address(), bytes);
   return data;
 }
 
@@ -132,7 +137,7 @@ void OnDevice::sendState(moe_layer &layer) {
   stateIsCurrent = true;
 }
 
-void OnDevice::run(moe_layer &layer, size_t function,
+bool OnDevice::run(moe_layer &layer, size_t function,
                    const DLTensor *const *inputs,
                    const DLTensor *const *outputs, int64_t workspaceBytes) {
   InContext scope(device);
@@ -161,25 +166,128 @@ void OnDevice::run(moe_layer &layer, size_t function,
       toMove.push_back(i);
   }
   workspace.ensure(device, workspaceBytes);
-  cuda::Launches launches(*kernels, stream);
-  // The entry sees addresses of the device, and launches kernels with them.
-  std::vector<void *> pointers;
-  pointers.reserve(count + 3);
-  for (moe_cu_address address : addresses)
-    pointers.push_back(reinterpret_cast<void *>(address));
-  pointers.push_back(reinterpret_cast<void *>(workspace.address()));
-  pointers.push_back(nullptr);
-  pointers.push_back(&launches);
+  if (!launches)
+    launches.emplace(*kernels, stream);
   hostStateIsOld = true;
-  layer.package->variants[layer.variant].entries[function](calls.sizes.data(),
-                                                           pointers.data());
-  launches.finish(stream);
+  try {
+    if (functions[function].graphs && !cuda::waitsForEach())
+      enqueueByGraph(layer, function);
+    else
+      enqueue(layer, function);
+  } catch (...) {
+    launches.reset();
+    throw;
+  }
   for (size_t i : toMove)
     stream.copy(reinterpret_cast<moe_cu_address>(calls.pointers[i]),
                 addresses[i], sizeOf(signature, calls, i));
+  if (stream.isCallers() && toFetch.empty() && !calls.exchange)
+    return false;
+  wait();
+  if (calls.exchange)
+    layer.world->checkStreams();
   for (size_t i : toFetch)
     stream.toHost(calls.pointers[i], addresses[i], sizeOf(signature, calls, i));
   stream.wait();
+  return true;
+}
+
+/// Calls the entry, which sees addresses of the device and launches kernels
+/// with them.
+void OnDevice::enqueue(moe_layer &layer, size_t function) {
+  const Function &signature = layer.manifest().functions[function];
+  FunctionState &calls = layer.functions[function];
+  std::vector<void *> pointers;
+  pointers.reserve(signature.arguments.size() + 3);
+  for (size_t i = 0; i < signature.arguments.size(); ++i) {
+    moe_cu_address address = functions[function].addresses[i];
+    const std::string &name = signature.arguments[i].name;
+    if (signature.arguments[i].role == Role::plan &&
+        (name == "status" || name == "clock"))
+      stream.clear(address, sizeOf(signature, calls, i));
+    pointers.push_back(reinterpret_cast<void *>(address));
+  }
+  pointers.push_back(reinterpret_cast<void *>(workspace.address()));
+  pointers.push_back(calls.exchange.get());
+  pointers.push_back(&*launches);
+  std::optional<DeviceSpace::Use> use;
+  if (calls.exchange) {
+    use.emplace(*space, *launches);
+    calls.exchange->begin(calls.sizes.data());
+  }
+  layer.package->variants[layer.variant].entries[function](calls.sizes.data(),
+                                                           pointers.data());
+  if (calls.exchange)
+    calls.exchange->end();
+  launches->check();
+}
+
+void OnDevice::enqueueByGraph(moe_layer &layer, size_t function) {
+  const FunctionState &calls = layer.functions[function];
+  if (calls.exchange)
+    fail(MOE_INVALID_ARGUMENT, "function '",
+         layer.manifest().functions[function].name,
+         "': it has exchanges, for which ranks talk to each other: expected no "
+         "graph");
+  cuda::Graphs::Key key(calls.sizes);
+  for (moe_cu_address address : functions[function].addresses)
+    key.push_back(static_cast<int64_t>(address));
+  key.push_back(static_cast<int64_t>(workspace.address()));
+  functions[function].graphs->launch(stream, key,
+                                     [&] { enqueue(layer, function); });
+}
+
+void OnDevice::wait() {
+  if (!launches)
+    return;
+  InContext scope(device);
+  cuda::Launches ended = *launches;
+  launches.reset();
+  ended.finish();
+}
+
+void OnDevice::useStream(moe_cu_stream callers) {
+  wait();
+  stream.use(callers);
+}
+
+void OnDevice::useGraphs(bool use) {
+  wait();
+  for (FunctionMemory &function : functions)
+    function.graphs = use ? std::make_unique<cuda::Graphs>(device) : nullptr;
+}
+
+void *OnDevice::fetchWeight(const moe_layer &layer, size_t index) {
+  int64_t bytes = layer.manifest().weights[index].byteSize;
+  fetched.resize(layer.manifest().weights.size());
+  fetched[index].ensure(bytes);
+  InContext scope(device);
+  stream.toHost(
+      fetched[index].data(),
+      reinterpret_cast<moe_cu_address>(layer.weights->slots[index].onDevice()),
+      bytes);
+  stream.wait();
+  return fetched[index].data();
+}
+
+void *OnDevice::bring(const DLTensor &tensor, void *data,
+                      const std::string &name, int64_t bytes, Buffer &buffer) {
+  InContext scope(device);
+  checkOwner(tensor, bytes ? data : nullptr, name);
+  buffer.ensure(bytes);
+  stream.toHost(buffer.data(), reinterpret_cast<moe_cu_address>(data), bytes);
+  stream.wait();
+  return buffer.data();
+}
+
+void OnDevice::checkWeight(const DLTensor &tensor, const void *data,
+                           const std::string &name) const {
+  InContext scope(device);
+  checkOwner(tensor, data, name);
+  if (reinterpret_cast<moe_cu_address>(data) % tensorAlignment)
+    fail(MOE_INVALID_ARGUMENT, "tensor '", name,
+         "': expected data on the device aligned to ", tensorAlignment,
+         " bytes");
 }
 
 void OnDevice::fetchPlan(moe_layer &layer, size_t function, size_t argument) {
@@ -187,6 +295,7 @@ void OnDevice::fetchPlan(moe_layer &layer, size_t function, size_t argument) {
   FunctionState &calls = layer.functions[function];
   int64_t bytes = sizeOf(signature, calls, argument);
   calls.buffers[argument].ensure(bytes);
+  wait();
   InContext scope(device);
   stream.toHost(calls.buffers[argument].data(),
                 functions[function].addresses[argument], bytes);
@@ -196,6 +305,7 @@ void OnDevice::fetchPlan(moe_layer &layer, size_t function, size_t argument) {
 void OnDevice::fetchState(moe_layer &layer) {
   if (!hostStateIsOld)
     return;
+  wait();
   InContext scope(device);
   const std::vector<State> &tensors = layer.manifest().state;
   for (size_t i = 0; i < tensors.size(); ++i)

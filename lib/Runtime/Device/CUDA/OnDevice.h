@@ -7,14 +7,16 @@
 //
 // Weights and state have their home on the host, where they are set and saved,
 // and a copy here that follows them. Plans and state that a run has changed are
-// brought to the host when somebody asks for them.
+// brought to the host when somebody asks for them. Weights that the caller has
+// on the device stay there.
 //
 //===----------------------------------------------------------------------===//
 
 #ifndef MOE_LIB_RUNTIME_DEVICE_CUDA_ONDEVICE_H
 #define MOE_LIB_RUNTIME_DEVICE_CUDA_ONDEVICE_H
 
-#include "Kernels.h"
+#include "DeviceSpace.h"
+#include "Graphs.h"
 
 #include "../../Layer.h"
 
@@ -40,16 +42,38 @@ private:
 
 class OnDevice {
 public:
+  /// `world` is null for a layer that is alone.
   OnDevice(const LoadedPackage &package, std::shared_ptr<cuda::Kernels> kernels,
-           std::shared_ptr<DeviceWeights> weights);
+           std::shared_ptr<DeviceWeights> weights, moe_world *world);
 
   const std::shared_ptr<cuda::Kernels> &code() const { return kernels; }
   std::shared_ptr<DeviceWeights> sharedWeights() const { return weights; }
 
+  /// What the exchanges of the layer's functions work with.
+  Space *exchangeSpace() const { return space.get(); }
+
   /// Runs a function whose shapes are known; `state.pointers` has the caller's
-  /// tensors. Everything is over when it returns.
-  void run(moe_layer &layer, size_t function, const DLTensor *const *inputs,
+  /// tensors. Whether everything is over when it returns: in a stream of the
+  /// caller's, what only has tensors of the device is not.
+  bool run(moe_layer &layer, size_t function, const DLTensor *const *inputs,
            const DLTensor *const *outputs, int64_t workspaceBytes);
+  /// Waits for what is not over; fails if a kernel has.
+  void wait();
+  /// From now on work goes there; null: into a stream of the layer's own.
+  void useStream(moe_cu_stream stream);
+  moe_cu_stream usedStream() const { return stream.handle(); }
+  /// Whether calls are recorded and repeated.
+  void useGraphs(bool use);
+
+  /// What a weight of the caller's on the device is, for the host.
+  void *fetchWeight(const moe_layer &layer, size_t index);
+  /// The tensor's data, from the device, in `buffer`.
+  void *bring(const DLTensor &tensor, void *data, const std::string &name,
+              int64_t bytes, Buffer &buffer);
+  /// Fails unless kernels can use the caller's tensor as a weight.
+  void checkWeight(const DLTensor &tensor, const void *data,
+                   const std::string &name) const;
+
   /// Brings a plan of the last run to the host's buffer for it.
   void fetchPlan(moe_layer &layer, size_t function, size_t argument);
   /// Brings state to the host, if a run has changed it.
@@ -61,6 +85,7 @@ private:
   struct FunctionMemory {
     std::vector<cuda::Memory> arguments;
     std::vector<moe_cu_address> addresses;
+    std::unique_ptr<cuda::Graphs> graphs; // null: none wanted
   };
 
   std::shared_ptr<cuda::Kernels> kernels;
@@ -72,8 +97,13 @@ private:
   bool hostStateIsOld = false;
   std::vector<FunctionMemory> functions;
   cuda::Memory workspace;
+  std::unique_ptr<DeviceSpace> space;     // null without a world
+  std::optional<cuda::Launches> launches; // of calls that are not over
+  std::vector<Buffer> fetched;            // weights of the caller's
 
   void sendState(moe_layer &layer);
+  void enqueue(moe_layer &layer, size_t function);
+  void enqueueByGraph(moe_layer &layer, size_t function);
   void *own(cuda::Memory &memory, int64_t bytes);
   void *place(moe_layer &layer, size_t function, size_t argument,
               const DLTensor *tensor);

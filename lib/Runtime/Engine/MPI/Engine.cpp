@@ -10,6 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "../Support/Launcher.h"
 #include "../Support/Waiting.h"
 #include "Environment.h"
 #include "Exchange.h"
@@ -265,12 +266,14 @@ extern "C" MOE_API moe_status moe_engine_open(const moe_engine_options *options,
                "mpi",
                rank,
                size,
+               findLaunched({rank, size, 0, nullptr}).local,
                self.release(),
                start,
                poll,
                wait,
                abortAll,
                failed,
+               nullptr,
                closeEngine};
     return MOE_OK;
   });

@@ -86,6 +86,7 @@ struct Cuda {
   int (*StreamCreate)(Stream *, unsigned);
   int (*StreamDestroy)(Stream);
   int (*StreamSynchronize)(Stream);
+  int (*StreamWaitEvent)(Stream, Event, unsigned);
   int (*EventCreate)(Event *, unsigned);
   int (*EventDestroy)(Event);
   int (*EventRecord)(Event, Stream);

@@ -7,6 +7,8 @@
 
 #include "Device.h"
 
+#include "moe/Support/ChooseDevice.h"
+
 #include <algorithm>
 
 namespace moe::engine::nccl {
@@ -15,7 +17,7 @@ static DeviceAddress address(const void *data) {
   return reinterpret_cast<DeviceAddress>(data);
 }
 
-Device::Device(const Cuda &cuda, int32_t number) : cuda(cuda) {
+Device::Device(const Cuda &cuda, int32_t local) : cuda(cuda) {
   int count = 0;
   if (int result = cuda.Init(0)) {
     const char *words = nullptr;
@@ -25,7 +27,15 @@ Device::Device(const Cuda &cuda, int32_t number) : cuda(cuda) {
   check(cuda, cuda.DeviceGetCount(&count), "cuDeviceGetCount");
   if (count < 1)
     fail(MOE_UNAVAILABLE, "CUDA shows no device");
-  check(cuda, cuda.DeviceGet(&device, number % count), "cuDeviceGet");
+  const char *list = std::getenv("MOE_GPU");
+  std::optional<int> chosen = chooseDevice(list, local, count);
+  if (!chosen)
+    fail(MOE_INVALID_ARGUMENT, "found MOE_GPU='", list,
+         "', expected numbers of GPUs with commas between them");
+  if (*chosen >= count)
+    fail(MOE_UNAVAILABLE, "found GPU number ", *chosen, ", expected one below ",
+         count, ", as so many are there");
+  check(cuda, cuda.DeviceGet(&device, *chosen), "cuDeviceGet");
 }
 
 void Device::enter() {
@@ -98,6 +108,17 @@ void Device::copy(void *to, const void *from, uint64_t bytes) {
   check(cuda, cuda.MemcpyDtoDAsync(address(to), address(from), bytes, copies),
         "cuMemcpyDtoDAsync");
   check(cuda, cuda.StreamSynchronize(copies), "cuStreamSynchronize");
+}
+
+void Device::waitFor(Event mark) {
+  check(cuda, cuda.StreamWaitEvent(exchanges, mark, 0), "cuStreamWaitEvent");
+}
+
+void Device::copyInOrder(void *to, const void *from, uint64_t bytes) {
+  if (bytes)
+    check(cuda,
+          cuda.MemcpyDtoDAsync(address(to), address(from), bytes, exchanges),
+          "cuMemcpyDtoDAsync");
 }
 
 Event Device::mark() {

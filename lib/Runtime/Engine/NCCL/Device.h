@@ -21,8 +21,8 @@ namespace moe::engine::nccl {
 /// Used by one thread, from `enter` to `leave`.
 class Device {
 public:
-  /// Device `number` of those that CUDA shows, counted round and round.
-  Device(const Cuda &cuda, int32_t number);
+  /// The one for rank `local` of this machine, see ChooseDevice.h.
+  Device(const Cuda &cuda, int32_t local);
   Device(const Device &) = delete;
   Device &operator=(const Device &) = delete;
 
@@ -37,6 +37,10 @@ public:
   void fromHost(void *to, const void *from, uint64_t bytes);
   void toHost(void *to, const void *from, uint64_t bytes);
   void copy(void *to, const void *from, uint64_t bytes);
+
+  /// In the stream of exchanges: waits for a mark of another stream, or copies.
+  void waitFor(Event mark);
+  void copyInOrder(void *to, const void *from, uint64_t bytes);
 
   Stream stream() const { return exchanges; }
   /// What is in the stream so far.

@@ -20,7 +20,7 @@ struct moe_engine_request final {
 namespace {
 struct NcclEngine {
   std::unique_ptr<Worker> worker;
-  int32_t rank, size;
+  int32_t rank, size, local;
 };
 } // namespace
 
@@ -33,7 +33,7 @@ static moe_status start(void *self, const moe_transfer *transfer,
     NcclEngine &engine = from(self);
     checkTransfer(*transfer, engine.rank, engine.size, "nccl");
     auto made = std::make_unique<moe_engine_request>();
-    made->work = std::make_shared<Work>(*transfer);
+    made->work = engine.worker->makeWork(*transfer);
     engine.worker->start(made->work);
     *request = made.release();
     return MOE_OK;
@@ -42,7 +42,12 @@ static moe_status start(void *self, const moe_transfer *transfer,
 
 static moe_status poll(void *self, moe_engine_request *request,
                        moe_engine_failure *told) {
-  moe_status status = guard(told, [&] { return request->work->poll(); });
+  moe_status status = guard(told, [&] {
+    moe_status state = request->work->poll();
+    if (state == MOE_OK)
+      request->work->join();
+    return state;
+  });
   if (status != MOE_IN_PROGRESS)
     delete request;
   return status;
@@ -87,6 +92,13 @@ static void failed(void *self, uint8_t *flags) {
   from(self).worker->failed(flags);
 }
 
+static moe_status check(void *self, moe_engine_failure *told) {
+  return guard(told, [&] {
+    from(self).worker->check();
+    return MOE_OK;
+  });
+}
+
 static void closeEngine(void *self) {
   std::unique_ptr<NcclEngine> engine(&from(self));
   Worker::close(std::move(engine->worker));
@@ -104,7 +116,7 @@ static void connectAll(NcclEngine &engine, int64_t deadline) {
   transfer.self = engine.rank;
   transfer.send = transfer.receive = nothing.data();
   transfer.sequence = transfer.tag = ~uint64_t(0);
-  auto work = std::make_shared<Work>(transfer);
+  std::shared_ptr<Work> work = engine.worker->makeWork(transfer);
   engine.worker->start(work);
   if (!work->wait(deadline) && work->giveUp()) {
     std::vector<int32_t> missing = work->missing();
@@ -121,6 +133,7 @@ static std::unique_ptr<NcclEngine> open(const moe_engine_options &options) {
   Launched launched = findLaunched(options);
   engine->rank = launched.rank;
   engine->size = launched.size;
+  engine->local = launched.local;
   Libraries libraries = loadLibraries();
   std::vector<Socket> links(1);
   if (engine->size > 1)
@@ -147,16 +160,18 @@ extern "C" MOE_API moe_status moe_engine_open(const moe_engine_options *options,
     std::unique_ptr<NcclEngine> self = open(*options);
     *engine = {MOE_ENGINE_ABI_VERSION,
                sizeof(moe_engine),
-               0,
+               MOE_ENGINE_STREAMS,
                "nccl",
                self->rank,
                self->size,
+               self->local,
                self.get(),
                start,
                poll,
                wait,
                abortAll,
                failed,
+               check,
                closeEngine};
     (void)self.release();
     return MOE_OK;

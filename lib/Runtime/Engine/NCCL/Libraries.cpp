@@ -92,6 +92,7 @@ static void loadCuda(Cuda &cuda) {
   library.find(cuda.StreamCreate, "cuStreamCreate");
   library.find(cuda.StreamDestroy, "cuStreamDestroy_v2");
   library.find(cuda.StreamSynchronize, "cuStreamSynchronize");
+  library.find(cuda.StreamWaitEvent, "cuStreamWaitEvent");
   library.find(cuda.EventCreate, "cuEventCreate");
   library.find(cuda.EventDestroy, "cuEventDestroy_v2");
   library.find(cuda.EventRecord, "cuEventRecord");

@@ -50,10 +50,13 @@ static uint64_t total(const std::vector<moe_piece> &pieces) {
 }
 
 void Work::issue(Device &device, const Nccl &nccl, Comm comm) {
-  bool equal = transfer.flags & MOE_TRANSFER_EQUAL && nccl.AlltoAll && comm;
+  bool equal = transfer.flags & MOE_TRANSFER_EQUAL && nccl.AlltoAll && comm &&
+               !isInStream();
   phase = Issued;
   bool mayGoOn = touch([&] {
-    if (equal)
+    if (isInStream())
+      prepareInStream(device);
+    else if (equal)
       prepareEqual(device);
     else
       preparePairs(device);
@@ -83,6 +86,23 @@ void Work::prepareEqual(Device &device) {
     arrivals.push_back({to, comes + i * bytes, bytes, device.holds(to)});
   }
   calls.push_back({-1, leaves, comes, bytes});
+}
+
+/// Pieces are where they are, and nobody waits.
+void Work::prepareInStream(Device &device) {
+  device.waitFor(ready);
+  for (size_t i = 0; i < ranks.size(); ++i) {
+    int peer = static_cast<int>(i);
+    if (peer == transfer.self) {
+      if (sent[i].data != received[i].data)
+        device.copyInOrder(received[i].data, sent[i].data, sent[i].bytes);
+      continue;
+    }
+    if (sent[i].bytes)
+      calls.push_back({peer, sent[i].data, nullptr, sent[i].bytes});
+    if (received[i].bytes)
+      calls.push_back({peer, nullptr, received[i].data, received[i].bytes});
+  }
 }
 
 /// Sends and receives of what is not empty.
@@ -155,8 +175,8 @@ void Work::ask(const Nccl &nccl, Comm comm, Stream stream) {
   check(nccl, result, name, comm);
 }
 
-bool Work::hasMoved(Device &device) {
-  return device.reached(event) && missing().empty();
+bool Work::isOver(Device &device) {
+  return (isInStream() || device.reached(event)) && missing().empty();
 }
 
 void Work::finish(Device &device) {
@@ -173,9 +193,10 @@ void Work::release(Device &device) {
   for (char *block : blocks)
     device.giveBack(block);
   blocks.clear();
-  if (event)
+  if (event && !isInStream()) {
     device.release(event);
-  event = nullptr;
+    event = nullptr;
+  }
 }
 
 } // namespace moe::engine::nccl

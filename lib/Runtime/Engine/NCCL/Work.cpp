@@ -13,7 +13,7 @@
 
 namespace moe::engine::nccl {
 
-Work::Work(const moe_transfer &given)
+Work::Work(const moe_transfer &given, const Cuda &cuda)
     : ranks(given.ranks, given.ranks + given.members),
       group(groupNumber(given.ranks, given.members)),
       sent(given.send, given.send + given.members),
@@ -21,9 +21,21 @@ Work::Work(const moe_transfer &given)
       what(given.what ? given.what : "an exchange"),
       transfer({ranks.data(), given.members, given.self, sent.data(),
                 received.data(), given.sequence, given.tag, given.reduce,
-                given.dtype, what.c_str(), given.flags}),
-      came(ranks.size()) {
+                given.dtype, what.c_str(), given.flags, given.stream}),
+      cuda(cuda), came(ranks.size()) {
   came[static_cast<size_t>(transfer.self)] = true;
+  if (!isInStream())
+    return;
+  check(cuda, cuda.EventCreate(&ready, EventDisableTiming), "cuEventCreate");
+  check(cuda, cuda.EventRecord(ready, static_cast<Stream>(transfer.stream)),
+        "cuEventRecord");
+}
+
+Work::~Work() {
+  if (ready)
+    cuda.EventDestroy(ready);
+  if (ready && event)
+    cuda.EventDestroy(event);
 }
 
 //===----------------------------------------------------------------------===//
@@ -37,6 +49,13 @@ moe_status Work::poll() {
   if (failure)
     failAgain(*failure);
   return MOE_OK;
+}
+
+void Work::join() {
+  if (isInStream())
+    check(cuda,
+          cuda.StreamWaitEvent(static_cast<Stream>(transfer.stream), event, 0),
+          "cuStreamWaitEvent");
 }
 
 bool Work::wait(int64_t deadline) {

@@ -21,11 +21,17 @@ namespace moe::engine::nccl {
 /// What the caller's thread and the worker's know of an exchange.
 class Work {
 public:
-  explicit Work(const moe_transfer &transfer);
+  /// Marks where the caller's stream is, if there is one. `cuda` stays loaded.
+  Work(const moe_transfer &transfer, const Cuda &cuda);
+  ~Work();
+  Work(const Work &) = delete;
+  Work &operator=(const Work &) = delete;
 
   //===--- For the caller ---------------------------------------------------//
 
   moe_status poll();
+  /// Once it is done: what comes into the caller's stream waits for it.
+  void join();
   /// False: the deadline is over.
   bool wait(int64_t deadline);
   /// Its memory is the caller's again, at once or nearly so. False: it was
@@ -47,7 +53,8 @@ public:
   void issue(Device &device, const Nccl &nccl, Comm comm);
   /// After `issue`, once NCCL has taken it.
   void mark(Device &device) { event = device.mark(); }
-  bool hasMoved(Device &device);
+  /// Whether all have come and, unless a stream waits for it, rows have moved.
+  bool isOver(Device &device);
   /// Brings what came to the host.
   void finish(Device &device);
   void end(std::optional<Failure> why);
@@ -62,6 +69,8 @@ private:
     void *to;
     uint64_t bytes;
   };
+  bool isInStream() const { return transfer.stream != nullptr; }
+  void prepareInStream(Device &device);
   void prepareEqual(Device &device);
   void preparePairs(Device &device);
   const void *prepare(Device &device, const moe_piece &piece, char *block);
@@ -86,7 +95,9 @@ private:
   std::vector<Call> calls;
   std::vector<Arrival> arrivals;
   std::vector<char *> blocks;
-  Event event = nullptr;
+  Event event = nullptr; /* after it */
+  Event ready = nullptr; /* before it, in the caller's stream */
+  const Cuda cuda;
 
   std::mutex mutex;
   std::condition_variable changed;

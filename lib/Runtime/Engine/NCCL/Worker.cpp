@@ -54,6 +54,12 @@ void Worker::start(std::shared_ptr<Work> work) {
   mesh.wake();
 }
 
+void Worker::check() {
+  std::lock_guard<std::mutex> lock(mutex);
+  if (failure)
+    failAgain(*failure);
+}
+
 void Worker::fail(const Failure &found, bool isTold) {
   std::lock_guard<std::mutex> lock(mutex);
   if (found.rank >= 0 && found.rank != rank && found.status != MOE_TIMEOUT)
@@ -224,7 +230,7 @@ bool Worker::advance() {
     mayIssue &= work->phase == Work::Running;
   }
   auto isOver = [&](const std::shared_ptr<Work> &work) {
-    if (work->phase != Work::Running || !work->hasMoved(device))
+    if (work->phase != Work::Running || !work->isOver(device))
       return false;
     work->finish(device);
     work->release(device);

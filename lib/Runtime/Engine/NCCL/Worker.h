@@ -31,7 +31,12 @@ public:
   /// Does not wait long: the thread then ends the rest alone.
   static void close(std::unique_ptr<Worker> worker);
 
+  std::shared_ptr<Work> makeWork(const moe_transfer &transfer) const {
+    return std::make_shared<Work>(transfer, libraries.cuda);
+  }
   void start(std::shared_ptr<Work> work);
+  /// Fails with the first failure, if there is one.
+  void check();
   /// The first failure counts.
   void fail(const Failure &failure, bool isTold = false);
   /// The same, and tells the others, unless it was one of them who told.

@@ -294,6 +294,7 @@ std::vector<moe_engine> moe::runtime::openThreads(int32_t size) {
     engine.name = "threads";
     engine.rank = rank->rank;
     engine.size = size;
+    engine.local = rank->rank;
     engine.start = start;
     engine.poll = poll;
     engine.wait = wait;

@@ -1,0 +1,130 @@
+"""Ranks on simulated GPUs: a package for a grid agrees with the whole layer, on each engine.
+
+    python3 test_gpu_ranks.py [COUNT [FIRST SEED]]
+
+With COUNT, so many random specs of sharded_spec.py in place of the few that are here.
+"""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import ranks
+import sharded_spec
+from ranks import spec
+
+NCCL = ranks.HOME / "test" / "Support" / "SimNccl" / "libsim_nccl.so"
+DRIVER = ranks.HOME / "lib" / "libmoe_sim.so"
+BF16 = {"dtype": {"weights": "bf16", "activation": "bf16"}}
+
+SPECS = [
+    (spec("parts", {"ep": 2, "tp": 2}, shared={"intermediate": 16}), "sm_80"),
+    (spec("shares", {"dp": 2, "ep": 2}, {"fsdp": True, "exchange": "ring"}, **BF16), "sm_90a"),
+    (spec("losses", {"dp": 2}, losses={"router_z": 1, "load_balance": 1}), "sm_90a"),
+    (spec("sequence", {"tp": 2}, {"sequence_parallel": True}, **BF16), "sm_80"),
+    (spec("padded", {"ep": 4}, {"rows": "padded", "exchange": "hierarchical"}), "sm_90a"),
+    (spec("chunks", {"ep": 2}, {"chunks": 2}, shared={"intermediate": 16}), "sm_80"),
+    (spec("padded_chunks", {"ep": 2, "tp": 2}, {"chunks": 3, "rows": "padded"},
+          experts={"quantization": {"kind": "int8"}}), "sm_90a"),
+]  # fmt: skip
+
+
+def setUpModule():
+    global WORK
+    WORK = Path(tempfile.mkdtemp(prefix="moe-gpu-ranks-"))
+
+
+def tearDownModule():
+    shutil.rmtree(WORK, ignore_errors=True)
+
+
+def compiled(layer, target, *options):
+    """The package of a layer; the reference is that of the whole."""
+    out = WORK / f"{layer['name']}-{target}"
+    if not out.exists():
+        if target == "reference":
+            layer = {key: value for key, value in layer.items() if key != "parallel"}
+        path = out.with_suffix(".json")
+        path.write_text(json.dumps(layer))
+        made = ranks.call([ranks.BIN / "moe-opt", path, "--emit=package", f"--target={target}",
+                           *options, "-o", out])  # fmt: skip
+        assert made.code == 0, f"{json.dumps(layer)}\n{made.err}"
+    return out
+
+
+class GpuRanks(unittest.TestCase):
+    def run_on(self, engine, layer, package, seed, *arguments):
+        """The bytes of y, and the report."""
+        environment = dict(os.environ, MOE_SIM_DEVICES="2", MOE_SIM_SEED=str(seed),
+                           MOE_CUDA=str(DRIVER), MOE_NCCL=str(NCCL))  # fmt: skip
+        y = WORK / "y.npy"
+        ended = ranks.call([ranks.BIN / "moe-run", package, "--ranks", ranks.ranks_of(layer),
+                            "--engine", engine, "--exact", 5, "--output", y, "--json",
+                            *arguments], env=environment)  # fmt: skip
+        words = f"{engine}, seed {seed}: {json.dumps(layer)}\n{ended.out}{ended.err}"
+        self.assertEqual((ended.code, ended.err), (0, ""), words)
+        return np.load(y).tobytes(), ended.report
+
+    def check(self, layer, arch, tokens, seeds):
+        package = compiled(layer, "sim", f"--gpu-arch={arch}")
+        against = ["--against", compiled(layer, "reference")]
+        if "wire" in layer["parallel"]:
+            against = []  # which rounds, and is the same on both engines
+        for count in tokens:
+            for seed in seeds:
+                found = {}
+                for engine in ("threads", "nccl"):
+                    with self.subTest(layer["name"], tokens=count, seed=seed, engine=engine):
+                        found[engine] = self.run_on(engine, layer, package, seed, "--tokens",
+                                                    count, *against)  # fmt: skip
+                (y, on_threads), (other, on_nccl) = found["threads"], found["nccl"]
+                self.assertEqual(y, other)
+                for figure in ("operations", "sent_bytes", "received_bytes"):
+                    self.assertEqual(on_threads["ranks"][figure], on_nccl["ranks"][figure])
+
+    def test_engines(self):
+        for number, (layer, arch) in enumerate(SPECS):
+            self.check(layer, arch, (1, 9) if number % 3 == 0 else (9,), (number + 1,))
+
+    def test_random_specs(self):
+        for seed in range(FIRST, FIRST + COUNT):
+            layer, _ = sharded_spec.sharded_spec(seed)
+            layer["name"] = f"seed_{seed}"
+            self.check(layer, ("sm_80", "sm_90a")[seed % 2], (0, 13), (1, 2, 3))
+
+    def test_devices(self):
+        layer = SPECS[2][0]
+        package = compiled(layer, "sim", "--gpu-arch=sm_90a")
+        for devices, expected in (
+            ("1,0", ""),
+            ("2", "found GPU number 2, expected one below 2, as so many are there"),
+            ("0,", "found MOE_GPU='0,', expected numbers of GPUs with commas between them"),
+        ):
+            with self.subTest(devices):
+                ended = ranks.call(
+                    [ranks.BIN / "moe-run", package, "--ranks", 2, "--tokens", 3],
+                    env=dict(os.environ, MOE_SIM_DEVICES="2", MOE_GPU=devices),
+                )
+                self.assertEqual(ended.code, 1 if expected else 0, ended.err)
+                self.assertIn(expected, ended.err)
+
+    def test_no_graph(self):
+        layer = SPECS[2][0]
+        ended = ranks.threads(2, compiled(layer, "sim", "--gpu-arch=sm_90a"), "--graph")
+        self.assertEqual(ended.code, 1)
+        self.assertIn("function 'forward': it has exchanges, for which ranks talk to each other: "
+                      "expected no graph", ended.err)  # fmt: skip
+
+
+if __name__ == "__main__":
+    COUNT = int(sys.argv.pop(1)) if len(sys.argv) > 1 else 0
+    FIRST = int(sys.argv.pop(1)) if len(sys.argv) > 1 else 0
+    unittest.main(verbosity=2)
