@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Choice.h"
+#include "Collective/World.h"
 #include "Status.h"
 
 #include "moe/Support/Suggest.h"
