@@ -60,8 +60,10 @@ def moe_error() -> type:
 
 
 def device() -> Dict[str, str]:
-    import torch
-
+    try:
+        import torch
+    except ImportError as error:
+        raise SystemExit(f"error: {error}; MOE_BENCH_PYTHON names a Python that has it") from error
     if not torch.cuda.is_available():
         return {"gpu": "no GPU", "driver": "none"}
     import subprocess
@@ -78,7 +80,9 @@ def main() -> None:
     options = parse()
     scratch = ROOT / "build" / "bench" / "gpu"
     if options.dry_run:
-        for line in packages.dry_run(options.rows, options.systems, scratch / "dry", options.gpu_arch):
+        for line in packages.dry_run(
+            options.rows, options.systems, scratch / "dry", options.gpu_arch
+        ):
             print(line, flush=True)
         return
     if options.build_only:

@@ -13,7 +13,8 @@ DENSE = "cublas"
 def roofline(point: Point) -> float:
     """Seconds that moving or computing takes at the GPU's best, whichever is more.
 
-    >>> point = {"bytes": 4.8e9, "operations": 1e9, "ceilings": {"bandwidth": 4.8e12, "dense": 8e14}}
+    >>> ceilings = {"bandwidth": 4.8e12, "dense": 8e14}
+    >>> point = {"bytes": 4.8e9, "operations": 1e9, "ceilings": ceilings}
     >>> roofline(point)
     0.001
     """

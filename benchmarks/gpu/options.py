@@ -16,7 +16,8 @@ def _rows(text: str) -> List[Row]:
         found = find(name)
         if not found:
             raise argparse.ArgumentTypeError(
-                f"found {name!r}, expected rows such as S1, Q1, Q1-64 or all of a letter of S, V, G, Q, O, P"
+                f"found {name!r}, expected rows such as S1, Q1, Q1-64 or all of a letter of S, V,"
+                " G, Q, O, P"
             )
         chosen += [row for row in found if row not in chosen]
     return chosen
@@ -55,6 +56,10 @@ def parse(arguments: Optional[List[str]] = None) -> argparse.Namespace:
     add("--out", type=Path, help="folder of the results; default benchmarks/results")
     add("--packages", type=Path, metavar="DIR", help="ours, as --build-only has made them")
     only = parser.add_mutually_exclusive_group()
-    only.add_argument("--build-only", type=Path, metavar="DIR", help="write packages, and measure nothing")
-    only.add_argument("--dry-run", action="store_true", help="say what would run, and compile kernels")
+    only.add_argument(
+        "--build-only", type=Path, metavar="DIR", help="write packages, and measure nothing"
+    )
+    only.add_argument(
+        "--dry-run", action="store_true", help="say what would run, and compile kernels"
+    )
     return parser.parse_args(arguments)

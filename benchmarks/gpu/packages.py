@@ -69,6 +69,6 @@ def dry_run(rows: List[Row], systems: List[str], folder: Path, arch: str) -> Ite
                 known[row.package] = f"not supported yet: {error}"
         wanted = "–" if row.target is None else f"{row.target * 1e3:.3g} ms"
         yield (
-            f"{row.id:<12} {row.sizes:<40} {row.operations() * 1e-12:8.3f} Tflop  wanted {wanted:<9}"
-            f" {row.package}: {known[row.package]}; {', '.join(systems)}"
+            f"{row.id:<12} {row.sizes:<40} {row.operations() * 1e-12:8.3f} Tflop  wanted"
+            f" {wanted:<9} {row.package}: {known[row.package]}; {', '.join(systems)}"
         )

@@ -72,7 +72,7 @@ class Product:
             f' moe.sizes = ["R"]}}, %weight: {weight} {{moe.name = "weight", moe.role = "weight"}},'
             f' %offsets: {offsets} {{moe.name = "offsets", moe.role = "input"}})'
             f' -> ({y} {{moe.name = "y", moe.role = "output", moe.sizes = ["R"]}}) {{\n'
-            f"    %y = moe.grouped_matmul %rows, %weight offsets %offsets :"
+            "    %y = moe.grouped_matmul %rows, %weight offsets %offsets :"
             f" ({rows}, {weight}, {offsets}) -> {y}\n"
             f"    return %y : {y}\n  }}\n}}\n"
         )

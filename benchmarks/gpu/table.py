@@ -40,9 +40,18 @@ def document(results: Dict[str, Any]) -> str:
         f"# {results['gpu']}, {results['date']}",
         "",
         f"Commit {results['commit']}; {versions}; driver {results['driver']}.",
-        "Times are medians in ms from call to finish, of a whole layer with its router, or of a product",
-        "of groups; caches are cold. `cublas` is a dense product of as many operations: it does not do",
-        "the same. What falls short of 85 % of the roofline, of the best peer or of the target is bold.",
+        (
+            "Times are medians in ms from call to finish, of a whole layer with its router, or of a"
+            " product"
+        ),
+        (
+            "of groups; caches are cold. `cublas` is a dense product of as many operations: it does"
+            " not do"
+        ),
+        (
+            "the same. What falls short of 85 % of the roofline, of the best peer or of the target"
+            " is bold."
+        ),
         "",
         *_summary(points),
         "## Rows",
@@ -60,7 +69,10 @@ def _summary(points: List[Point]) -> Iterator[str]:
     targets = [r for r in map(figures.of_target, points) if r is not None]
     if peers:
         slower = sum(ratio < 1 for ratio in peers)
-        yield f"The best peer takes {times(mean(peers))} times as long as ours in the geometric mean of"
+        yield (
+            f"The best peer takes {times(mean(peers))} times as long as ours in the geometric"
+            " mean of"
+        )
         yield f"{len(peers)} rows, and less time at {slower} of them."
     if targets:
         reached = sum(ratio >= 1 for ratio in targets)

@@ -199,7 +199,7 @@ class Layer:
         self._runtime.moe_layer_set_stream(self._handle, stream)
 
     def wait(self) -> None:
-        """Waits for calls that have returned before their end, and raises what the last one would."""
+        """Waits for calls that returned before their end, and raises what the last one would."""
         self._runtime.moe_layer_wait(self._handle)
 
     # --- Looking inside ---

@@ -40,8 +40,8 @@ class Package:
         """A layer with no weights yet and fresh state.
 
         Of the CPUs that the package has code for it runs that of `cpu`, or else of the environment
-        variable MOE_CPU, or else the best for this machine. `device` is "cpu", "cuda" or "sim"; without
-        it, and without MOE_DEVICE, a GPU if there is one that the package has kernels for.
+        variable MOE_CPU, or else the best for this machine. `device` is "cpu", "cuda" or "sim";
+        without it, and without MOE_DEVICE, a GPU if there is one that the package has kernels for.
         """
         handle = ctypes.c_void_p()
         options = _library.LayerOptions(

@@ -201,12 +201,11 @@ class TestOptions(unittest.TestCase):
                 self.assertEqual(ended.exception.code, 2)
                 self.assertIn(message, said.getvalue())
 
-
     def test_unknown_machine(self):
         script = Path(__file__).resolve().parents[2] / "scripts" / "bench.sh"
-        run = subprocess.run([script, "gpu"], capture_output=True, text=True)
+        run = subprocess.run([script, "tpu"], capture_output=True, text=True)
         self.assertEqual(run.returncode, 1)
-        expected = "error: found 'gpu', expected cpu: scripts/bench.sh cpu [OPTION...]\n"
+        expected = "error: found 'tpu', expected cpu or gpu: scripts/bench.sh cpu [OPTION...]\n"
         self.assertEqual(run.stderr, expected)
 
 
@@ -258,7 +257,9 @@ class TestGpu(unittest.TestCase):
 
     def test_what_cannot_be_compiled_is_said(self):
         (line,) = packages.dry_run(rows.find("P4"), ["ours"], SCRATCH / "gpu", "sm_75")
-        self.assertIn("not supported yet: moe-opt: error: gpu architecture 'sm_75' is too old", line)
+        self.assertIn(
+            "not supported yet: moe-opt: error: gpu architecture 'sm_75' is too old", line
+        )
 
     def test_problems_are_checked(self):
         row = rows.Product("P", 3, 10, 8, 16, routing="zipf")
@@ -274,8 +275,8 @@ class TestGpu(unittest.TestCase):
         line = gpu_table.line(self.POINT, ["ours", "triton", "jax", "cublas"])
         self.assertEqual(
             line,
-            "| S1 | T=1 | compute | 4000 | 8 | 1000 | 2000 | 3000 | – | 1500 | 4 | **50%** | 75% | 1.50 "
-            "| **0.25** |",
+            "| S1 | T=1 | compute | 4000 | 8 | 1000 | 2000 | 3000 | – | 1500 | 4 | **50%** | 75% |"
+            " 1.50 | **0.25** |",
         )
         results = {"gpu": "A GPU", "date": "2026-01-01", "commit": "c", "versions": {"torch": "2"}}
         text = gpu_table.document({**results, "driver": "1", "points": [self.POINT]})

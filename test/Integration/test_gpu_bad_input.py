@@ -1,8 +1,8 @@
-"""Bad input to what is for GPUs, through moe-opt, moe-run and Python: each is refused with one message.
+"""Bad input to what is for GPUs, through moe-opt, moe-run and Python: each has one message.
 
-Devices that are not here are a driver of a few lines (test/Unit/Runtime/FakeCuda.c), which variables
-tell what is wrong, and the simulator. A caller has no workspace to give, so that one which is too
-small is a device that has no room for it.
+Devices that are not here are a driver of a few lines (test/Unit/Runtime/FakeCuda.c), which
+variables tell what is wrong, and the simulator. A caller has no workspace to give, so that one which
+is too small is a device that has no room for it.
 """
 
 import ctypes
@@ -34,13 +34,15 @@ SPEC = {
     "experts": {"intermediate": 6},
 }
 ARCHITECTURES = (
-    "sm_80, sm_86, sm_87, sm_89, sm_90, sm_90a, sm_100, sm_100a, sm_103, sm_120, sm_120a, or for PTX "
-    "compute_80 and so on"
+    "sm_80, sm_86, sm_87, sm_89, sm_90, sm_90a, sm_100, sm_100a, sm_103, sm_120, sm_120a, or for"
+    " PTX compute_80 and so on"
 )
 
 
 def call(*command, **variables):
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MOE_DEVICE", "MOE_GPU"))}
+    environment = {
+        k: v for k, v in os.environ.items() if not k.startswith(("MOE_DEVICE", "MOE_GPU"))
+    }
     return subprocess.run(
         command, capture_output=True, text=True, timeout=120, env={**environment, **variables}
     )
@@ -84,7 +86,8 @@ class Compiler(unittest.TestCase):
 
     def test_unknown_architecture(self):
         self.refused(
-            f"unknown gpu architecture 'sm_90b'; expected one of {ARCHITECTURES}; did you mean 'sm_90'?",
+            f"unknown gpu architecture 'sm_90b'; expected one of {ARCHITECTURES}; "
+            f"did you mean 'sm_90'?",
             "--target=cuda", "--emit=ptx", "--gpu-arch=sm_90b",
         )  # fmt: skip
 
@@ -120,7 +123,8 @@ class Compiler(unittest.TestCase):
 
     def test_no_ptxas(self):
         self.refused(
-            "cannot find 'ptxas' of the CUDA toolkit; expected it in MOE_PTXAS, in bin/ of CUDA_HOME or "
+            "cannot find 'ptxas' of the CUDA toolkit; expected it in MOE_PTXAS, in "
+            "bin/ of CUDA_HOME or "
             "CUDA_PATH, or on PATH; --emit=ptx and --gpu-arch=compute_80 do not need it",
             "--target=cuda", "--emit=package", "--gpu-arch=sm_80",
             MOE_PTXAS="", CUDA_HOME="", CUDA_PATH="", PATH="/nonexistent",
@@ -166,7 +170,8 @@ class Runs(unittest.TestCase):
 
     def test_no_driver(self):
         self.refused(
-            f"cannot load the CUDA driver from '{NO_DRIVER}': {NO_DRIVER}: cannot open shared object "
+            f"cannot load the CUDA driver from '{NO_DRIVER}': {NO_DRIVER}: cannot "
+            f"open shared object "
             "file: No such file or directory; MOE_CUDA names another file (MOE_UNAVAILABLE)",
             CUDA, MOE_CUDA=NO_DRIVER,
         )  # fmt: skip
@@ -177,7 +182,8 @@ class Runs(unittest.TestCase):
         shutil.copy(HOME / "lib" / "libmoe_runtime.so.1", WORK / "lib")
         file = f"{WORK}/lib/libmoe_sim.so"
         self.refused(
-            f"cannot load the simulator from '{file}': {file}: cannot open shared object file: No such "
+            f"cannot load the simulator from '{file}': {file}: cannot open shared "
+            f"object file: No such "
             "file or directory; MOE_CUDA names another file (MOE_UNAVAILABLE)",
             EITHER, "--device=sim", LD_LIBRARY_PATH=f"{WORK}/lib",
         )  # fmt: skip
@@ -191,7 +197,8 @@ class Runs(unittest.TestCase):
 
     def test_old_driver(self):
         self.on_fake(
-            f"'{FAKE}' is a driver for CUDA 11.8, expected one for CUDA 12.0 or later (MOE_UNAVAILABLE)",
+            f"'{FAKE}' is a driver for CUDA 11.8, expected one for CUDA 12.0 or later"
+            " (MOE_UNAVAILABLE)",
             FAKE_CUDA_VERSION="11080",
         )
 
@@ -200,12 +207,14 @@ class Runs(unittest.TestCase):
 
     def test_no_such_device(self):
         self.on_fake(
-            "found GPU number 3, expected one below 1, as so many are there (MOE_UNAVAILABLE)", MOE_GPU="3"
+            "found GPU number 3, expected one below 1, as so many are there (MOE_UNAVAILABLE)",
+            MOE_GPU="3",
         )
 
     def test_old_device(self):
         self.on_fake(
-            "'tiny' has no code for Fake 0, which is sm_75; it has compute_80, compute_90 (MOE_GPU_MISMATCH)",
+            "'tiny' has no code for Fake 0, which is sm_75; it has compute_80, compute_90"
+            " (MOE_GPU_MISMATCH)",
             FAKE_CUDA_CAPABILITY="75",
         )
 
@@ -229,7 +238,9 @@ class Runs(unittest.TestCase):
         )
 
     def test_device_without_room_for_the_weights(self):
-        self.on_fake("out of memory on Fake 0 for 768 bytes (MOE_OUT_OF_MEMORY)", FAKE_CUDA_MEMORY="256")
+        self.on_fake(
+            "out of memory on Fake 0 for 768 bytes (MOE_OUT_OF_MEMORY)", FAKE_CUDA_MEMORY="256"
+        )
 
     def test_misspelt_device(self):
         self.refused(
@@ -244,7 +255,8 @@ class Runs(unittest.TestCase):
 
     def test_misspelt_variable(self):
         self.refused(
-            "'tiny' has no code for device 'simm', which MOE_DEVICE asks for; it has cpu, sim; did you mean "
+            "'tiny' has no code for device 'simm', which MOE_DEVICE asks for; it "
+            "has cpu, sim; did you mean "
             "'sim'? (MOE_INVALID_ARGUMENT)",
             EITHER, MOE_DEVICE="simm",
         )  # fmt: skip
@@ -295,14 +307,16 @@ class Layers(unittest.TestCase):
 
     def test_too_many_tokens(self):
         self.refused(
-            "SHAPE_MISMATCH", "function 'forward': found T = 2147483648, expected at most 2147483647",
+            "SHAPE_MISMATCH",
+            "function 'forward': found T = 2147483648, expected at most 2147483647",
             self.tensor((1 << 31, 8)),
         )  # fmt: skip
 
     def test_more_slots_than_an_index_counts(self):
         self.refused(
             "SHAPE_MISMATCH",
-            "tensor 'indices': found the shape [1100000000, 2], expected at most 2147483647 entries",
+            "tensor 'indices': found the shape [1100000000, 2], expected at most "
+            "2147483647 entries",
             self.tensor((1100000000, 8)),
         )  # fmt: skip
 
@@ -327,7 +341,8 @@ class Layers(unittest.TestCase):
 
     def test_tensor_of_another_kind_of_device(self):
         self.refused(
-            "INVALID_ARGUMENT", "tensor 'x': expected memory of the CPU or of CUDA, found device type 4",
+            "INVALID_ARGUMENT",
+            "tensor 'x': expected memory of the CPU or of CUDA, found device type 4",
             self.tensor((3, 8), device=(4, 0)),
         )  # fmt: skip
 

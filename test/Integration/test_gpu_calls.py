@@ -1,4 +1,4 @@
-"""Calls on a simulated GPU: graphs that are repeated, streams of the caller's, weights on the device."""
+"""Calls on a simulated GPU: graphs that are repeated, the caller's streams, weights on the device."""
 
 import ctypes
 import os

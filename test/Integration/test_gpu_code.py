@@ -1,5 +1,5 @@
-"""Machine code for GPUs of all example specs: no kernel has a stack frame or spills registers, products
-are those of matrix units, and the compiler does not take long.
+"""Machine code for GPUs of all example specs: no kernel has a stack frame or spills registers,
+products are those of matrix units, and the compiler does not take long.
 
     python3 test_gpu_code.py              skipped, with status 77, where there is no ptxas
     python3 test_gpu_code.py --table      the registers of each kernel, and times, as Markdown
@@ -67,8 +67,13 @@ def assemble(spec, arch):
 
 
 def table():
-    """Registers of each kernel of each spec, those of sm_80 and of sm_90a, and processor seconds."""
-    print("| spec | kernel | " + " | ".join(ARCHITECTURES) + " |\n|---|---|" + "---:|" * len(ARCHITECTURES))
+    """Registers of each kernel of each spec, for sm_80 and sm_90a, and processor seconds."""
+    print(
+        "| spec | kernel | "
+        + " | ".join(ARCHITECTURES)
+        + " |\n|---|---|"
+        + "---:|" * len(ARCHITECTURES)
+    )
     seconds = []
     for spec in SPECS:
         start, registers = processor_seconds(), {}
@@ -106,7 +111,10 @@ class GPUCode(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             spec, cubin = Path(folder) / "half.json", Path(folder) / "half.cubin"
             spec.write_text(BF16)
-            for arch, wanted in (("sm_80", r"HMMA\.16816\.F32\.BF16"), ("sm_90a", r"HGMMA\.64x\d+x16\.F32\.BF16")):
+            for arch, wanted in (
+                ("sm_80", r"HMMA\.16816\.F32\.BF16"),
+                ("sm_90a", r"HGMMA\.64x\d+x16\.F32\.BF16"),
+            ):
                 command = ["moe-opt", spec, "--target=cuda", "--emit=cubin", f"--gpu-arch={arch}"]
                 subprocess.run([*command, "-o", cubin], check=True)
                 run = subprocess.run([disassembler, cubin], capture_output=True, text=True)

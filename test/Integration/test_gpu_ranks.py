@@ -61,10 +61,10 @@ def compiled(layer, target, *options):
 
 
 class GpuRanks(unittest.TestCase):
-    def run_on(self, engine, layer, package, seed, *arguments):
+    def run_on(self, engine, layer, arch, package, seed, *arguments):
         """The bytes of y, and the report."""
         environment = dict(os.environ, MOE_SIM_DEVICES="2", MOE_SIM_SEED=str(seed),
-                           MOE_CUDA=str(DRIVER), MOE_NCCL=str(NCCL))  # fmt: skip
+                           MOE_SIM_ARCH=arch, MOE_CUDA=str(DRIVER), MOE_NCCL=str(NCCL))  # fmt: skip
         y = WORK / "y.npy"
         ended = ranks.call([ranks.BIN / "moe-run", package, "--ranks", ranks.ranks_of(layer),
                             "--engine", engine, "--exact", 5, "--output", y, "--json",
@@ -83,7 +83,7 @@ class GpuRanks(unittest.TestCase):
                 found = {}
                 for engine in ("threads", "nccl"):
                     with self.subTest(layer["name"], tokens=count, seed=seed, engine=engine):
-                        found[engine] = self.run_on(engine, layer, package, seed, "--tokens",
+                        found[engine] = self.run_on(engine, layer, arch, package, seed, "--tokens",
                                                     count, *against)  # fmt: skip
                 (y, on_threads), (other, on_nccl) = found["threads"], found["nccl"]
                 self.assertEqual(y, other)

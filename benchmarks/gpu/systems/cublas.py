@@ -16,8 +16,12 @@ class _Layer:
     def __init__(self, problem: LayerProblem):
         shape = problem.shape
         rows = problem.row.tokens * shape.top_k
-        self.x, self.gate_up = _random(rows, shape.hidden), _random(2 * shape.intermediate, shape.hidden)
-        self.inner, self.down = _random(rows, shape.intermediate), _random(shape.hidden, shape.intermediate)
+        self.x, self.gate_up = _random(rows, shape.hidden), _random(
+            2 * shape.intermediate, shape.hidden
+        )
+        self.inner, self.down = _random(rows, shape.intermediate), _random(
+            shape.hidden, shape.intermediate
+        )
 
     def __call__(self) -> torch.Tensor:
         self.x @ self.gate_up.T

@@ -1,5 +1,5 @@
-"""A fused layer in Triton: tiles of groups that gather their rows, gate and up with the activation in
-one kernel, the down projection in another, and the sum of a token's slots in a third.
+"""A fused layer in Triton: tiles of groups that gather their rows, gate and up with the activation
+in one kernel, the down projection in another, and the sum of a token's slots in a third.
 
 TRITON_INTERPRET=1 runs it without a GPU.
 """
@@ -80,7 +80,9 @@ def _combine(rows, places, scores, y, width, top_k: tl.constexpr, block: tl.cons
     for j in range(top_k):
         place = tl.load(places + token * top_k + j)
         score = tl.load(scores + token * top_k + j)
-        total += score * tl.load(rows + place * width + at, mask=at < width, other=0.0).to(tl.float32)
+        total += score * tl.load(rows + place * width + at, mask=at < width, other=0.0).to(
+            tl.float32
+        )
     tl.store(y + token * width + at, total.to(y.dtype.element_ty), mask=at < width)
 
 

@@ -258,7 +258,9 @@ TEST(ChunkTest, CallsThatDoNotFit) {
                       wrong.message);
         return;
       }
-      // The other one hears of it.
+      // The other one hears of it, and is not at something else before.
+      exchange.start(0, rows);
+      exchange.wait(0);
       EXPECT_STATUS(MOE_INVALID_ARGUMENT, exchange.run(1, 0, 0, 0, 0, 0),
                     wrong.message);
     });

@@ -210,7 +210,7 @@ TEST(WorldTest, EnginesFromLibraries) {
   EXPECT_STATUS(MOE_TIMEOUT, openAndClose(options),
                 "engine 'fake': nobody is at the station");
   EXPECT_STATUS(MOE_UNAVAILABLE, openAndClose(makeOptions("old")),
-                "libmoe_engine_old.so has version 99, expected 1");
+                "libmoe_engine_old.so has version 99, expected 2");
   EXPECT_STATUS(MOE_UNAVAILABLE, openAndClose(makeOptions("nameless")),
                 "libmoe_engine_nameless.so has no moe_engine_open");
 }
