@@ -1,8 +1,8 @@
 """Bad input to what is for GPUs, through moe-opt, moe-run and Python: each has one message.
 
 Devices that are not here are a driver of a few lines (test/Unit/Runtime/FakeCuda.c), which
-variables tell what is wrong, and the simulator. A caller has no workspace to give, so that one which
-is too small is a device that has no room for it.
+variables tell what is wrong, and the simulator. A caller has no workspace to give, so that one
+which is too small is a device that has no room for it.
 """
 
 import ctypes
