@@ -1,4 +1,4 @@
-"""Calls on a simulated GPU: graphs that are repeated, the caller's streams, weights on the device."""
+"""Calls on a simulated GPU: graphs, which are repeated, streams of callers, weights on the device."""
 
 import ctypes
 import os
