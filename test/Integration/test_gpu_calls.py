@@ -1,4 +1,4 @@
-"""Calls on a simulated GPU: graphs, which are repeated, streams of callers, weights on the device."""
+"""Calls on a simulated GPU: graphs, streams of callers, weights that are on the device."""
 
 import ctypes
 import os
