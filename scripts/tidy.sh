@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# clang-tidy over everything, or over some files:
-#   scripts/tidy.sh [FILE...]
+# clang-tidy over the compiler, the runtime and the tools, over the tests too, or over some files:
+#   scripts/tidy.sh [--all | FILE...]
 source "$(dirname "$0")/common.sh"
 
 need "${build_packages[@]}"
@@ -12,10 +12,15 @@ skip_without clang-tidy-22
 configure tidy
 build tidy moe-headers MoePch
 
+folders=(lib tools)
+if [[ "${1:-}" == --all ]]; then
+  folders+=(test)
+  shift
+fi
 files=("$@")
 # Fuzzers are in the build of another compiler.
 ((${#files[@]})) ||
-  mapfile -t files < <(find lib tools test -name '*.cpp' ! -path 'test/Fuzz/*' | sort)
+  mapfile -t files < <(find "${folders[@]}" -name '*.cpp' ! -path 'test/Fuzz/*' | sort)
 if ! grep -q moe_engine_mpi build/tidy/compile_commands.json; then
   say "no MPI: lib/Runtime/Engine/MPI is left out"
   mapfile -t files < <(printf '%s\n' "${files[@]}" | grep -v '^lib/Runtime/Engine/MPI/')
