@@ -112,7 +112,7 @@ SHOWN int cuMemAlloc_v2(moe_cu_address *address, size_t size) {
     return MOE_CU_OUT_OF_MEMORY;
   for (int i = 0; i < most; ++i)
     if (!blocks[i].begin) {
-      blocks[i].begin = aligned_alloc(256, size);
+      blocks[i].begin = aligned_alloc(256, (size + 255) / 256 * 256);
       blocks[i].size = size;
       memset(blocks[i].begin, 0xCD, size);
       *address = (moe_cu_address)blocks[i].begin;
