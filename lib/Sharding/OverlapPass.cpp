@@ -190,14 +190,17 @@ Value Journey::compute(const Chunk &chunk) {
                                           b.getStringAttr(chunk.size))
                          .getY());
   };
+  Value counts;
   for (Operation *op : experts) {
     llvm::for_each(op->getOperands(), waitFor);
     Operation *copy = b.clone(*op, map);
-    // All rows of a chunk have come.
+    if (auto group = dyn_cast<GroupOp>(copy))
+      counts = group.getCounts();
+    // A chunk may have room for more rows than come.
     if (auto pack = dyn_cast<PackRowsOp>(copy))
-      pack.getCountsMutable().clear();
+      pack.getCountsMutable().assign(counts);
     if (auto unpack = dyn_cast<UnpackRowsOp>(copy))
-      unpack.getCountsMutable().clear();
+      unpack.getCountsMutable().assign(counts);
   }
   b.setLoc(out[0].getLoc());
   return start(out[0], map.lookup(out[0].getX()), chunk,
