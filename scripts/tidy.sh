@@ -8,7 +8,7 @@ want clang-22 clang-tidy-22
 want "${mpi_packages[@]}"
 skip_without clang++-22
 skip_without clang-tidy-22
-# Of this build there are only headers, one of them precompiled by Clang: half of the time.
+# Of this build there are only headers. One is precompiled by Clang, for the files that see MLIR.
 configure tidy
 build tidy moe-headers MoePch
 
