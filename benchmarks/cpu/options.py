@@ -16,7 +16,7 @@ TOKENS = [1, 4, 16, 64, 256, 1024, 4096]
 TOGETHER = [name for name in NAMES if name != "jax"]
 
 
-def _list_of(known: List[str]):
+def list_of(known: List[str]):
     def parse(text: str) -> List[str]:
         names = text.split(",")
         for name in names:
@@ -38,7 +38,7 @@ def _numbers(text: str) -> List[int]:
     return numbers
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected a number above 0")
     return int(text)
@@ -59,13 +59,13 @@ def parse(arguments: Optional[List[str]] = None) -> argparse.Namespace:
     few.update(routing=["uniform"], repetitions=3, memory=0)
     add = parser.add_argument
     add("--quick", action="store_true", help="a few points, in a few minutes")
-    add("--shapes", type=_list_of(list(SHAPES)), default=list(SHAPES), help=",".join(SHAPES))
-    add("--dtypes", type=_list_of(list(WEIGHT_BYTES)), default=list(WEIGHT_BYTES))
+    add("--shapes", type=list_of(list(SHAPES)), default=list(SHAPES), help=",".join(SHAPES))
+    add("--dtypes", type=list_of(list(WEIGHT_BYTES)), default=list(WEIGHT_BYTES))
     add("--tokens", type=_numbers, default=TOKENS)
-    add("--routing", type=_list_of(list(ROUTINGS)), default=list(ROUTINGS))
-    add("--systems", type=_list_of(NAMES), default=TOGETHER, help=",".join(NAMES))
+    add("--routing", type=list_of(list(ROUTINGS)), default=list(ROUTINGS))
+    add("--systems", type=list_of(NAMES), default=TOGETHER, help=",".join(NAMES))
     add("--threads", type=_numbers, default=[cores], help=f"default {cores}")
-    add("--repetitions", type=_positive, default=7, help="of each point, in turns; default 7")
+    add("--repetitions", type=positive, default=7, help="of each point, in turns; default 7")
     add("--point-seconds", type=float, default=20, help="which has 3 turns at least")
     add("--limit", type=float, default=20, help="seconds: what takes longer is left out")
     add("--memory", type=int, default=4096, metavar="T", help="tokens, or 0")

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import List, Optional
 
+from ..cpu.options import list_of, positive
 from .rows import ROWS, Row, find
 from .systems import NAMES
 
@@ -23,21 +24,6 @@ def _rows(text: str) -> List[Row]:
     return chosen
 
 
-def _systems(text: str) -> List[str]:
-    names = text.split(",")
-    for name in names:
-        if name not in NAMES:
-            expected = ",".join(NAMES)
-            raise argparse.ArgumentTypeError(f"found {name!r}, expected some of {expected}")
-    return names
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number above 0")
-    return int(text)
-
-
 def parse(arguments: Optional[List[str]] = None) -> argparse.Namespace:
     """The options.
 
@@ -49,8 +35,8 @@ def parse(arguments: Optional[List[str]] = None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--rows", type=_rows, default=list(ROWS.values()), help="such as S,V1,Q1-64; default all")
-    add("--systems", type=_systems, default=NAMES, help=",".join(NAMES))
-    add("--repetitions", type=_positive, default=7, help="of each row, in turns; default 7")
+    add("--systems", type=list_of(NAMES), default=NAMES, help=",".join(NAMES))
+    add("--repetitions", type=positive, default=7, help="of each row, in turns; default 7")
     add("--gpu-arch", default="sm_90a", help="of our packages; default sm_90a")
     add("--device", choices=("cuda", "cpu"), default="cuda", help="cpu: a try, and no result")
     add("--out", type=Path, help="folder of the results; default benchmarks/results")
