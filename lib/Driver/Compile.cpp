@@ -258,6 +258,7 @@ Error Compilation::runPhases() {
   PipelineOptions pipeline;
   pipeline.reference = options.targets.front() == TargetKind::reference;
   pipeline.blocks = options.blocks;
+  pipeline.pack = !options.unpacked;
   for (Phase phase :
        {Phase::import, Phase::graph, Phase::autodiff, Phase::sharding}) {
     if (phase > options.compileTo)

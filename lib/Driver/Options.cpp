@@ -34,7 +34,8 @@ static constexpr StringLiteral optionNames[] = {
     "--dump-dir", "--layer",  "--blocks",  "--tokens",
     "--ceilings", "--grid",   "--gpu-arch"};
 static constexpr StringLiteral flagNames[] = {"--layers", "--json",
-                                              "--dequantize", "--plan"};
+                                              "--dequantize", "--plan",
+                                              "--unpacked"};
 
 StringRef moe::helpText() {
   return R"(moe-opt: compiles Mixture-of-Experts layers
@@ -97,6 +98,8 @@ usage: moe-opt SPEC.json [options]     from a spec to the moe dialect or beyond
                      "bf16": 1.0e12}, in bytes and operations a second
   --blocks=SIZES     other blocks of products than those that are chosen, such
                      as rows=96,outs=64,depth=2048,task=128
+  --unpacked         weights stay as they are stored, which makes products on
+                     CPUs slower, and borrowed ones need no memory of their own
   --families         print the families of models that are known
   -o PATH            where to write (default: standard output)
   --help             this; --help-passes lists every pass
@@ -310,6 +313,7 @@ static Error setOption(CompileOptions &options, StringRef name, StringRef value,
 static bool setFlag(CompileOptions &options, StringRef name) {
   bool *flag = name == "--layers"       ? &options.layers
                : name == "--json"       ? &options.json
+               : name == "--unpacked"   ? &options.unpacked
                : name == "--dequantize" ? &options.import.dequantize
                                         : nullptr;
   if (flag)

@@ -200,6 +200,8 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
     Shape extents = *shape(type, func.getArgAttrDict(i));
     Value memory = buffer(buffers, next++, type.getElementType(), extents);
     l.bind(argument, memory, extents);
+    if (func.getArgAttr(i, boundary::kPacked))
+      l.setPacked(memory);
     auto role = func.getArgAttrOfType<StringAttr>(i, boundary::kRole);
     auto name = func.getArgAttrOfType<StringAttr>(i, boundary::kName);
     if (name && role && role.getValue() == "state")

@@ -68,6 +68,9 @@ public:
   }
   void bind(mlir::Value tensor, mlir::Value buffer,
             llvm::ArrayRef<Extent> shape);
+  /// That a buffer has its outputs in strips.
+  void setPacked(mlir::Value buffer) { packed.insert(buffer); }
+  bool isPacked(mlir::Value buffer) const { return packed.contains(buffer); }
 
   llvm::ArrayRef<Extent> shape(mlir::Value tensor) const {
     return shapes.find(tensor)->second;
@@ -193,6 +196,7 @@ private:
   llvm::DenseMap<mlir::Value, mlir::Value> buffers, exposed;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<Extent, 3>> shapes,
       exposedShapes;
+  llvm::DenseSet<mlir::Value> packed;
   llvm::StringMap<Val> sizes;
   llvm::StringMap<Extent> parts, bounds;
   mlir::Value workspace;

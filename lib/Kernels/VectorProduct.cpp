@@ -42,6 +42,12 @@ VectorProduct::VectorProduct(Lowering &l, const Product &product)
   shape.weightBits = weights.front().bits();
   shape.decoded = !isHeldAs(computed());
   shape.block = weights.front().block();
+  shape.packed = weights.front().isPacked();
+  if (shape.packed)
+    inStep = 32 / shape.weightBits;
+  for (const Weight &weight : weights)
+    if (shape.packed)
+      strips.push_back(weight.strips());
   isScaledInTile = shape.hasScalesInDepth();
   blocks = chooseBlocks(l.unit.core, shape, l.unit.blocks);
 }
@@ -59,8 +65,9 @@ void VectorProduct::allocate() {
   sums.clear();
   int64_t columns = roundUp(blocks.outBlock, l.lanes);
   for (size_t i = 0; i < weights.size(); ++i)
-    sums.push_back(e.local(e.real, {blocks.rowBlock, columns}));
-  if (isHeldAs(computed()))
+    sums.push_back(e.local(
+        e.real, {strips.empty() ? blocks.rowBlock : stripRows(), columns}));
+  if (isHeldAs(computed()) || !strips.empty())
     return;
   // A line more than a chunk: rows of w, and of x, need not be where they push
   // each other out of the cache.
@@ -308,7 +315,10 @@ void VectorProduct::run(Val expert, Val rowBegin, Val rowEnd, Val outBegin,
             [&](Val out) {
               Place place = {expert, row, end, out,
                              e.min(out + blocks.outBlock, outEnd)};
-              rowsAndOutputs(place);
+              if (strips.empty())
+                rowsAndOutputs(place);
+              else
+                stripRowsAndOutputs(place);
               finish(place);
             },
             blocks.outBlock);

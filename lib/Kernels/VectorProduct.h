@@ -39,10 +39,12 @@ private:
   bool pairs;          // whether values are multiplied as pairs of bf16
   bool isScaledInTile; // whether the sums of parts of the depth have scales
   int64_t step;        // values in a vector
+  int64_t inStep = 1;  // values of an output that a strip has side by side
   Blocks blocks;
 
   llvm::SmallVector<mlir::Value, 2> sums; // [rowBlock, outBlock]
   mlir::Value panel; // decoded weights of a tile; null if there is no need
+  llvm::SmallVector<mlir::Value, 2> strips; // packed weights; or else empty
 
   struct Place {
     Val expert, rowBegin, rowEnd, outBegin, outEnd;
@@ -60,6 +62,14 @@ private:
     const Weight *nextWeight = nullptr;
     llvm::SmallVector<Val, 3> next;
     int64_t asked = 0;
+  };
+
+  /// Some outputs of a strip, and a part of the depth.
+  struct StripTile {
+    mlir::Value strips, sums;
+    Val expert, strip, first;
+    Val begin, end;
+    Val firstAsked, asked; // lines of each turn, of the part after this one
   };
 
   mlir::Type computed() const; // what values are multiplied as
@@ -88,6 +98,15 @@ private:
   void manyRows(const Place &place, size_t weight, Val out, int64_t outs,
                 Val begin, int64_t count);
   void clearSums(const Place &place);
+  int64_t stripRows() const;
+  Emitter::Vals stripWeights(const StripTile &tile, Val c, int64_t vector);
+  Emitter::Vals stripRow(Val source, Val c);
+  void askForStrip(const StripTile &tile, Val c);
+  void stripTile(const Place &place, const StripTile &tile, Val row,
+                 int64_t rows, int64_t vectors);
+  void stripTiles(const Place &place, StripTile tile,
+                  llvm::ArrayRef<int64_t> heights, int64_t vectors);
+  void stripRowsAndOutputs(const Place &place);
   void rowsAndOutputs(const Place &place);
   void finish(const Place &place);
   void

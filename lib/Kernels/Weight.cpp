@@ -13,6 +13,9 @@
 
 #include "SmallFloat.h"
 
+#include "moe/Schedule/Blocks.h"
+
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/BuiltinTypes.h"
 
 #include <algorithm>
@@ -50,7 +53,18 @@ static Val e8m0At(Lowering &l, Val code) {
 
 Weight::Weight(Lowering &l, Value buffer)
     : l(&l), sizes(cast<MemRefType>(buffer.getType()).getShape()),
-      data(buffer) {}
+      data(buffer), packed(l.isPacked(buffer)) {}
+
+Value Weight::strips() const {
+  bool isGrouped = sizes.size() == 3;
+  SmallVector<int64_t> shape = {isGrouped ? sizes.front() : 1,
+                                sizes[sizes.size() - 2] / stripOutputs,
+                                stripOutputs * depth()};
+  SmallVector<int64_t> strides = {shape[1] * shape[2], shape[2], 1};
+  auto type = MemRefType::get(
+      shape, cast<MemRefType>(data.getType()).getElementType());
+  return memref::ReinterpretCastOp::create(l->e, type, data, 0, shape, strides);
+}
 
 Weight::Weight(Lowering &l, DecodeOp op)
     : l(&l), sizes(op.getValues().getType().getShape()), data(l[op.getData()]),

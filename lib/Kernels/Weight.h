@@ -42,6 +42,11 @@ public:
         .getLayout()
         .isIdentity();
   }
+  /// Whether its outputs are in strips, as moe-pack-weights says.
+  bool isPacked() const { return packed; }
+  /// [E, O / stripOutputs, stripOutputs * depth], and for each step of the
+  /// depth the values of its outputs, four bytes of each.
+  mlir::Value strips() const;
   /// Whether `loadPairs` gives its values without loss.
   bool fitsPairs() const;
   /// Vectors will be of bf16. Scales of few bits are then part of the values.
@@ -88,7 +93,7 @@ private:
   llvm::SmallVector<int64_t, 3> sizes;
   mlir::Value data, scales, zeros, globalScale;
   FormatAttr format; // null: plain
-  bool pairs = false;
+  bool pairs = false, packed = false;
 
   bool foldsScales() const {
     return pairs && format && format.hasSmallScales();

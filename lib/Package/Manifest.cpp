@@ -104,6 +104,8 @@ static Json weight(const Argument &argument, const Spec *spec) {
   }
   if (llvm::StringRef(argument.name).starts_with("experts."))
     entry["per_expert"] = true;
+  if (argument.packed)
+    entry["packed"] = true;
   if (argument.shard)
     entry["shard"] = shard(*argument.shard);
   if (argument.fanIn)
@@ -227,6 +229,9 @@ llvm::Error moe::mergeWorkspaces(std::vector<Signature> &signatures,
           "package for each target");
     signature.workspaceConstant =
         std::max(signature.workspaceConstant, other.workspaceConstant);
+    for (auto [argument, otherOne] :
+         llvm::zip_equal(signature.arguments, other.arguments))
+      argument.packed |= otherOne.packed;
     for (const auto &per : other.workspacePer) {
       auto same = llvm::find_if(signature.workspacePer, [&](const auto &known) {
         return known.first == per.first;

@@ -74,6 +74,8 @@ void moe::addPhase(OpPassManager &passes, Phase phase,
     passes.addPass(createOverlapPass());
     return simplify(passes);
   case Phase::kernels: {
+    if (options.pack && !options.reference && !options.gpu)
+      passes.addPass(createPackWeightsPass());
     if (!options.reference)
       passes.addNestedPass<func::FuncOp>(createFusePass(fusion(options)));
     LowerToLoopsPassOptions lower;

@@ -11,6 +11,7 @@
 #include "Choice.h"
 #include "Device/CUDA/OnDevice.h"
 #include "Ranks.h"
+#include "Strips.h"
 
 #include <cstring>
 
@@ -36,6 +37,7 @@ makeLayer(std::shared_ptr<const LoadedPackage> package, Choice choice,
   layer->weights = std::move(weights);
   layer->world = world;
   const Manifest &manifest = layer->manifest();
+  layer->rowsOfWeights.resize(manifest.weights.size());
   layer->slices = slicesOf(manifest, world ? world->rank() : 0);
   layer->state.resize(manifest.state.size());
   for (size_t i = 0; i < manifest.state.size(); ++i)
@@ -63,8 +65,9 @@ makeLayer(std::shared_ptr<const LoadedPackage> package, Choice choice,
 
 void *hostValues(const moe_layer &layer, size_t weight) {
   const SharedWeights::Slot &slot = layer.weights->slots[weight];
-  return slot.onDevice() ? layer.device->fetchWeight(layer, weight)
-                         : slot.data();
+  if (slot.onDevice())
+    return layer.device->fetchWeight(layer, weight);
+  return slot.isPacked() ? rowsOf(layer, weight) : slot.data();
 }
 
 void refreshState(moe_layer &layer) {

@@ -34,9 +34,12 @@ struct SharedWeights {
     /// Where the caller has them on a device; null where they are not.
     void *onDevice() const { return device; }
     bool isBorrowed() const { return borrowed != nullptr; }
-    void replace(Buffer &values) {
+    /// Whether outputs are in strips. Those of the caller's memory never are.
+    bool isPacked() const { return packed; }
+    void replace(Buffer &values, bool inStrips) {
       std::swap(owned, values);
       borrowed = device = nullptr;
+      packed = inStrips;
       ++version;
     }
     /// Copies `size` bytes, which may be those that are here.
@@ -49,6 +52,7 @@ struct SharedWeights {
       if (borrowed)
         owned = std::move(fresh);
       borrowed = device = nullptr;
+      packed = false;
       ++version;
     }
     void borrow(void *values) {
@@ -56,6 +60,7 @@ struct SharedWeights {
       owned.ensure(0); // an empty tensor may have no address
       borrowed = values;
       device = nullptr;
+      packed = false;
       ++version;
     }
     void borrowOnDevice(void *values) {
@@ -68,6 +73,7 @@ struct SharedWeights {
   private:
     Buffer owned;
     void *borrowed = nullptr, *device = nullptr;
+    bool packed = false;
   };
 
   mutable std::shared_mutex mutex;
@@ -84,6 +90,11 @@ struct FunctionState {
   std::vector<int64_t> tokens;        ///< of each rank
   std::unique_ptr<Exchange> exchange; ///< null where it has no collectives
   uint64_t lastRun = 0;               ///< 0: no plan here yet
+};
+
+struct RowsOfWeight {
+  Buffer data;
+  uint64_t version = 0; ///< of the weight
 };
 
 class OnDevice;
@@ -104,6 +115,8 @@ struct moe_layer {
   std::shared_ptr<moe::runtime::SharedWeights> weights;
   std::vector<moe::runtime::StateSlot> state;
   moe::runtime::Buffer workspace;
+  /// Of packed weights that somebody asked for, their values in rows.
+  mutable std::vector<moe::runtime::RowsOfWeight> rowsOfWeights;
   std::unique_ptr<moe::runtime::OnDevice> device; ///< null: runs on the CPU
   std::vector<moe::runtime::FunctionState> functions;
   int unchecked = -1; ///< a function that has not told its status
@@ -118,7 +131,7 @@ struct moe_layer {
 namespace moe::runtime {
 
 /// Puts new values in the place of all weights, in one step that cannot fail.
-void replaceWeights(SharedWeights &weights, std::vector<Buffer> &buffers);
+void replaceWeights(moe_layer &layer, std::vector<Buffer> &buffers);
 
 /// The values of a weight that was set, where the host can read them. The
 /// caller holds the weights' mutex.

@@ -13,6 +13,7 @@
 #include "DecodeRows.h"
 #include "Layer.h"
 #include "Status.h"
+#include "Strips.h"
 #include "Threads.h"
 #include "Transfer.h"
 
@@ -254,10 +255,13 @@ private:
 
 } // namespace
 
-void replaceWeights(SharedWeights &weights, std::vector<Buffer> &buffers) {
-  std::lock_guard<std::shared_mutex> lock(weights.mutex);
+void replaceWeights(moe_layer &layer, std::vector<Buffer> &buffers) {
   for (size_t i = 0; i < buffers.size(); ++i)
-    weights.slots[i].replace(buffers[i]);
+    if (isPackedBy(layer, i))
+      toStrips(buffers[i].data(), layer.manifest().weights[i]);
+  std::lock_guard<std::shared_mutex> lock(layer.weights->mutex);
+  for (size_t i = 0; i < buffers.size(); ++i)
+    layer.weights->slots[i].replace(buffers[i], isPackedBy(layer, i));
 }
 
 static void load(moe_layer &layer, const std::string &path, int64_t number,
@@ -265,7 +269,7 @@ static void load(moe_layer &layer, const std::string &path, int64_t number,
   std::vector<Buffer> buffers =
       Loader(layer.manifest(), layer.slices, number, path, progress, user)
           .load();
-  replaceWeights(*layer.weights, buffers);
+  replaceWeights(layer, buffers);
 }
 
 } // namespace moe::runtime

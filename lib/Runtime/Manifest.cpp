@@ -9,6 +9,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ManifestReader.h"
+#include "Strips.h"
 
 #include <algorithm>
 #include <unordered_set>
@@ -95,6 +96,13 @@ static void checkSources(const JsonNode &node, const Weight &weight) {
     node.failBecause("the sizes of its sources overflow");
 }
 
+static bool readPacked(const JsonNode &node, const Weight &weight) {
+  if (node.boolean() && !fillsStrips(weight))
+    node.failBecause("expected whole strips of 64 outputs, and rows of whole "
+                     "words of 4 bytes");
+  return node.boolean();
+}
+
 static void readWeights(const JsonNode &list, Manifest &manifest) {
   Names names, fileNames;
   for (size_t i = 0, e = list.size(maxTensors); i < e; ++i) {
@@ -115,6 +123,8 @@ static void readWeights(const JsonNode &list, Manifest &manifest) {
     weight.perExpert = weight.shape.size() >= 3;
     if (node.has("per_expert"))
       weight.perExpert = node["per_expert"].boolean();
+    if (node.has("packed"))
+      weight.packed = readPacked(node["packed"], weight);
     if (weight.perExpert && weight.shape.empty())
       node["per_expert"].failBecause("a scalar has no experts");
     if (node.has("sources")) {

@@ -48,6 +48,7 @@ struct Weight : Tensor {
   std::string fileName;
   int64_t fanIn = 1;
   bool perExpert = false; ///< the first dimension counts experts
+  bool packed = false;    ///< on a CPU, in strips of outputs
   /// None: the weight is in the tensor `fileName`.
   std::vector<SourceList> alternatives;
   std::optional<Shard> shard; ///< where ranks have slices of it

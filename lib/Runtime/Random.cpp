@@ -201,7 +201,7 @@ static void randomize(moe_layer &layer, uint64_t seed, bool exact) {
       place(layer.slices[i], fill);
     moe_parallel_for(fillPart, &fill, weight.byteSize / bytes(weight.dtype));
   }
-  replaceWeights(*layer.weights, buffers);
+  replaceWeights(layer, buffers);
 }
 
 } // namespace moe::runtime

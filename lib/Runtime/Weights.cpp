@@ -11,6 +11,7 @@
 #include "Device/CUDA/OnDevice.h"
 #include "Safetensors.h"
 #include "Status.h"
+#include "Strips.h"
 
 #include <algorithm>
 #include <cstring>
@@ -24,6 +25,7 @@ struct Given {
   SharedWeights::Slot &slot;
   const Weight &weight;
   const Slice &slice;
+  bool isPacked; ///< by the code of the layer
   void *data;
   bool isWhole; ///< of which this rank has a slice
   bool isOnGPU;
@@ -53,16 +55,22 @@ static Given checkGiven(moe_layer &layer, const std::string &name,
   return {layer.weights->slots[index],
           weight,
           layer.slices[index],
+          isPackedBy(layer, size_t(index)),
           data,
           isWhole,
           value.device.device_type == kDLCUDA};
 }
 
-/// This rank's values, from those of the whole.
-static Buffer sliceOf(const Given &given) {
+/// This rank's values, from those of the whole, as its code has them.
+static Buffer valuesOf(const Given &given) {
   Buffer values;
   values.ensure(given.weight.byteSize);
-  copyOut(given.slice, given.data, values.data(), bytes(given.weight.dtype));
+  if (given.isWhole || given.slice.zero)
+    copyOut(given.slice, given.data, values.data(), bytes(given.weight.dtype));
+  else if (given.weight.byteSize)
+    std::memcpy(values.data(), given.data, size_t(given.weight.byteSize));
+  if (given.isPacked)
+    toStrips(values.data(), given.weight);
   return values;
 }
 
@@ -77,10 +85,10 @@ static void setWeight(moe_layer &layer, const std::string &name,
         value, given.data, name,
         *byteCount(shape.data(), shape.size(), given.weight.dtype), brought);
   }
-  if (given.isWhole || given.slice.zero) {
-    Buffer values = sliceOf(given);
+  if (given.isWhole || given.slice.zero || given.isPacked) {
+    Buffer values = valuesOf(given);
     std::lock_guard<std::shared_mutex> lock(layer.weights->mutex);
-    return given.slot.replace(values);
+    return given.slot.replace(values, given.isPacked);
   }
   std::lock_guard<std::shared_mutex> lock(layer.weights->mutex);
   given.slot.set(given.data, given.weight.byteSize);
@@ -89,6 +97,8 @@ static void setWeight(moe_layer &layer, const std::string &name,
 static void borrowWeight(moe_layer &layer, const std::string &name,
                          const DLTensor &value) {
   Given given = checkGiven(layer, name, value, false);
+  if (given.isPacked)
+    return setWeight(layer, name, value);
   if (given.isOnGPU)
     layer.device->checkWeight(value, given.data, name);
   bool isZero = given.slice.zero;
@@ -99,7 +109,7 @@ static void borrowWeight(moe_layer &layer, const std::string &name,
   }
   std::lock_guard<std::shared_mutex> lock(layer.weights->mutex);
   if (isZero)
-    return given.slot.replace(zeros);
+    return given.slot.replace(zeros, false);
   if (given.isOnGPU && given.weight.byteSize)
     return given.slot.borrowOnDevice(given.data);
   // A view of the layer's own memory is that memory already.

@@ -51,6 +51,9 @@ static void chooseTile(Blocks &blocks, const Machine &machine,
   }
 }
 
+/// Rows of a tile whose sums are vectors of outputs.
+static constexpr int64_t packedTileRows = 6;
+
 /// What blocks of outputs are multiples of: whole tiles, and whole vectors of
 /// results.
 static int64_t outputUnit(const Machine &machine, const Blocks &tile) {
@@ -80,14 +83,9 @@ static int64_t chooseDepthChunk(const Machine &machine,
   return std::min(roundUp(ceilDiv(shape.depth, chunks), unit), shape.depth);
 }
 
-static Blocks chooseBest(const Machine &machine, const ProductShape &shape) {
-  Blocks blocks;
-  chooseTile(blocks, machine, shape);
-  blocks.depthChunk = chooseDepthChunk(machine, shape, blocks);
-
-  int64_t rows = machine.l2 * 3 / 8 / (blocks.depthChunk * shape.xBytes);
-  blocks.rowBlock = wholes(std::min(rows, maxRowBlock), blocks.tileRows);
-
+/// Once the rows of a block are chosen.
+static void chooseOutBlock(const Machine &machine, const ProductShape &shape,
+                           Blocks &blocks) {
   int64_t unit = outputUnit(machine, blocks);
   int64_t sums = machine.l2 / 8 / (blocks.rowBlock * 4 * shape.weights);
   int64_t most =
@@ -95,6 +93,37 @@ static Blocks chooseBest(const Machine &machine, const ProductShape &shape) {
   int64_t shares = ceilDiv(shape.outputs, most);
   blocks.outBlock = roundUp(ceilDiv(shape.outputs, shares), unit);
   blocks.taskOutputs = blocks.outBlock;
+}
+
+/// A strip's part of the depth stays in the first-level cache, while the rows
+/// of a block, all of the depth, stay in the second.
+static Blocks chooseStrips(const Machine &machine, const ProductShape &shape) {
+  Blocks blocks;
+  blocks.tileRows = packedTileRows;
+  blocks.tileOutputs = stripOutputs;
+  int64_t bytes = shape.weightBits / 8, turn = stripTurn * 4 / bytes;
+  int64_t most = wholes(machine.l1 * 2 / 3 / (stripOutputs * bytes), turn);
+  int64_t chunks = ceilDiv(shape.depth, most);
+  blocks.depthChunk =
+      std::min(roundUp(ceilDiv(shape.depth, chunks), turn), shape.depth);
+
+  int64_t rows = machine.l2 * 3 / 4 / (shape.depth * shape.xBytes);
+  blocks.rowBlock = wholes(std::min(rows, maxRowBlock), blocks.tileRows);
+  chooseOutBlock(machine, shape, blocks);
+  return blocks;
+}
+
+static Blocks chooseBest(const Machine &machine, const ProductShape &shape) {
+  if (shape.packed)
+    return chooseStrips(machine, shape);
+  Blocks blocks;
+  chooseTile(blocks, machine, shape);
+  blocks.depthChunk = chooseDepthChunk(machine, shape, blocks);
+
+  int64_t rows = machine.l2 * 3 / 8 / (blocks.depthChunk * shape.xBytes);
+  blocks.rowBlock = wholes(std::min(rows, maxRowBlock), blocks.tileRows);
+
+  chooseOutBlock(machine, shape, blocks);
   return blocks;
 }
 
@@ -106,6 +135,9 @@ Blocks moe::chooseBlocks(const Machine &machine, const ProductShape &shape,
   blocks = parseBlocks(forced, blocks).value_or(blocks);
   if (shape.hasScalesInDepth())
     blocks.depthChunk = roundUp(blocks.depthChunk, shape.block);
+  if (shape.packed)
+    blocks.depthChunk =
+        roundUp(blocks.depthChunk, stripTurn * 32 / shape.weightBits);
   blocks.depthChunk = std::min(blocks.depthChunk, shape.depth);
   int64_t unit = outputUnit(machine, blocks);
   blocks.outBlock =

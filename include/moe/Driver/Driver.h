@@ -67,6 +67,7 @@ struct CompileOptions {
   bool layers = false; // print the table of layers instead
   bool json = false;   // in JSON
   std::string blocks;  // of products, as parseBlocks reads them; empty: chosen
+  bool unpacked = false;       // weights stay in rows
   std::vector<int64_t> tokens; // of a plan
   std::string ceilings;        // a file for a plan; empty: nominal ones
   GridPlanOptions grid;        // of a plan for many devices

@@ -28,6 +28,8 @@ inline constexpr llvm::StringLiteral kUnsigned = "moe.unsigned";
 /// On a weight whose rows are not as long as what they are multiplied with: how
 /// many values that is.
 inline constexpr llvm::StringLiteral kFanIn = "moe.fan_in";
+/// On a weight whose outputs are in strips.
+inline constexpr llvm::StringLiteral kPacked = "moe.packed";
 /// On a state argument that starts as a copy of the weight of the same name.
 inline constexpr llvm::StringLiteral kInitial = "moe.initial";
 /// On a weight of which a rank has a part: `{whole = array<i64: 8, 64>, split =

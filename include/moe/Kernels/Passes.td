@@ -46,6 +46,26 @@ def FusePass : Pass<"moe-fuse", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::moe::MoEDialect"];
 }
 
+def PackWeightsPass : Pass<"moe-pack-weights", "::mlir::ModuleOp"> {
+  let summary = "Choose the weights whose outputs lie in strips";
+  let description = [{
+    A CPU multiplies fastest where a vector of weights has one value of each of
+    many outputs. A weight of f32 or bf16 that all functions use for nothing but
+    products gets `moe.packed`, if its outputs are whole strips of 64 and its
+    depth whole turns of 16 bytes: the runtime then keeps it as the manifest's
+    `packed` says.
+
+    ```mlir
+    %w: tensor<8x64x32xbf16> {moe.name = "experts.gate.weight", moe.role = "weight"}
+    ```
+    becomes
+    ```mlir
+    %w: tensor<8x64x32xbf16> {moe.name = "experts.gate.weight", moe.packed, moe.role = "weight"}
+    ```
+  }];
+  let dependentDialects = ["::moe::MoEDialect"];
+}
+
 def LowerToLoopsPass : Pass<"moe-lower-to-loops", "::mlir::ModuleOp"> {
   let summary = "Turn moe functions into loops over buffers";
   let description = [{

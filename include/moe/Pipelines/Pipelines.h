@@ -48,6 +48,8 @@ struct PipelineOptions {
   bool wgmma = false, alwaysWgmma = false;
   Machine core;
   bool bf16Dot = false;
+  /// Whether weights may be kept in an order of their own.
+  bool pack = true;
   /// Blocks of products, as parseBlocks reads them; empty: those that fit.
   std::string blocks;
 };

@@ -29,9 +29,16 @@ struct ProductShape {
   int64_t weightBits = 32; // of an element in memory
   bool decoded = false;
   int64_t block = 0; // of the depth, with a scale of its own; 0: all of it
+  bool packed = false; // in strips of outputs
 
   bool hasScalesInDepth() const { return block > 0 && block < depth; }
 };
+
+/// Outputs of a strip: packed weights have, for each step of the depth, the
+/// values of so many outputs next to each other, four bytes of each.
+inline constexpr int64_t stripOutputs = 64;
+/// Steps of the depth that are taken in one turn.
+inline constexpr int64_t stripTurn = 4;
 
 struct Blocks {
   int64_t tileRows = 1;

@@ -1,0 +1,189 @@
+//===- StripTile.cpp - Tiles of packed weights ----------------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The lanes of a sum are outputs, each of which goes through the depth in
+// order. A strip lies in memory as it is read: what a tile asks for is the part
+// of the strip after the one at hand, and so the next strip at its end.
+//
+//===----------------------------------------------------------------------===//
+
+#include "VectorProduct.h"
+
+#include "mlir/IR/BuiltinTypes.h"
+
+using namespace mlir;
+using namespace moe;
+
+/// Rows that one tile takes for half as many outputs: the time goes to weights
+/// that come from memory, and each is read once.
+static constexpr int64_t wideRows = 12;
+/// Tiles of other heights take as long as one of the next that is here.
+static constexpr int64_t narrowHeights[] = {1, 2, 3, 4, 6};
+static constexpr int64_t wideHeights[] = {8, wideRows};
+
+/// Values of a turn fill so many lines of memory.
+static constexpr int64_t turnLines = stripTurn * stripOutputs * 4 / 64;
+
+int64_t VectorProduct::stripRows() const {
+  return std::max(blocks.rowBlock, wideRows);
+}
+
+/// The halves of words of two bf16, as f32.
+static Emitter::Vals halves(Emitter &e, Val words) {
+  auto type = cast<VectorType>(words.type()).clone(e.getI32Type());
+  Val bits = e.regroup(words, type);
+  return {e.bitcast(bits << 16, e.real),
+          e.bitcast(bits >> 16 << 16, e.real)};
+}
+
+/// Of one output each, at one step of the depth: values to multiply one after
+/// the other.
+Emitter::Vals VectorProduct::stripWeights(const StripTile &tile, Val c,
+                                          int64_t vector) {
+  Val first = tile.first + double(vector * l.lanes);
+  Val values = e.loadRaw(
+      tile.strips, {tile.expert, tile.strip, c * stripOutputs + first * inStep},
+      inStep * l.lanes, inStep * l.lanes);
+  if (pairs || inStep == 1)
+    return {values};
+  return halves(e, e.regroup(values, VectorType::get(l.lanes, e.real)));
+}
+
+/// Those of one row, in all lanes.
+Emitter::Vals VectorProduct::stripRow(Val source, Val c) {
+  Type element = cast<MemRefType>(product.x.getType()).getElementType();
+  if (inStep == 2 && element.isBF16()) {
+    Val both = e.loadRaw(product.x, {source, c}, 2, 2);
+    Val word = e.extract(e.regroup(both, VectorType::get(1, e.real)), 0);
+    Val words = e.broadcast(word, l.lanes);
+    if (pairs)
+      return {e.regroup(words, VectorType::get(2 * l.lanes, element))};
+    return halves(e, words);
+  }
+  Emitter::Vals values;
+  for (int64_t i = 0; i < inStep; ++i)
+    values.push_back(
+        e.broadcast(e.load(product.x, {source, c + double(i)}), l.lanes));
+  return values;
+}
+
+/// What will be read after this part of the strip: some lines at each turn.
+void VectorProduct::askForStrip(const StripTile &tile, Val c) {
+  int64_t inLine = 16 * inStep;
+  Val begin = (c + double(blocks.depthChunk)) * stripOutputs;
+  e.loop(tile.asked, [&](Val line) {
+    Val next = begin + (tile.firstAsked + line) * inLine;
+    e.prefetch(tile.strips, {tile.expert, tile.strip, next});
+  });
+}
+
+/// Adds a part of the depth to the sums of the block, for rows from `row` on.
+/// Of rows past the last one the sums are of that one, and nobody reads them.
+void VectorProduct::stripTile(const Place &place, const StripTile &tile,
+                              Val row, int64_t rows, int64_t vectors) {
+  SmallVector<Val> sources;
+  for (int64_t r = 0; r < rows; ++r)
+    sources.push_back(product.row(e.min(row + double(r), place.rowEnd - 1)));
+  auto advance = [&](Val c, ArrayRef<Val> sums) {
+    Emitter::Vals next(sums);
+    SmallVector<Emitter::Vals> ws;
+    for (int64_t vector = 0; vector < vectors; ++vector)
+      ws.push_back(stripWeights(tile, c, vector));
+    for (int64_t r = 0; r < rows; ++r)
+      for (auto [i, x] : llvm::enumerate(stripRow(sources[r], c)))
+        for (int64_t vector = 0; vector < vectors; ++vector) {
+          Val &sum = next[r * vectors + vector];
+          sum = e.multiplyAdd(ws[vector][i], x, sum);
+        }
+    return next;
+  };
+  auto turn = [&](Val c, ArrayRef<Val> sums) {
+    askForStrip(tile, c);
+    Emitter::Vals next(sums);
+    for (int64_t i = 0; i < stripTurn; ++i)
+      next = advance(c + double(i * inStep), next);
+    return next;
+  };
+  Emitter::Vals sums = e.carry(tile.begin, tile.end, zeros(rows * vectors),
+                               turn, stripTurn * inStep);
+  Val column = tile.strip * stripOutputs + tile.first - place.outBegin;
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t vector = 0; vector < vectors; ++vector) {
+      SmallVector<Val> at = {row + double(r) - place.rowBegin,
+                             column + double(vector * l.lanes)};
+      Val sum = sums[r * vectors + vector];
+      if (blocks.depthChunk < product.depth())
+        sum = sum + e.loadVector(tile.sums, at, l.lanes, l.lanes);
+      e.storeVector(sum, tile.sums, at, l.lanes);
+    }
+}
+
+/// Tiles of at most `heights.back()` rows, which share the asking.
+void VectorProduct::stripTiles(const Place &place, StripTile tile,
+                               ArrayRef<int64_t> heights, int64_t vectors) {
+  int64_t most = heights.back(), outs = vectors * l.lanes;
+  int64_t parts = stripOutputs / outs;
+  Val tiles = (place.rowEnd - place.rowBegin + double(most - 1)) / most;
+  Val asked = e.max(e.index(turnLines) / (tiles * parts), e.index(1));
+  auto part = [&](Val row, Val number, Val first) {
+    tile.first = first;
+    tile.firstAsked = number * asked;
+    tile.asked =
+        e.select(tile.firstAsked < double(turnLines), asked, e.index(0));
+    Val left = place.rowEnd - row;
+    int64_t below = 0;
+    for (int64_t height : heights) {
+      Val fits = left > double(below);
+      if (height < most)
+        fits = fits & (left <= double(height));
+      e.when(fits, [&] { stripTile(place, tile, row, height, vectors); });
+      below = height;
+    }
+  };
+  e.loop(tiles, [&](Val number) {
+    Val row = place.rowBegin + number * most;
+    if (parts == 1)
+      return part(row, number, e.index(0));
+    e.loop(e.index(parts), [&](Val p) {
+      part(row, number * parts + p, p * outs);
+    });
+  });
+}
+
+/// All rows and outputs of a block, a strip of each weight after the other.
+void VectorProduct::stripRowsAndOutputs(const Place &place) {
+  clearSums(place);
+  int64_t vectors = l.unit.core.registers >= 32 ? 4 : 2, depth = product.depth();
+  vectors = std::min(vectors, stripOutputs / l.lanes);
+  Val rows = place.rowEnd - place.rowBegin;
+  Val isWide = (rows > double(blocks.tileRows)) & (rows <= double(wideRows));
+  auto ofChunk = [&](size_t weight, Val out, Val begin) {
+    StripTile tile;
+    tile.strips = strips[weight];
+    tile.sums = sums[weight];
+    tile.expert = product.isGrouped() ? place.expert : e.index(0);
+    tile.strip = out / stripOutputs;
+    tile.begin = begin;
+    tile.end = e.min(begin + blocks.depthChunk, e.index(depth));
+    e.when(isWide, [&] {
+      stripTiles(place, tile, wideHeights, std::max<int64_t>(vectors / 2, 1));
+    });
+    e.when(isWide == 0, [&] {
+      stripTiles(place, tile, narrowHeights, vectors);
+    });
+  };
+  e.loop(
+      place.outBegin, place.outEnd,
+      [&](Val out) {
+        for (size_t weight = 0; weight < weights.size(); ++weight)
+          e.loop(
+              e.index(0), e.index(depth),
+              [&](Val begin) { ofChunk(weight, out, begin); },
+              blocks.depthChunk);
+      },
+      stripOutputs);
+}
