@@ -57,10 +57,9 @@ static bool hasStrips(Type type) {
   Type element = tensor.getElementType();
   if (!element.isF32() && !element.isBF16())
     return false;
-  int64_t turn = stripTurn * 32 / element.getIntOrFloatBitWidth();
   ArrayRef<int64_t> shape = tensor.getShape();
-  return shape[shape.size() - 2] % stripOutputs == 0 && shape.back() > 0 &&
-         shape.back() % turn == 0;
+  return fillsStrips(shape[shape.size() - 2], shape.back(),
+                     element.getIntOrFloatBitWidth());
 }
 
 /// The weights that a product multiplies together.

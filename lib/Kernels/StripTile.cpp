@@ -128,7 +128,8 @@ void VectorProduct::stripTiles(const Place &place, StripTile tile,
   int64_t most = heights.back(), outs = vectors * l.lanes;
   int64_t parts = stripOutputs / outs;
   Val tiles = (place.rowEnd - place.rowBegin + double(most - 1)) / most;
-  Val asked = e.max(e.index(turnLines) / (tiles * parts), e.index(1));
+  Val count = tiles * parts;
+  Val asked = (count + double(turnLines - 1)) / count;
   auto part = [&](Val row, Val number, Val first) {
     tile.first = first;
     tile.firstAsked = number * asked;

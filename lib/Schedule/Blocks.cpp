@@ -132,7 +132,14 @@ Blocks moe::chooseBlocks(const Machine &machine, const ProductShape &shape,
   Blocks blocks = chooseBest(machine, shape);
   if (forced.empty())
     return blocks;
-  blocks = parseBlocks(forced, blocks).value_or(blocks);
+  Blocks loose = blocks;
+  loose.tileRows = loose.tileOutputs = 1;
+  if (std::optional<Blocks> wanted = parseBlocks(forced, loose)) {
+    wanted->tileRows = blocks.tileRows;
+    wanted->tileOutputs = blocks.tileOutputs;
+    wanted->rowBlock = roundUp(wanted->rowBlock, blocks.tileRows);
+    blocks = *wanted;
+  }
   if (shape.hasScalesInDepth())
     blocks.depthChunk = roundUp(blocks.depthChunk, shape.block);
   if (shape.packed)

@@ -43,8 +43,9 @@ struct Experts {
 class Builder {
 public:
   Builder(const Spec &spec, const Machine &machine, bool bf16Pairs,
-          std::string_view blocks)
-      : spec(spec), machine(machine), bf16Pairs(bf16Pairs), blocks(blocks) {}
+          std::string_view blocks, bool packs)
+      : spec(spec), machine(machine), bf16Pairs(bf16Pairs), blocks(blocks),
+        packs(packs) {}
 
   std::vector<Part> parts;
   void build();
@@ -54,10 +55,13 @@ private:
   const Machine &machine;
   const bool bf16Pairs;
   const std::string_view blocks;
+  const bool packs; // weights of experts, if they fill strips
 
   Product product(int64_t outputs, int64_t depth, int64_t weights, DType type,
-                  const QuantizationSpec &quantization, bool bias) const;
-  void dense(const char *name, int64_t outputs, int64_t depth, DType type);
+                  const QuantizationSpec &quantization, bool bias,
+                  bool ofRouter = false) const;
+  void dense(const char *name, int64_t outputs, int64_t depth, DType type,
+             bool ofRouter);
   void feedForward(const Experts &experts, int64_t width, int64_t inner,
                    const QuantizationSpec &quantization, bool bias);
   void router();
@@ -65,7 +69,7 @@ private:
 
 Product Builder::product(int64_t outputs, int64_t depth, int64_t weights,
                          DType type, const QuantizationSpec &quantization,
-                         bool bias) const {
+                         bool bias, bool ofRouter) const {
   bool plain = quantization.kind == WeightKind::none;
   Product product;
   product.bf16 = bf16Pairs && spec.dtype.activation == DType::bf16 &&
@@ -79,6 +83,8 @@ Product Builder::product(int64_t outputs, int64_t depth, int64_t weights,
   shape.decoded = shape.weightBits != 8 * shape.xBytes;
   if (!plain)
     shape.block = (*quantization.block)[1];
+  shape.packed = packs && plain && !ofRouter && type != DType::f16 &&
+                 fillsStrips(outputs, depth, shape.weightBits);
   product.blocks = chooseBlocks(machine, shape, blocks);
   double bytes = double(outputs * depth * shape.weightBits) / 8 +
                  scaleBytes(quantization, outputs, depth) +
@@ -88,8 +94,9 @@ Product Builder::product(int64_t outputs, int64_t depth, int64_t weights,
 }
 
 void Builder::dense(const char *name, int64_t outputs, int64_t depth,
-                    DType type) {
-  parts.push_back({name, 1, 1, product(outputs, depth, 1, type, {}, false), 0});
+                    DType type, bool ofRouter) {
+  parts.push_back(
+      {name, 1, 1, product(outputs, depth, 1, type, {}, false, ofRouter), 0});
 }
 
 void Builder::router() {
@@ -101,10 +108,10 @@ void Builder::router() {
     bool recurrent = projection.form == ProjectionForm::recurrent;
     int64_t hiddenLayers = recurrent ? 3 : projection.layers - 1;
     for (int64_t layer = 0; layer < hiddenLayers; ++layer) {
-      dense("router, hidden", projection.hidden, width, type);
+      dense("router, hidden", projection.hidden, width, type, true);
       width = projection.hidden;
     }
-    dense("router", scores, width, type);
+    dense("router", scores, width, type, true);
   }
   parts.push_back({"routing", 1, 1, std::nullopt,
                    double(scores) * scoreOperations +
@@ -140,13 +147,13 @@ void Builder::build() {
   int64_t width = latent ? latent : spec.hidden;
   router();
   if (latent)
-    dense("latent, down", latent, spec.hidden, spec.dtype.weights);
+    dense("latent, down", latent, spec.hidden, spec.dtype.weights, false);
   for (const Experts &some : {Experts{"", chosen, probability},
                               Experts{"always on, ", r.alwaysOn, 1}})
     feedForward(some, width, experts.intermediate, experts.quantization,
                 experts.bias);
   if (latent)
-    dense("latent, up", spec.hidden, latent, spec.dtype.weights);
+    dense("latent, up", spec.hidden, latent, spec.dtype.weights, false);
   if (spec.shared.intermediate)
     feedForward({"shared, ", 1, 1}, spec.hidden, spec.shared.intermediate,
                 spec.shared.quantization, false);
@@ -155,8 +162,9 @@ void Builder::build() {
 } // namespace
 
 std::vector<Part> moe::partsOf(const Spec &spec, const Machine &machine,
-                               bool bf16Pairs, std::string_view blocks) {
-  Builder builder(spec, machine, bf16Pairs, blocks);
+                               bool bf16Pairs, std::string_view blocks,
+                               bool packs) {
+  Builder builder(spec, machine, bf16Pairs, blocks, packs);
   builder.build();
   return std::move(builder.parts);
 }

@@ -40,6 +40,12 @@ inline constexpr int64_t stripOutputs = 64;
 /// Steps of the depth that are taken in one turn.
 inline constexpr int64_t stripTurn = 4;
 
+/// Whether a matrix of such values is whole strips of whole turns.
+inline bool fillsStrips(int64_t outputs, int64_t depth, int64_t bits) {
+  return outputs % stripOutputs == 0 && depth > 0 &&
+         depth * bits % (stripTurn * 32) == 0;
+}
+
 struct Blocks {
   int64_t tileRows = 1;
   int64_t tileOutputs = 1;
