@@ -33,9 +33,8 @@ static constexpr StringLiteral optionNames[] = {
     "--emit",     "--target", "--cpu",     "--compile-to",
     "--dump-dir", "--layer",  "--blocks",  "--tokens",
     "--ceilings", "--grid",   "--gpu-arch"};
-static constexpr StringLiteral flagNames[] = {"--layers", "--json",
-                                              "--dequantize", "--plan",
-                                              "--unpacked"};
+static constexpr StringLiteral flagNames[] = {
+    "--layers", "--json", "--dequantize", "--plan", "--unpacked"};
 
 StringRef moe::helpText() {
   return R"(moe-opt: compiles Mixture-of-Experts layers

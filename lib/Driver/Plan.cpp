@@ -291,8 +291,8 @@ Expected<std::string> moe::printPlan(const CompileOptions &options,
   }
   for (const Argument &weight : forward.withRole("weight"))
     plan.weightBytes += bytesOf(weight);
-  plan.parts = partsOf(spec, core, bf16Pairs, options.blocks,
-                       !options.unpacked);
+  plan.parts =
+      partsOf(spec, core, bf16Pairs, options.blocks, !options.unpacked);
   for (int64_t tokens : options.tokens)
     plan.points.push_back(makePoint(plan, core, forward, tokens));
   return options.json ? printJson(plan) : printText(plan);

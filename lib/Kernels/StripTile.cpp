@@ -36,8 +36,7 @@ int64_t VectorProduct::stripRows() const {
 static Emitter::Vals halves(Emitter &e, Val words) {
   auto type = cast<VectorType>(words.type()).clone(e.getI32Type());
   Val bits = e.regroup(words, type);
-  return {e.bitcast(bits << 16, e.real),
-          e.bitcast(bits >> 16 << 16, e.real)};
+  return {e.bitcast(bits << 16, e.real), e.bitcast(bits >> 16 << 16, e.real)};
 }
 
 /// Of one output each, at one step of the depth: values to multiply one after
@@ -48,7 +47,7 @@ Emitter::Vals VectorProduct::stripWeights(const StripTile &tile, Val c,
   Val values = e.loadRaw(
       tile.strips, {tile.expert, tile.strip, c * stripOutputs + first * inStep},
       inStep * l.lanes, inStep * l.lanes);
-  if (pairs || inStep == 1)
+  if (!hasHalves())
     return {values};
   return halves(e, e.regroup(values, VectorType::get(l.lanes, e.real)));
 }
@@ -103,6 +102,9 @@ void VectorProduct::stripTile(const Place &place, const StripTile &tile,
   };
   auto turn = [&](Val c, ArrayRef<Val> sums) {
     askForStrip(tile, c);
+    // Unrolled, compilers would first make numbers of all words of the turn.
+    if (hasHalves())
+      return e.carry(c, c + double(stripTurn * inStep), sums, advance, inStep);
     Emitter::Vals next(sums);
     for (int64_t i = 0; i < stripTurn; ++i)
       next = advance(c + double(i * inStep), next);
@@ -149,16 +151,18 @@ void VectorProduct::stripTiles(const Place &place, StripTile tile,
     Val row = place.rowBegin + number * most;
     if (parts == 1)
       return part(row, number, e.index(0));
-    e.loop(e.index(parts), [&](Val p) {
-      part(row, number * parts + p, p * outs);
-    });
+    e.loop(e.index(parts),
+           [&](Val p) { part(row, number * parts + p, p * outs); });
   });
 }
 
 /// All rows and outputs of a block, a strip of each weight after the other.
 void VectorProduct::stripRowsAndOutputs(const Place &place) {
   clearSums(place);
-  int64_t vectors = l.unit.core.registers >= 32 ? 4 : 2, depth = product.depth();
+  int64_t vectors = l.unit.core.registers >= 32 ? 4 : 2,
+          depth = product.depth();
+  if (hasHalves())
+    vectors /= 2;
   vectors = std::min(vectors, stripOutputs / l.lanes);
   Val rows = place.rowEnd - place.rowBegin;
   Val isWide = (rows > double(blocks.tileRows)) & (rows <= double(wideRows));
@@ -173,9 +177,8 @@ void VectorProduct::stripRowsAndOutputs(const Place &place) {
     e.when(isWide, [&] {
       stripTiles(place, tile, wideHeights, std::max<int64_t>(vectors / 2, 1));
     });
-    e.when(isWide == 0, [&] {
-      stripTiles(place, tile, narrowHeights, vectors);
-    });
+    e.when(isWide == 0,
+           [&] { stripTiles(place, tile, narrowHeights, vectors); });
   };
   e.loop(
       place.outBegin, place.outEnd,

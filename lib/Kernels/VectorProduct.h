@@ -99,6 +99,8 @@ private:
                 Val begin, int64_t count);
   void clearSums(const Place &place);
   int64_t stripRows() const;
+  /// Whether two values of an output that lie together become two numbers.
+  bool hasHalves() const { return inStep == 2 && !pairs; }
   Emitter::Vals stripWeights(const StripTile &tile, Val c, int64_t vector);
   Emitter::Vals stripRow(Val source, Val c);
   void askForStrip(const StripTile &tile, Val c);

@@ -52,8 +52,8 @@ static Val e8m0At(Lowering &l, Val code) {
 }
 
 Weight::Weight(Lowering &l, Value buffer)
-    : l(&l), sizes(cast<MemRefType>(buffer.getType()).getShape()),
-      data(buffer), packed(l.isPacked(buffer)) {}
+    : l(&l), sizes(cast<MemRefType>(buffer.getType()).getShape()), data(buffer),
+      packed(l.isPacked(buffer)) {}
 
 Value Weight::strips() const {
   bool isGrouped = sizes.size() == 3;
@@ -61,8 +61,8 @@ Value Weight::strips() const {
                                 sizes[sizes.size() - 2] / stripOutputs,
                                 stripOutputs * depth()};
   SmallVector<int64_t> strides = {shape[1] * shape[2], shape[2], 1};
-  auto type = MemRefType::get(
-      shape, cast<MemRefType>(data.getType()).getElementType());
+  auto type =
+      MemRefType::get(shape, cast<MemRefType>(data.getType()).getElementType());
   return memref::ReinterpretCastOp::create(l->e, type, data, 0, shape, strides);
 }
 

@@ -44,8 +44,8 @@ static void turnWords(const char *from, int64_t rows, int64_t columns,
         continue;
       }
       for (int64_t i = 0; i < std::min<int64_t>(Words::size, rows - row); ++i)
-        for (int64_t j = 0; j < std::min<int64_t>(Words::size, columns - column);
-             ++j)
+        for (int64_t j = 0;
+             j < std::min<int64_t>(Words::size, columns - column); ++j)
           std::memcpy(target + j * turned + i * wordBytes,
                       source + i * pitch + j * wordBytes, wordBytes);
     }

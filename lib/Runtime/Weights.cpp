@@ -52,12 +52,8 @@ static Given checkGiven(moe_layer &layer, const std::string &name,
   if (!isWhole && !has(weight.shape))
     fail(MOE_SHAPE_MISMATCH, "tensor '", name, "': expected ", expected,
          ", found ", describe(value.shape, weight.shape.size()));
-  return {layer.weights->slots[index],
-          weight,
-          layer.slices[index],
-          isPackedBy(layer, size_t(index)),
-          data,
-          isWhole,
+  return {layer.weights->slots[index],        weight, layer.slices[index],
+          isPackedBy(layer, size_t(index)),   data,   isWhole,
           value.device.device_type == kDLCUDA};
 }
 

@@ -68,7 +68,7 @@ def _compile(spec: Mapping[str, Any], path: Path) -> Package:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-") as scratch:
         made = Path(scratch) / "package"
-        compile(spec, output=made)
+        compile(spec, output=made, unpacked=True)  # weights are the model's
         try:
             os.rename(made, path)
         except OSError:

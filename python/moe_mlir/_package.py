@@ -62,10 +62,13 @@ def compile(
     target: str = "cpu",
     output: Union[str, os.PathLike, None] = None,
     cpu: Union[str, Sequence[str]] = "native",
+    unpacked: bool = False,
 ) -> Package:
     """Compiles a spec (a dict, or the path of a .json file) for one CPU or for several.
 
     `target` is what --target of moe-opt takes: "cpu,cuda" has code for both.
+    With `unpacked` weights stay as they are stored: those that are borrowed take no memory, and
+    products on CPUs are slower.
     The package is written to `output`, or to a folder that lives as long as the result.
 
     >>> compile({"hidden": 0})  # doctest: +IGNORE_EXCEPTION_DETAIL +ELLIPSIS
@@ -82,6 +85,8 @@ def compile(
         command = [str(_library.compiler()), path, "--emit=package", f"--target={target}"]
         if target.split(",")[0] == "cpu":
             command.append(f"--cpu={cpu if isinstance(cpu, str) else ','.join(cpu)}")
+        if unpacked:
+            command.append("--unpacked")
         scratch_output = None
         if output is None:
             output = scratch_output = tempfile.mkdtemp(prefix="moe-mlir-")

@@ -28,7 +28,7 @@ struct ProductShape {
   int64_t xBytes = 4;      // of an element of a row, and of a decoded weight
   int64_t weightBits = 32; // of an element in memory
   bool decoded = false;
-  int64_t block = 0; // of the depth, with a scale of its own; 0: all of it
+  int64_t block = 0;   // of the depth, with a scale of its own; 0: all of it
   bool packed = false; // in strips of outputs
 
   bool hasScalesInDepth() const { return block > 0 && block < depth; }

@@ -51,6 +51,12 @@ const Corruption corruptions[] = {
      "target: expected a key 'variants', found none"},
     {"EmptyVariants", [](json &m) { m["target"]["variants"] = json::array(); },
      "target.variants: expected at least one variant, found none"},
+    {"PackedRowsThatAreNoStrips",
+     [](json &m) { m["weights"][0]["packed"] = true; },
+     "weights[0].packed: expected whole strips of 64 outputs, and rows of "
+     "whole words of 4 bytes"},
+    {"PackedIsANumber", [](json &m) { m["weights"][0]["packed"] = 64; },
+     "weights[0].packed: expected"},
     {"NoCpu", [](json &m) { m["target"]["variants"][0].erase("cpu"); },
      "target.variants[0]: expected a key 'cpu', found none"},
     {"CpuTwice",

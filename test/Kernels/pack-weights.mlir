@@ -1,0 +1,60 @@
+// RUN: moe-opt %s -moe-pack-weights | FileCheck %s
+
+// Weights that only products read, whole strips of whole turns.
+// CHECK-LABEL: func.func @packed
+// CHECK-SAME: "gate", moe.packed, moe.role = "weight"
+// CHECK-SAME: "up", moe.packed, moe.role = "weight"
+// CHECK-SAME: "down", moe.packed, moe.role = "weight"
+func.func @packed(%x: tensor<?x32xbf16> {moe.name = "x", moe.role = "input"},
+                  %o: tensor<3xi32> {moe.name = "o", moe.role = "input"},
+                  %g: tensor<2x64x32xbf16> {moe.name = "gate", moe.role = "weight"},
+                  %u: tensor<2x64x32xbf16> {moe.name = "up", moe.role = "weight"},
+                  %d: tensor<2x128x64xf32> {moe.name = "down", moe.role = "weight"})
+    -> tensor<?x128xf32> {
+  %h = moe.grouped_matmul %x, %g, %u offsets %o
+      : (tensor<?x32xbf16>, tensor<2x64x32xbf16>, tensor<2x64x32xbf16>, tensor<3xi32>)
+      -> tensor<?x64xf32> {
+  ^bb0(%a: f32, %b: f32):
+    %c = arith.mulf %a, %b : f32
+    moe.yield %c
+  }
+  %y = moe.grouped_matmul %h, %d offsets %o : (tensor<?x64xf32>, tensor<2x128x64xf32>, tensor<3xi32>) -> tensor<?x128xf32>
+  return %y : tensor<?x128xf32>
+}
+
+// 63 outputs, a depth of 12 bf16, numbers of f16, and what is no weight.
+// CHECK-LABEL: func.func @rows
+// CHECK-NOT: moe.packed
+// CHECK: return
+func.func @rows(%x: tensor<?x12xbf16> {moe.name = "x", moe.role = "input"},
+                %a: tensor<63x12xbf16> {moe.name = "outputs", moe.role = "weight"},
+                %b: tensor<64x12xbf16> {moe.name = "depth", moe.role = "weight"},
+                %c: tensor<64x12xf16> {moe.name = "halves", moe.role = "weight"},
+                %d: tensor<64x12xf32> {moe.name = "state", moe.role = "state"})
+    -> (tensor<?x63xf32>, tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>) {
+  %0 = moe.grouped_matmul %x, %a : (tensor<?x12xbf16>, tensor<63x12xbf16>) -> tensor<?x63xf32>
+  %1 = moe.grouped_matmul %x, %b : (tensor<?x12xbf16>, tensor<64x12xbf16>) -> tensor<?x64xf32>
+  %2 = moe.grouped_matmul %x, %c : (tensor<?x12xbf16>, tensor<64x12xf16>) -> tensor<?x64xf32>
+  %3 = moe.grouped_matmul %x, %d : (tensor<?x12xbf16>, tensor<64x12xf32>) -> tensor<?x64xf32>
+  return %0, %1, %2, %3 : tensor<?x63xf32>, tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>
+}
+
+// What another function reads otherwise stays in rows, and so does what is
+// multiplied together with it.
+// CHECK-LABEL: func.func @both
+// CHECK-NOT: moe.packed
+// CHECK: return
+func.func @both(%x: tensor<?x32xf32> {moe.name = "x", moe.role = "input"},
+                %a: tensor<64x32xf32> {moe.name = "a", moe.role = "weight"},
+                %b: tensor<64x32xf32> {moe.name = "b", moe.role = "weight"}) -> tensor<?x64xf32> {
+  %y = moe.grouped_matmul %x, %a, %b
+      : (tensor<?x32xf32>, tensor<64x32xf32>, tensor<64x32xf32>) -> tensor<?x64xf32> {
+  ^bb0(%c: f32, %d: f32):
+    %e = arith.mulf %c, %d : f32
+    moe.yield %e
+  }
+  return %y : tensor<?x64xf32>
+}
+func.func @other(%a: tensor<64x32xf32> {moe.name = "a", moe.role = "weight"}) -> tensor<64x32xf32> {
+  return %a : tensor<64x32xf32>
+}
