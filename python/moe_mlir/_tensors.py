@@ -142,12 +142,12 @@ def _from_numpy(array: np.ndarray, dtype: str) -> Tensor:
 
 
 def _from_capsule(value: Any, stream: Optional[int]) -> Tensor:
-    # The capsule stays ours: it frees its tensor when it goes, after the call.
+    # The capsule stays ours: it holds the memory, and frees its tensor when it goes.
     ordered = stream is not None and is_on_gpu(value)
     capsule = value.__dlpack__(stream=stream) if ordered else value.__dlpack__()
     pointer = _capsule_pointer(capsule, b"dltensor")
     dl = DLTensor.from_buffer_copy(ctypes.cast(pointer, ctypes.POINTER(DLTensor)).contents)
-    return Tensor(dl, (value, capsule))
+    return Tensor(dl, capsule)
 
 
 def dlpack_type(dtype: str) -> DLDataType:

@@ -8,6 +8,7 @@ import gc
 import tempfile
 import types
 import unittest
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ pointer_of.argtypes, pointer_of.restype = [ctypes.py_object, ctypes.c_char_p], c
 rename = ctypes.pythonapi["PyCapsule_SetName"]
 rename.argtypes = [ctypes.py_object, ctypes.c_char_p]
 USED = b"used_dltensor"
+KEPT = []  # what capsules point to
 
 
 class Array:
@@ -41,7 +43,7 @@ class Array:
         self.shape, self.own = values.shape, DEVICE.stream()
         self.address = DEVICE.put(np.zeros_like(values))
         DEVICE.set(self.address, values, self.own)  # not done before somebody waits
-        self.asked, self.made, self.held = [], [], 0
+        self.asked, self.held = [], 0
 
     def __dlpack_device__(self):
         return CUDA, 0
@@ -56,7 +58,7 @@ class Array:
         shape = ctypes.cast(sizes, ctypes.POINTER(ctypes.c_int64))
         tensor = DLTensor(self.address, DLDevice(CUDA, 0), len(self.shape), F32, shape, None, 0)
         managed, gone = DLManagedTensor(tensor), Destructor(self.give_back)
-        self.made += [sizes, managed, gone]
+        KEPT.extend((sizes, managed, gone))
         self.held += 1
         return new_capsule(ctypes.addressof(managed), b"dltensor", gone)
 
@@ -197,6 +199,13 @@ class Tensors(unittest.TestCase):
         del self.layer, y
         gc.collect()
         self.assertEqual((x.held, out.held), (0, 0))
+
+    def test_results_do_not_hold_their_layer(self):
+        self.layer.use_stream(DEVICE.stream())
+        y, layer = self.layer(Array(self.x)), weakref.ref(self.layer)
+        del self.layer, y
+        gc.collect()
+        self.assertIsNone(layer())
 
     def test_whoever_never_waits(self):
         self.layer.use_stream(DEVICE.stream())
