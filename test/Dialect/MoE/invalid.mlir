@@ -980,6 +980,16 @@ func.func @op(%x: tensor<?x8xf32>, %w: tensor<6x8xf32>, %rows: tensor<?xi32>) {
 
 // -----
 
+// [O38]
+func.func @op(%x: tensor<?x8xf32>, %w: tensor<6x8xf32>) {
+  // expected-error @below {{expected rows as fp8_e4m3, found int8}}
+  %0 = moe.grouped_matmul %x as <kind = int8, block = 4>, %w
+      : (tensor<?x8xf32>, tensor<6x8xf32>) -> tensor<?x6xf32>
+  return
+}
+
+// -----
+
 // [O16]
 func.func @op(%x: tensor<?x8xf32>) {
   // expected-error @below {{expected at least 1 weight, found 0}}

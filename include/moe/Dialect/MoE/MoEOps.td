@@ -493,7 +493,8 @@ def MoE_GroupedMatmulOp : MoE_Op<"grouped_matmul",
     matrix. With `gather`, row `r` of the product is of row `gather[r] / slots`
     of `xs`. With several weights, or to save a pass over memory, the region
     computes the result from the accumulated values. Rows past the last offset
-    are unspecified.
+    are unspecified. With a format, rows are first rounded to it, each in blocks
+    along the row as `pack_rows` does. Spec 5.1.
 
     ```
        xs [R, M]   offsets    weights [E, O, M]      ys [R, O]
@@ -518,15 +519,19 @@ def MoE_GroupedMatmulOp : MoE_Op<"grouped_matmul",
       %product = arith.mulf %relu, %u : f32
       moe.yield %product
     }
+    %y = moe.grouped_matmul %h as <kind = fp8_e4m3, block = 128>, %down offsets %offsets
+        : (tensor<?x16xf32>, tensor<4x8x16xf32>, tensor<5xi32>) -> tensor<?x8xf32>
     ```
   }];
-  let arguments = (ins MoE_Data:$xs, Variadic<MoE_Data>:$weights,
+  let arguments = (ins MoE_Data:$xs, OptionalAttr<MoE_QuantAttr>:$format,
+      Variadic<MoE_Data>:$weights,
       Variadic<MoE_F32>:$biases, Optional<MoE_I32>:$offsets,
       Optional<MoE_I32>:$gather, DefaultValuedAttr<I64Attr, "1">:$slots);
   let regions = (region AnyRegion:$epilogue);
   let results = (outs MoE_Data:$ys);
   let assemblyFormat = [{
-    $xs `,` $weights (`bias` $biases^)? (`offsets` $offsets^)? (`gather` $gather^)?
+    $xs (`as` $format^)? `,` $weights (`bias` $biases^)? (`offsets` $offsets^)?
+    (`gather` $gather^)?
     attr-dict `:` functional-type(operands, results) ($epilogue^)?
   }];
   let hasRegionVerifier = 1;
