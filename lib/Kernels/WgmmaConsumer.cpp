@@ -127,21 +127,29 @@ Ring::Place WgmmaKernel::begin(Val consumer) {
           e.select(isFirst, first.round, second.round)};
 }
 
-/// A warpgroup whose turn it is not passes over the stages of the other's tile.
+/// A warpgroup whose turn it is not passes over the stages of the other's tile,
+/// and waits until the other has seen all of them.
 void WgmmaKernel::consume(Val consumer) {
   Ring::Place first = begin(consumer);
+  Val who = e.asI32(consumer);
   Val start = shape.alternates ? block + consumer * blocks : block;
   Val stride = shape.alternates ? blocks * 2 : blocks;
-  walk.each(e, start, stride, {first.stage, first.round},
+  Val none = e.constant(e.getI32Type(), 0);
+  walk.each(e, start, stride, {first.stage, first.round, none},
             [&](const WalkedTile &tile, ArrayRef<Val> at) {
+              if (shape.alternates)
+                ring->waitForTurn(who, at[2]);
               Emitter::Vals state = product.rowScales
                                         ? takeScaledTile(tile, consumer, at)
                                         : takeTile(consumer, at);
+              if (shape.alternates)
+                e.when(thread % double(warpThreads) == 0,
+                       [&] { ring->passTurn(who ^ who.like(1)); });
               finish(tile, consumer, ArrayRef(state).drop_front(2));
               Ring::Place next = {state[0], state[1]};
               if (shape.alternates)
                 next = ring->skip(next, steps);
-              return Emitter::Vals{next.stage, next.round};
+              return Emitter::Vals{next.stage, next.round, at[2] + 1};
             });
 }
 

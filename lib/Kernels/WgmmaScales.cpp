@@ -89,7 +89,7 @@ Emitter::Vals WgmmaKernel::takeScaledTile(const WalkedTile &tile, Val consumer,
                                           ArrayRef<Val> at) {
   SmallVector<Val> rows = planScales(tile, consumer);
   int64_t each = columns() / 2;
-  Emitter::Vals initial(at);
+  Emitter::Vals initial(at.take_front(2));
   initial.append(maps.size() * each, e.real_(0));
   Emitter::Vals state = e.carry(
       e.index(0), e.index(steps), initial, [&](Val step, ArrayRef<Val> state) {

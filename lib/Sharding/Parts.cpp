@@ -26,7 +26,7 @@ LogicalResult RankProgram::splitExperts(GroupedMatmulOp op) {
 /// Splits the weight of a product along outputs (`dim` 2 from the end) or
 /// inputs (1 from the end) over tp.
 LogicalResult RankProgram::splitProduct(GroupedMatmulOp op, int64_t dim) {
-  int64_t depth = op.getXs().getType().getDimSize(1) / parallel.tp;
+  int64_t depth = op.getXs().getType().getDimSize(1); // already of one member
   if (QuantAttr format = op.getFormatAttr();
       dim == 1 && format && depth % format.getBlock() != 0)
     return op.emitOpError("found rows of ")

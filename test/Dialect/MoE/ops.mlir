@@ -215,7 +215,7 @@ func.func @own_tokens(%x: tensor<?x2xi32>, %weights: tensor<9x2xf32>,
 // CHECK-LABEL: func @rounded
 func.func @rounded(%x: tensor<?x8xf32>, %w: tensor<6x8xf32>) {
   // CHECK: moe.grouped_matmul %{{.*}} as <kind = fp8_e4m3, block = 4>, %{{.*}} : (tensor<?x8xf32>, tensor<6x8xf32>) -> tensor<?x6xf32>
-  %0 = moe.grouped_matmul %x as <kind = fp8_e4m3, block = 4>, %w
+  %y = moe.grouped_matmul %x as <kind = fp8_e4m3, block = 4>, %w
       : (tensor<?x8xf32>, tensor<6x8xf32>) -> tensor<?x6xf32>
   return
 }

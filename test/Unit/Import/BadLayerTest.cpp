@@ -385,8 +385,8 @@ static const BadInput inputs[] = {
     {"OtherCodes",
      experts(R"("quantization": {"kind": "fp8_e4m3", "activations": "fp8"})"),
      {{Kind::error, 4, 55,
-       "experts.quantization.activations: found 'fp8', expected 'none' or "
-       "'fp8_e4m3'"}}},
+       "experts.quantization.activations: unknown value 'fp8', expected "
+       "'none' or 'fp8_e4m3'"}}},
     // [S26]
     {"OddInt4",
      "{\"hidden\": 64,\n \"router\": {\"experts\": 8, \"top_k\": 2},\n "

@@ -519,8 +519,10 @@ def MoE_GroupedMatmulOp : MoE_Op<"grouped_matmul",
       %product = arith.mulf %relu, %u : f32
       moe.yield %product
     }
-    %y = moe.grouped_matmul %h as <kind = fp8_e4m3, block = 128>, %down offsets %offsets
-        : (tensor<?x16xf32>, tensor<4x8x16xf32>, tensor<5xi32>) -> tensor<?x8xf32>
+    ```
+    ```mlir
+    %y = moe.grouped_matmul %x as <kind = fp8_e4m3, block = 4>, %w
+        : (tensor<?x8xf32>, tensor<6x8xf32>) -> tensor<?x6xf32>
     ```
   }];
   let arguments = (ins MoE_Data:$xs, OptionalAttr<MoE_QuantAttr>:$format,
