@@ -36,7 +36,8 @@ SmallVector<Value> StagedRows::fragments(Emitter &e, Val stage, Val row,
   for (int64_t half : {0, 8})
     for (int64_t below : {0, 8}) {
       Val line = row + lane / 4.0 + double(below);
-      Val pair = lane % 4.0 + double((depth + half) / 2);
+      const int64_t first = (depth + half) / 2;
+      Val pair = lane % 4.0 + double(first);
       Val both =
           e.extend(e.load(pairs.memory, {stage, line, pair}), e.getI32Type());
       result.push_back(packPair(e, element, valueOfE4m3(both & 255.0),
