@@ -40,7 +40,7 @@ MOE_SIM_CUDA cuMemFree_v2(Address address) {
     return Success;
   if (isGloballyCaptured())
     return CaptureUnsupported;
-  if (int status = drainAll())
+  if (int status = drainContext(currentContext()))
     return status;
   return state().memory.release(pointer(address)) ? Success : InvalidValue;
 }

@@ -24,9 +24,10 @@ moe_cu_address DeviceWeights::get(const cuda::Device &device,
   Slot &slot = slots[index];
   if (slot.version != weight.version) {
     slot.version = 0;
-    // Another layer may still read it, in a stream of its own.
-    cuda::check(device.driver, device.driver.CtxSynchronize(),
-                "cuCtxSynchronize");
+    // Another layer may still read what was there, in a stream of its own.
+    if (slot.memory.address())
+      cuda::check(device.driver, device.driver.CtxSynchronize(),
+                  "cuCtxSynchronize");
     slot.memory.ensure(device, bytes);
     stream.toDevice(slot.memory.address(), weight.data(), bytes);
     // Another layer may read it from a stream of its own.
