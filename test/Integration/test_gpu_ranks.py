@@ -136,11 +136,21 @@ class GpuRanks(unittest.TestCase):
                       ended.err)  # fmt: skip
 
     def test_no_graph(self):
-        layer = SPECS[2][0]
-        ended = ranks.threads(2, compiled(layer, "sim", "--gpu-arch=sm_90a"), "--graph")
-        self.assertEqual(ended.code, 1)
-        self.assertIn("function 'forward': it has exchanges, for which ranks talk to each other: "
-                      "expected no graph", ended.err)  # fmt: skip
+        for name, engine, expected in (
+            ("sequence", "threads", "rows of exchanges pass through the host: expected the engine "
+             "'nccl' for a graph"),
+            ("parts", "nccl", "the host needs the counts of all_to_all_v 'rows' over ep: expected "
+             "padded rows for a graph"),
+        ):  # fmt: skip
+            layer = next(layer for layer, _ in SPECS if layer["name"] == name)
+            with self.subTest(name):
+                ended = ranks.call(
+                    [ranks.BIN / "moe-run", compiled(layer, "sim", "--gpu-arch=sm_80"), "--graph",
+                     "--engine", engine, "--ranks", ranks.ranks_of(layer)],
+                    env=simulated(4, MOE_SIM_ARCH="sm_80"),
+                )  # fmt: skip
+                self.assertEqual(ended.code, 1)
+                self.assertIn(f"function 'forward': {expected}", ended.err)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,8 @@ struct UniqueId {
   char bytes[128];
 };
 
-/// From one rank to another.
+/// From one rank to another. The words are 0 again once it is there, so that
+/// streams that were recorded can repeat it.
 struct Message {
   const void *from = nullptr;
   void *to = nullptr;
@@ -143,13 +144,18 @@ void enqueue(Comm &comm) {
          0u);
     cuda("cuMemcpyDtoDAsync_v2", address(message.to), address(message.from),
          message.received, each.stream);
+    cuda("cuStreamWriteValue32_v2", each.stream, address(&message.isThere), 0u,
+         0u);
     cuda("cuStreamWriteValue32_v2", each.stream, address(&message.isTaken), 1u,
          0u);
   }
-  for (const Asked &each : comm.asked)
-    if (each.sends)
-      cuda("cuStreamWaitValue32_v2", each.stream,
-           address(&each.message->isTaken), 1u, 0u);
+  for (const Asked &each : comm.asked) {
+    if (!each.sends)
+      continue;
+    Address isTaken = address(&each.message->isTaken);
+    cuda("cuStreamWaitValue32_v2", each.stream, isTaken, 1u, 0u);
+    cuda("cuStreamWriteValue32_v2", each.stream, isTaken, 0u, 0u);
+  }
   comm.asked.clear();
 }
 

@@ -13,6 +13,11 @@ static moe_cu_address address(const void *pointer) {
   return reinterpret_cast<moe_cu_address>(pointer);
 }
 
+void DeviceSpace::addAddresses(std::vector<int64_t> &to) const {
+  for (const cuda::Memory &each : memory)
+    to.push_back(static_cast<int64_t>(each.address()));
+}
+
 void DeviceSpace::copy(void *to, const void *from, int64_t size) {
   if (to != from)
     stream.copy(address(to), address(from), size);

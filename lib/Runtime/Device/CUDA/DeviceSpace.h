@@ -40,6 +40,9 @@ public:
     DeviceSpace &space;
   };
 
+  /// Where its memory is, for whoever records what is done with it.
+  void addAddresses(std::vector<int64_t> &to) const;
+
   bool isOfDevice() const override { return true; }
   void copy(void *to, const void *from, int64_t size) override;
   void clear(void *to, int64_t size) override;
