@@ -32,12 +32,17 @@ SPECS = [
     (spec("sequence", {"tp": 2}, {"sequence_parallel": True}, **BF16), "sm_80"),
     # One row of counts for four ranks: some send and receive nothing.
     (spec("counts", {"dp": 4}, router={"experts": 1, "top_k": 1}), "sm_80"),
+    # Rows past the last that found a place have no values.
+    (spec("lost", {"tp": 2}, capacity={"factor": 0.75, "overflow": "pass_through"}), "sm_80"),
     (spec("padded", {"ep": 4}, {"rows": "padded", "exchange": "hierarchical"}), "sm_90a"),
     (spec("chunks", {"ep": 2}, {"chunks": 2}, shared={"intermediate": 16}), "sm_80"),
     (spec("padded_chunks", {"ep": 2, "tp": 2}, {"chunks": 3, "rows": "padded"},
           experts={"quantization": {"kind": "int8"}}), "sm_90a"),
 ]  # fmt: skip
 TOKENS = {"parts": (1, 9), "sequence": (1, 9), "padded_chunks": (1, 9), "counts": (0,)}
+
+# In one package with code for CPUs, which exchanges other things.
+FOR_BOTH = ("shares", "padded_chunks")
 
 
 def setUpModule():
@@ -77,13 +82,18 @@ class GpuRanks(unittest.TestCase):
         y = WORK / "y.npy"
         ended = ranks.call([ranks.BIN / "moe-run", package, "--ranks", ranks.ranks_of(layer),
                             "--engine", engine, "--exact", 5, "--output", y, "--json",
-                            *arguments], env=environment)  # fmt: skip
+                            "--device", "sim", *arguments], env=environment)  # fmt: skip
         words = f"{engine}, seed {seed}: {json.dumps(layer)}\n{ended.out}{ended.err}"
         self.assertEqual((ended.code, ended.err), (0, ""), words)
         return np.load(y).tobytes(), ended.report
 
     def check(self, layer, arch, tokens, seeds):
-        package = compiled(layer, "sim", f"--gpu-arch={arch}")
+        both = layer["name"] in FOR_BOTH
+        package = compiled(layer, "cpu,sim" if both else "sim", f"--gpu-arch={arch}")
+        if both:
+            ended = ranks.threads(ranks.ranks_of(layer), package, "--device", "cpu", "--exact", 5,
+                                  "--against", compiled(layer, "reference"))  # fmt: skip
+            self.assertEqual((ended.code, ended.err), (0, ""))
         against = ["--against", compiled(layer, "reference")]
         if "wire" in layer["parallel"]:
             against = []  # which rounds, and is the same on both engines
