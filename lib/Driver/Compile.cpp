@@ -251,7 +251,7 @@ Error Compilation::makeProgram(Program &program, PipelineOptions pipeline) {
       return reported();
     if (signatures.empty())
       signatures = std::move(*read);
-    else if (Error error = mergeWorkspaces(signatures, *read))
+    else if (Error error = mergeSignatures(signatures, *read, pipeline.gpu))
       return error;
   }
   return Error::success();

@@ -204,7 +204,7 @@ static Value buildRouted(ForwardBuilder &b, Value x, Routing routing,
   auto unit = [&](bool flag) { return flag ? b.getUnitAttr() : UnitAttr(); };
   Value y = CombineOp::create(b, b.tensor({T, width}, out), ys,
                               routing.group.getPositions(), indices, weights,
-                              identity || passThrough ? z : Value(),
+                              identity || passThrough ? z : Value(), Value(),
                               b.getI64IntegerAttr(router.experts),
                               unit(onInput), unit(identity), unit(passThrough));
   if (experts.latentNorm)

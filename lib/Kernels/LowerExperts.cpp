@@ -110,6 +110,7 @@ void moe::lower(Lowering &l, CombineOp op) {
   Value indices = l[op.getIndices()];
   Value weights = op.getUnweighted() ? Value() : l[op.getWeights()];
   Value x = op.getX() ? l[op.getX()] : Value();
+  Value member = op.getMember() ? l[op.getMember()] : Value();
   Extent tokens = l.extent(op.getPositions(), 0);
   Value y = l.result(op.getY(), {tokens});
   int64_t width = cast<RankedTensorType>(op.getY().getType()).getDimSize(1);
@@ -148,6 +149,8 @@ void moe::lower(Lowering &l, CombineOp op) {
               applies = expert >= 0;
             else
               applies = (expert >= 0) & (expert < double(op.getExperts()));
+            if (member)
+              applies = applies & (e.load(member, {}) == 0);
             return e.choose(
                 applies, [&] { return add(x, t, true); },
                 [&] { return total[0]; });

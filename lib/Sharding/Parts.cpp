@@ -128,8 +128,14 @@ bool RankProgram::passOn(Operation *op) {
     return true;
   }
   if (auto combine = dyn_cast<CombineOp>(op)) {
-    if (combine.getX())
+    if (combine.getX() && parts.contains(combine.getX()))
       return false;
+    if (combine.getX()) {
+      b.setInsertionPoint(combine);
+      b.setLoc(combine.getLoc());
+      combine.getMemberMutable().assign(coll::IndexOp::create(
+          b, RankedTensorType::get({}, b.getI32Type()), axes(Axis::tp)));
+    }
     markPart(parts, combine.getY());
     return true;
   }

@@ -1056,6 +1056,17 @@ func.func @op(%ys: tensor<?x8xf32>, %p: tensor<?x2xi32>, %w: tensor<?x2xf32>) {
 // -----
 
 // [O18]
+func.func @op(%ys: tensor<?x8xf32>, %p: tensor<?x2xi32>, %w: tensor<?x2xf32>, %i: tensor<i32>) {
+  // expected-error @below {{expected 'x' with 'member'}}
+  %0 = moe.combine %ys, %p, %p, %w member %i {experts = 4 : i64}
+      : (tensor<?x8xf32>, tensor<?x2xi32>, tensor<?x2xi32>, tensor<?x2xf32>, tensor<i32>)
+      -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// [O18]
 func.func @op(%ys: tensor<?x8xf32>, %p: tensor<?x2xi32>, %w: tensor<?x2xf32>) {
   // expected-error @below {{expected no 'unweighted' with 'identity_nulls'}}
   %0 = moe.combine %ys, %p, %p, %w x %ys {experts = 4 : i64, identity_nulls, unweighted}

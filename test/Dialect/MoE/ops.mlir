@@ -355,7 +355,7 @@ func.func @activate(%gate: tensor<?x16xf32>, %up: tensor<?x16xf32>) {
 // CHECK-LABEL: func @combine
 func.func @combine(%ys: tensor<?x8xf32>, %positions: tensor<?x2xi32>,
                    %indices: tensor<?x2xi32>, %weights: tensor<?x2xf32>,
-                   %x: tensor<?x8xbf16>) {
+                   %x: tensor<?x8xbf16>, %i: tensor<i32>) {
   // CHECK: moe.combine %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} {experts = 4 : i64, unweighted}
   %plain = moe.combine %ys, %positions, %indices, %weights
       {experts = 4 : i64, unweighted}
@@ -366,6 +366,11 @@ func.func @combine(%ys: tensor<?x8xf32>, %positions: tensor<?x2xi32>,
       {experts = 4 : i64, identity_nulls, pass_through}
       : (tensor<?x8xf32>, tensor<?x2xi32>, tensor<?x2xi32>, tensor<?x2xf32>,
          tensor<?x8xbf16>) -> tensor<?x8xbf16>
+  // CHECK: moe.combine %{{.*}} x %{{.*}} member %{{.*}} {experts = 4 : i64, pass_through}
+  %part = moe.combine %ys, %positions, %indices, %weights x %x member %i
+      {experts = 4 : i64, pass_through}
+      : (tensor<?x8xf32>, tensor<?x2xi32>, tensor<?x2xi32>, tensor<?x2xf32>,
+         tensor<?x8xbf16>, tensor<i32>) -> tensor<?x8xf32>
   // CHECK: moe.combine %{{.*}}, %{{.*}}, %{{.*}} {experts = 4 : i64, unweighted} :
   %sum = moe.combine %ys, %positions, %indices {experts = 4 : i64, unweighted}
       : (tensor<?x8xf32>, tensor<?x2xi32>, tensor<?x2xi32>) -> tensor<?x8xf32>

@@ -611,8 +611,10 @@ def MoE_CombineOp : MoE_Op<"combine", [AttrSizedOperandSegments]> {
     the weight times row `positions[t, j]` of `ys`. Slots without a row add
     nothing, except that `identity_nulls` adds weight times row `t` of `x` where
     the index is that of a null expert, and `pass_through` where it is that of
-    an expert which had no place left. `unweighted` leaves out the weights,
-    which were on the input or are yet to come, and need not be given. Spec 5.
+    an expert which had no place left. Where the results of several ranks are
+    yet to be added up, `member` is the number of this one, and `x` is added by
+    number 0. `unweighted` leaves out the weights, which were on the input or
+    are yet to come, and need not be given. Spec 5.
 
     ```
       ys [R, M]   positions   weights        y [T, M]
@@ -630,12 +632,13 @@ def MoE_CombineOp : MoE_Op<"combine", [AttrSizedOperandSegments]> {
     ```
   }];
   let arguments = (ins RankedTensorOf<[F32, BF16]>:$ys, MoE_I32:$positions, MoE_I32:$indices,
-      Optional<MoE_F32>:$weights, Optional<MoE_Data>:$x, I64Attr:$experts,
-      UnitAttr:$unweighted, UnitAttr:$identity_nulls, UnitAttr:$pass_through);
+      Optional<MoE_F32>:$weights, Optional<MoE_Data>:$x, Optional<MoE_I32>:$member,
+      I64Attr:$experts, UnitAttr:$unweighted, UnitAttr:$identity_nulls,
+      UnitAttr:$pass_through);
   let results = (outs MoE_Data:$y);
   let assemblyFormat = [{
-    $ys `,` $positions `,` $indices (`,` $weights^)? (`x` $x^)? attr-dict `:`
-    functional-type(operands, results)
+    $ys `,` $positions `,` $indices (`,` $weights^)? (`x` $x^)?
+    (`member` $member^)? attr-dict `:` functional-type(operands, results)
   }];
   let hasCanonicalizeMethod = 1;
 }
