@@ -28,6 +28,9 @@ struct Product {
   std::function<void(Val expert, Val row, Val out, int64_t valid,
                      llvm::ArrayRef<Val> sums)>
       finish;
+  /// Where x are codes of e4m3, what they are to be multiplied by, each with as
+  /// much of the depth as the scales of the weights have.
+  mlir::Value rowScales = {};
 
   bool isGrouped() const { return weights.front().shape().size() == 3; }
   int64_t experts() const;

@@ -98,6 +98,10 @@ def LowerToLoopsPass : Pass<"moe-lower-to-loops", "::mlir::ModuleOp"> {
            "products of warpgroups where the runtime finds an sm_90a">,
     Option<"alwaysWgmma", "always-wgmma", "bool", "false",
            "products of warpgroups without asking">,
+    Option<"fp8", "fp8", "bool", "false",
+           "products of codes of 8 bits where the runtime finds an sm_89 or newer">,
+    Option<"alwaysFp8", "always-fp8", "bool", "false",
+           "products of codes of 8 bits without asking">,
     Option<"vectorWidth", "vector-width", "int64_t", "16",
            "f32 lanes of the target's vectors">,
     Option<"registers", "registers", "int64_t", "32",
@@ -136,10 +140,11 @@ def ExpandMathPass : Pass<"moe-expand-math"> {
   let description = [{
     For targets without one: `exp` and `log` of f64 become series, within two
     units in the last place; `log`, `log1p` and `powf` of f32 are computed as f64.
-    Only scalars.
+    Vectors are computed lane by lane.
   }];
   let dependentDialects = [
-    "::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
+    "::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
+    "::mlir::vector::VectorDialect"];
 }
 
 def OutlineParallelPass : Pass<"moe-outline-parallel", "::mlir::ModuleOp"> {
