@@ -68,6 +68,8 @@ struct FoldActivation : OpRewritePattern<ActivateOp> {
           matmul.getOffsets() != first.getOffsets() ||
           matmul.getGather() != first.getGather() ||
           matmul.getSlots() != first.getSlots() ||
+          matmul.getTransposed() != first.getTransposed() ||
+          matmul.getTf32() != first.getTf32() ||
           matmul.getBiases().size() != first.getBiases().size() ||
           matmul.getWeights()[0].getType() != first.getWeights()[0].getType())
         return rewriter.notifyMatchFailure(op, "inputs have different rows");
@@ -76,7 +78,8 @@ struct FoldActivation : OpRewritePattern<ActivateOp> {
     }
     auto fused = GroupedMatmulOp::create(
         rewriter, op.getLoc(), op.getType(), first.getXs(), weights, biases,
-        first.getOffsets(), first.getGather(), first.getSlotsAttr());
+        first.getOffsets(), first.getGather(), first.getSlotsAttr(),
+        first.getTransposedAttr(), first.getTf32Attr());
     rewriter.inlineRegionBefore(op.getBody(), fused.getEpilogue(),
                                 fused.getEpilogue().end());
     rewriter.replaceOp(op, fused);
@@ -88,8 +91,9 @@ struct FoldActivation : OpRewritePattern<ActivateOp> {
 static GroupedMatmulOp productBefore(GroupedMatmulOp down) {
   auto up = down.getXs().getDefiningOp<GroupedMatmulOp>();
   bool isDown = down.getWeights().size() == 1 && down.getEpilogue().empty() &&
-                !down.getGather();
-  return isDown && up && up->hasOneUse() && up.getOffsets() == down.getOffsets()
+                !down.getGather() && !down.getTransposed();
+  return isDown && up && up->hasOneUse() && !up.getTransposed() &&
+                 up.getOffsets() == down.getOffsets()
              ? up
              : GroupedMatmulOp();
 }

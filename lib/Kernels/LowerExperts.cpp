@@ -78,7 +78,16 @@ void moe::lower(Lowering &l, GroupedMatmulOp op) {
     product.weights.push_back(decodes
                                   ? Weight(l, weight.getDefiningOp<DecodeOp>())
                                   : Weight(l, l[weight]));
+  product.transposed = op.getTransposed();
+  product.tf32 = op.getTf32();
   emitProduct(l, product);
+}
+
+void moe::lower(Lowering &l, GroupedOuterOp op) {
+  Extent experts = l.extent(op.getOffsets(), 0);
+  Value sums = l.result(op.getSums(), {Extent::constant(experts.factor - 1)});
+  emitOuter(l, {l[op.getXs()], l[op.getYs()], l[op.getOffsets()], sums,
+                op.getTf32()});
 }
 
 void moe::lower(Lowering &l, ActivateOp op) {

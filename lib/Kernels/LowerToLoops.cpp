@@ -247,7 +247,7 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
             .Case<RouterOp, AddScaledOp, SelectOp, CheckFiniteOp, GroupOp,
                   PlaceOp, ArrivalsOp, RowNumbersOp, TakeRowsOp, KeepPlacedOp,
                   KeepLocalOp, PackRowsOp, UnpackRowsOp, GroupSizesOp,
-                  DispatchOp, DecodeOp, GroupedMatmulOp, FeedForwardOp,
+                  DispatchOp, DecodeOp, GroupedMatmulOp, GroupedOuterOp, FeedForwardOp,
                   RMSNormOp, ActivateOp, CombineOp, MixOp, LossOp, ImbalanceOp,
                   RebalanceOp, ClockOp, QuantizeOp, DequantizeOp, AccumulateOp,
                   AverageOp, ResizeOp, SliceMeanOp, ResidualOp, RequireOp,

@@ -90,8 +90,17 @@ void moe::emitTiles(Lowering &l, const Product &product, const TileShape &shape,
 static void emitThreadProduct(Lowering &l, const Product &product) {
   if (fitsMma(product))
     emitMmaProduct(l, product);
+  else if (fitsMatrices(product))
+    emitMatrixProduct(l, product);
   else
     emitFmaProduct(l, product);
+}
+
+void moe::emitTileOuter(Lowering &l, const OuterProduct &product) {
+  if (fitsMatrices(product))
+    emitMatrixOuter(l, product);
+  else
+    emitFmaOuter(l, product);
 }
 
 void moe::emitTileProduct(Lowering &l, const Product &product) {

@@ -39,11 +39,18 @@ void emitTiles(Lowering &l, const Product &product, const TileShape &shape,
 
 /// With multiply-adds of f32 by each thread: any types, sizes and formats.
 void emitFmaProduct(Lowering &l, const Product &product);
+void emitFmaOuter(Lowering &l, const OuterProduct &product);
 
 /// Whether matrix instructions can take the rows and the weights as they are.
 bool fitsMma(const Product &product);
 /// With `mma.sync` and copies that run ahead, for sm_80 and later.
 void emitMmaProduct(Lowering &l, const Product &product);
+
+/// The same for transposed weights, sums over rows, and f32 as tf32.
+bool fitsMatrices(const Product &product);
+bool fitsMatrices(const OuterProduct &product);
+void emitMatrixProduct(Lowering &l, const Product &product);
+void emitMatrixOuter(Lowering &l, const OuterProduct &product);
 
 } // namespace moe
 
