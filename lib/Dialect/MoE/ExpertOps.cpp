@@ -92,7 +92,7 @@ static LogicalResult checkAlike(Operation *op, Dims &dims, StringRef name,
   return success();
 }
 
-/// [O38]: values are rounded to tf32 only where they are f32.
+/// [O39]: values are rounded to tf32 only where they are f32.
 static LogicalResult checkTf32(Operation *op, bool tf32, ValueRange values) {
   for (Value value : values)
     if (Type type = getElementTypeOrSelf(value); tf32 && !type.isF32())

@@ -1846,7 +1846,7 @@ func.func @op(%x: tensor<?x8xf32>, %w: tensor<8x6xf32>) {
 
 // -----
 
-// [O38]
+// [O39]
 func.func @op(%x: tensor<?x8xf32>, %w: tensor<6x8xbf16>) {
   // expected-error @below {{expected f32 with 'tf32', found 'bf16'}}
   %0 = moe.grouped_matmul %x, %w {tf32} : (tensor<?x8xf32>, tensor<6x8xbf16>) -> tensor<?x6xf32>
@@ -1855,7 +1855,7 @@ func.func @op(%x: tensor<?x8xf32>, %w: tensor<6x8xbf16>) {
 
 // -----
 
-// [O38]
+// [O39]
 func.func @op(%x: tensor<?x8xf16>, %y: tensor<?x6xf32>, %o: tensor<5xi32>) {
   // expected-error @below {{expected f32 with 'tf32', found 'f16'}}
   %0 = moe.grouped_outer %x, %y offsets %o {tf32}
