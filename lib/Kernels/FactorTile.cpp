@@ -25,9 +25,12 @@ void moe::emitFactorTiles(Lowering &l, const Product &product,
     };
     FactorTile factors;
     factors.left = {
-        product.x, atRow,
+        product.x,
+        atRow,
         [&](Val row, Val c) { return e.load(product.x, atRow(row, c)); },
-        tile.row,  tile.rowEnd, /*isAcross=*/false};
+        tile.row,
+        tile.rowEnd,
+        /*isAcross=*/false};
     for (const Weight &weight : product.weights)
       factors.rights.push_back(
           {weight.plain(), atOutput,
@@ -60,12 +63,14 @@ void moe::emitFactorTiles(Lowering &l, const OuterProduct &product,
                auto at = [](Val line, Val row) {
                  return SmallVector<Val, 3>{row, line};
                };
-               return TileFactor{
-                   buffer, at,
-                   [&e, buffer, at](Val line, Val row) {
-                     return e.load(buffer, at(line, row));
-                   },
-                   begin, e.index(lines), /*isAcross=*/true};
+               return TileFactor{buffer,
+                                 at,
+                                 [&e, buffer, at](Val line, Val row) {
+                                   return e.load(buffer, at(line, row));
+                                 },
+                                 begin,
+                                 e.index(lines),
+                                 /*isAcross=*/true};
              };
              auto bound = [&](Val expert) {
                return e.asIndex(e.load(product.offsets, {expert}));

@@ -67,9 +67,9 @@ void FmaTile::read(const TileFactor &factor, Value to, Val begin,
   if (factor.isAcross)
     std::swap(line, place);
   Val from = factor.begin + line, c = begin + place;
-  Val value = e.choose(
-      (c < tile.depthEnd) & (from < factor.end),
-      [&] { return factor.load(from, c); }, [&] { return e.real_(0); });
+  Val value = e.choose((c < tile.depthEnd) & (from < factor.end),
+                       [&] { return factor.load(from, c); },
+                       [&] { return e.real_(0); });
   e.store(value, to, {place, line});
 }
 

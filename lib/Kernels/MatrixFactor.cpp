@@ -77,8 +77,8 @@ void MatrixFactor::planCopies() {
     Val line = factor.begin + (factor.isAcross ? copy.column : copy.row);
     copy.isInside = line < factor.end;
     // The first line of a tile is always there.
-    copy.source = factor.at(e.select(copy.isInside, line, factor.begin),
-                            tile.depthBegin);
+    copy.source =
+        factor.at(e.select(copy.isInside, line, factor.begin), tile.depthBegin);
     copies.push_back(copy);
   }
 }
@@ -107,16 +107,14 @@ SmallVector<Value> MatrixFactor::fragments(Val stage, Val line,
                                            int64_t place) const {
   // Of each matrix of eight lines, a row of 16 bytes is where a lane says.
   if (!factor.isAcross)
-    return loadMatrices(
-        e, memory,
-        {stage, line + lane % 16.0,
-         lane / 16.0 * double(perCopy()) + double(place)});
+    return loadMatrices(e, memory,
+                        {stage, line + lane % 16.0,
+                         lane / 16.0 * double(perCopy()) + double(place)});
   if (!element.isF32())
-    return loadMatrices(
-        e, memory,
-        {stage, lane % 8.0 + lane / 16.0 * 8.0 + double(place),
-         line + lane / 8.0 % 2.0 * 8.0},
-        /*transposed=*/true);
+    return loadMatrices(e, memory,
+                        {stage, lane % 8.0 + lane / 16.0 * 8.0 + double(place),
+                         line + lane / 8.0 % 2.0 * 8.0},
+                        /*transposed=*/true);
   SmallVector<Value> words;
   for (int64_t later : {0, 4})
     for (int64_t below : {0, 8})

@@ -78,8 +78,8 @@ Emitter::Vals MatrixTile::multiply(Val stage, Emitter::Vals sums) {
   for (int64_t k = 0; k < step(); k += depthOf(element)) {
     SmallVector<SmallVector<Value>> a;
     for (int64_t i = 0; i < rowTiles; ++i)
-      a.push_back(factors.front().fragments(
-          stage, warpRow + double(i * mmaRows), k));
+      a.push_back(
+          factors.front().fragments(stage, warpRow + double(i * mmaRows), k));
     size_t first = 0;
     for (const MatrixFactor &right : ArrayRef(factors).drop_front()) {
       SmallVector<SmallVector<Value>> b;
@@ -127,18 +127,16 @@ void MatrixTile::run() {
     copyStep(e.index(number));
   Val depth = tile.depthEnd - tile.depthBegin;
   Val steps = (depth + double(step() - 1)) / double(step());
-  Emitter::Vals zeros(tile.rights.size() * rowTiles * outputTiles *
-                          sumsPerThread,
-                      e.real_(0));
-  finish(e.carry(
-      e.index(0), steps, zeros, [&](Val number, ArrayRef<Val> sums) {
-        // The copies of this step are there, for all threads; and what is
-        // overwritten next has been read by all.
-        NVVM::CpAsyncWaitGroupOp::create(e, mmaStages - 2);
-        e.barrier();
-        copyStep(number + double(mmaStages - 1));
-        return multiply(number % double(mmaStages), Emitter::Vals(sums));
-      }));
+  Emitter::Vals zeros(
+      tile.rights.size() * rowTiles * outputTiles * sumsPerThread, e.real_(0));
+  finish(e.carry(e.index(0), steps, zeros, [&](Val number, ArrayRef<Val> sums) {
+    // The copies of this step are there, for all threads; and what is
+    // overwritten next has been read by all.
+    NVVM::CpAsyncWaitGroupOp::create(e, mmaStages - 2);
+    e.barrier();
+    copyStep(number + double(mmaStages - 1));
+    return multiply(number % double(mmaStages), Emitter::Vals(sums));
+  }));
 }
 
 template <typename Kind>

@@ -47,10 +47,10 @@ SmallVector<Value> moe::loadMatrices(Emitter &e, Value memory, ArrayRef<Val> at,
 }
 
 Value moe::roundToTf32(Emitter &e, Value value) {
-  return NVVM::ConvertFloatToTF32Op::create(
-      e, e.getI32Type(), value, NVVM::FPRoundingMode::RNA,
-      NVVM::SaturationMode::NONE,
-      /*relu=*/false);
+  return NVVM::ConvertFloatToTF32Op::create(e, e.getI32Type(), value,
+                                            NVVM::FPRoundingMode::RNA,
+                                            NVVM::SaturationMode::NONE,
+                                            /*relu=*/false);
 }
 
 void moe::multiplyMatrices(Emitter &e, Type element, ArrayRef<Value> a,
@@ -63,9 +63,9 @@ void moe::multiplyMatrices(Emitter &e, Type element, ArrayRef<Value> a,
                                  : NVVM::MMATypes::f16;
   SmallVector<Value> before = values(sums);
   Value next = NVVM::MmaOp::create(
-      e, result, a, b, before, 
-      ArrayRef<int64_t>{mmaRows, mmaOutputs, depthOf(element)},
-      std::nullopt, std::nullopt, std::array{type, type},
+      e, result, a, b, before,
+      ArrayRef<int64_t>{mmaRows, mmaOutputs, depthOf(element)}, std::nullopt,
+      std::nullopt, std::array{type, type},
       std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
   for (int64_t i = 0; i < sumsPerThread; ++i)
     sums[i] = e.val(LLVM::ExtractValueOp::create(e, next, i));

@@ -48,10 +48,8 @@ struct Staged {
 llvm::SmallVector<mlir::Value> loadMatrices(Emitter &e, mlir::Value memory,
                                             llvm::ArrayRef<Val> at,
                                             bool transposed = false);
-inline llvm::SmallVector<mlir::Value> loadMatrices(Emitter &e,
-                                                   const Staged &from,
-                                                   Val stage, Val line,
-                                                   Val place) {
+inline llvm::SmallVector<mlir::Value>
+loadMatrices(Emitter &e, const Staged &from, Val stage, Val line, Val place) {
   return loadMatrices(e, from.memory, {stage, line, place});
 }
 /// A value of f32 as tf32, in a register.

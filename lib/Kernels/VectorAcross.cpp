@@ -107,8 +107,8 @@ void AcrossTiles::lineTiles(const AcrossSums &sums, Val begin, Val end, Val out,
                             int64_t outputs) {
   Val whole = begin + (end - begin) / double(lines) * double(lines);
   e.loop(
-      begin, whole,
-      [&](Val line) { tile(sums, line, lines, out, outputs); }, lines);
+      begin, whole, [&](Val line) { tile(sums, line, lines, out, outputs); },
+      lines);
   Val rest = end - whole;
   for (int64_t count = lines / 2; count >= 1; count /= 2) {
     Val line = whole;

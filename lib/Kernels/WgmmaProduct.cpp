@@ -62,7 +62,8 @@ bool moe::fitsWgmma(const Product &product) {
   };
   // Copies of rows start where 16 bytes do.
   return (element.isBF16() || element.isF16()) && !product.transposed &&
-         x.getLayout().isIdentity() && product.depth() % 8 == 0 && llvm::all_of(product.weights, fits);
+         x.getLayout().isIdentity() && product.depth() % 8 == 0 &&
+         llvm::all_of(product.weights, fits);
 }
 
 WgmmaKernel::WgmmaKernel(Lowering &l, const Product &product,

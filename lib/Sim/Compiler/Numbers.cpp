@@ -124,9 +124,9 @@ static Rewrite roundToTensorFloat(NVVM::ConvertFloatToTF32Op op, Calls &calls) {
   }
   if (!rounding || op.getRelu() || op.getSat() != NVVM::SaturationMode::NONE)
     return op.emitOpError("of this rounding is not known to the simulator");
-  return replace(op, calls.call("moe_sim_float_to_tf32", calls.i32(),
-                                {op.getSrc(),
-                                 calls.constant(int64_t(*rounding))}));
+  return replace(op,
+                 calls.call("moe_sim_float_to_tf32", calls.i32(),
+                            {op.getSrc(), calls.constant(int64_t(*rounding))}));
 }
 
 Rewrite moe::sim::rewriteNumbers(Operation *op, Calls &calls) {

@@ -174,7 +174,8 @@ static const BadInput inputs[] = {
        "default)"}}},
     // [S34]
     {"Tf32OfRowsThatAreNone",
-     rest(R"("dtype": {"activation": "bf16", "weights": "f32", "products": "tf32"})"),
+     rest(
+         R"("dtype": {"activation": "bf16", "weights": "f32", "products": "tf32"})"),
      {{Kind::error, 4, 52,
        "dtype.products 'tf32' needs dtype.activation to be 'f32', found "
        "'bf16'"},
