@@ -95,9 +95,19 @@ TEST(Matrix, MmaOfBFloats) {
 /// m16n8k8 of tf32, by the manual's tables: a register has one value, and what
 /// has more bits of mantissa than ten is cut off.
 TEST(Matrix, MmaOfTensorFloats) {
-  Product product = {
-      16, 8, 8, Element::TF32, Element::TF32, Element::F32, Element::F32, 0, 0,
-      0,  0, 0};
+  Product product = {16,
+                     8,
+                     8,
+                     Element::TF32,
+                     Element::TF32,
+                     Element::F32,
+                     Element::F32,
+                     0,
+                     0,
+                     0,
+                     0,
+                     0,
+                     0};
   std::vector<float> all(128);
   int status = runToEnd(32, [&] {
     int lane = int(thread()), group = lane / 4, inGroup = lane % 4;
