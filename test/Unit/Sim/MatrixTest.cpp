@@ -114,7 +114,7 @@ TEST(Matrix, MmaOfTensorFloats) {
     float a[4], b[2], c[4], d[4];
     for (int i = 0; i < 4; ++i) {
       int row = i % 2 ? group + 8 : group, k = inGroup + (i >= 2 ? 4 : 0);
-      a[i] = float(value(row * 8 + k)) + (row == 3 ? 0x1p-13f : 0);
+      a[i] = float(value(row * 8 + k)) * (row == 3 ? 1 + 0x1p-13f : 1);
       c[i] = 1;
     }
     for (int i = 0; i < 2; ++i)
