@@ -51,13 +51,22 @@ static Value matrix(ForwardBuilder &b, StringRef name, ArrayRef<int64_t> shape,
                           format);
 }
 
+/// A product as the spec wants it.
+static Value multiply(ForwardBuilder &b, int64_t out, Value input,
+                      QuantAttr rows, Value weight, ValueRange bias = {},
+                      Value offsets = {}) {
+  auto product = GroupedMatmulOp::create(b, b.f32({T, out}), input, rows,
+                                         weight, bias, offsets, Value());
+  product.setTf32(b.spec.dtype.products == Factors::tf32);
+  return product;
+}
+
 /// A dense product with a weight `[width, columns of input]`.
 static Value project(ForwardBuilder &b, Value input, StringRef weightName,
                      int64_t width) {
   int64_t columns = cast<RankedTensorType>(input.getType()).getDimSize(1);
   Value w = b.weight(weightName, {width, columns});
-  return GroupedMatmulOp::create(b, b.f32({T, width}), input, QuantAttr(), w,
-                                 ValueRange{}, Value(), Value());
+  return multiply(b, width, input, QuantAttr(), w);
 }
 
 static Value half(ForwardBuilder &b, DecodeOp joined, int64_t dim, GateUp form,
@@ -140,10 +149,8 @@ static Value buildFFN(ForwardBuilder &b, Value input, Value offsets) {
     return result;
   };
   auto apply = [&](Value input, const Projection &projection, int64_t out) {
-    return GroupedMatmulOp::create(b, b.f32({T, out}), input, projection.rows,
-                                   projection.weight, projection.bias, offsets,
-                                   Value())
-        .getYs();
+    return multiply(b, out, input, projection.rows, projection.weight,
+                    projection.bias, offsets);
   };
 
   GateUp gateUp = grouped ? experts.gateUp : shared.gateUp;

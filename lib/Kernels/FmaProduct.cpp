@@ -5,12 +5,12 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Rows and weights become f32 on their way to the block's memory, where each
-// thread reads a value of theirs for several sums.
+// Factors become f32 on their way to the block's memory, where each thread
+// reads a value of theirs for several sums.
 //
 //===----------------------------------------------------------------------===//
 
-#include "TileProduct.h"
+#include "FactorTile.h"
 
 using namespace mlir;
 using namespace moe;
@@ -21,33 +21,32 @@ static constexpr TileShape shape = {64, 64, 16, 256};
 static constexpr int64_t side = 16, perThread = 4;
 /// A row of the block's memory is a place of the depth, and a little more, so
 /// that writes of neighbours do not fall together.
-static constexpr int64_t pitch = 64 + 1;
+static constexpr int64_t lines = 64, pitch = lines + 1;
 
 namespace {
 
 class FmaTile {
 public:
-  FmaTile(Lowering &l, const Product &product, const ProductTile &tile);
+  FmaTile(Emitter &e, const FactorTile &tile);
   void run();
 
 private:
   Emitter &e;
-  const Product &product;
-  const ProductTile &tile;
+  const FactorTile &tile;
   Value rows;                    // [depth, pitch]
-  SmallVector<Value, 2> weights; // the same of each weight
+  SmallVector<Value, 2> weights; // the same of each right factor
   Val row, out;                  // of the thread's first sum, in the tile
 
+  void read(const TileFactor &factor, Value to, Val begin, int64_t part);
   void read(Val begin);
-  void readPart(Val begin, int64_t part);
   Emitter::Vals add(Emitter::Vals sums);
   void finish(ArrayRef<Val> sums);
 };
 
 } // namespace
 
-FmaTile::FmaTile(Lowering &l, const Product &product, const ProductTile &tile)
-    : e(l.e), product(product), tile(tile), row(tile.thread / double(side)),
+FmaTile::FmaTile(Emitter &e, const FactorTile &tile)
+    : e(e), tile(tile), row(tile.thread / double(side)),
       out(tile.thread % double(side)) {
   int64_t bytes = shape.depth * pitch * 4;
   auto view = [&](int64_t number) {
@@ -55,36 +54,31 @@ FmaTile::FmaTile(Lowering &l, const Product &product, const ProductTile &tile)
                     {shape.depth, pitch});
   };
   rows = view(0);
-  for (size_t i = 0; i < product.weights.size(); ++i)
+  for (size_t i = 0; i < tile.rights.size(); ++i)
     weights.push_back(view(static_cast<int64_t>(i) + 1));
 }
 
-/// One value of the rows and of each weight for each thread.
-void FmaTile::readPart(Val begin, int64_t part) {
+/// One value for each thread. Neighbours read neighbours.
+void FmaTile::read(const TileFactor &factor, Value to, Val begin,
+                   int64_t part) {
   Val number = tile.thread + double(part * shape.threads);
-  Val line = number / double(shape.depth), place = number % double(shape.depth);
-  Val c = begin + place;
-  Val isInDepth = c < double(product.depth());
-  Val r = tile.row + line, o = tile.out + line;
-  Val zero = e.real_(0);
-  auto orZero = [&](Val isInside, llvm::function_ref<Val()> value) {
-    return e.choose(isInDepth & isInside, value, [&] { return zero; });
-  };
-  Val x = orZero(r < tile.rowEnd,
-                 [&] { return e.load(product.x, {product.row(r), c}); });
-  e.store(x, rows, {place, line});
-  for (auto [weight, to] : llvm::zip_equal(product.weights, weights)) {
-    Val w = orZero(o < double(product.outputs()), [&, &from = weight] {
-      return from.load(product.at(tile.expert, o, c));
-    });
-    e.store(w, to, {place, line});
-  }
+  double length = factor.isAcross ? lines : shape.depth;
+  Val line = number / length, place = number % length;
+  if (factor.isAcross)
+    std::swap(line, place);
+  Val from = factor.begin + line, c = begin + place;
+  Val value = e.choose((c < tile.depthEnd) & (from < factor.end),
+                       [&] { return factor.load(from, c); },
+                       [&] { return e.real_(0); });
+  e.store(value, to, {place, line});
 }
 
 void FmaTile::read(Val begin) {
-  for (int64_t part = 0; part < shape.rows * shape.depth / shape.threads;
-       ++part)
-    readPart(begin, part);
+  for (int64_t part = 0; part < lines * shape.depth / shape.threads; ++part) {
+    read(tile.left, rows, begin, part);
+    for (auto [factor, to] : llvm::zip_equal(tile.rights, weights))
+      read(factor, to, begin, part);
+  }
 }
 
 /// Two places in a turn: with more, what is read ahead fills the registers.
@@ -117,20 +111,20 @@ Emitter::Vals FmaTile::add(Emitter::Vals sums) {
 void FmaTile::finish(ArrayRef<Val> sums) {
   for (int64_t j = 0; j < perThread; ++j)
     for (int64_t i = 0; i < perThread; ++i) {
-      Val r = tile.row + row + double(i * side);
-      Val o = tile.out + out + double(j * side);
+      Val r = tile.left.begin + row + double(i * side);
+      Val o = tile.rights[0].begin + out + double(j * side);
       SmallVector<Val, 2> ofPlace;
       for (size_t w = 0; w < weights.size(); ++w)
         ofPlace.push_back(sums[(w * perThread + j) * perThread + i]);
-      e.when((r < tile.rowEnd) & (o < double(product.outputs())),
-             [&] { product.finish(tile.expert, r, o, 1, ofPlace); });
+      e.when((r < tile.left.end) & (o < tile.rights[0].end),
+             [&] { tile.finish(r, o, ofPlace); });
     }
 }
 
 void FmaTile::run() {
   Emitter::Vals zeros(weights.size() * perThread * perThread, e.real_(0));
   Emitter::Vals sums = e.carry(
-      e.index(0), e.index(product.depth()), zeros,
+      tile.depthBegin, tile.depthEnd, zeros,
       [&](Val begin, ArrayRef<Val> sums) {
         read(begin);
         e.barrier();
@@ -142,8 +136,16 @@ void FmaTile::run() {
   finish(sums);
 }
 
+template <typename Kind>
+static void emit(Lowering &l, const Kind &product, int64_t factors) {
+  emitFactorTiles(l, product, shape, factors * shape.depth * pitch * 4,
+                  [&](const FactorTile &tile) { FmaTile(l.e, tile).run(); });
+}
+
 void moe::emitFmaProduct(Lowering &l, const Product &product) {
-  auto buffers = static_cast<int64_t>(1 + product.weights.size());
-  emitTiles(l, product, shape, buffers * shape.depth * pitch * 4,
-            [&](const ProductTile &tile) { FmaTile(l, product, tile).run(); });
+  emit(l, product, 1 + static_cast<int64_t>(product.weights.size()));
+}
+
+void moe::emitFmaOuter(Lowering &l, const OuterProduct &product) {
+  emit(l, product, 2);
 }

@@ -68,6 +68,8 @@ struct FoldActivation : OpRewritePattern<ActivateOp> {
           matmul.getOffsets() != first.getOffsets() ||
           matmul.getGather() != first.getGather() ||
           matmul.getSlots() != first.getSlots() ||
+          matmul.getTransposed() != first.getTransposed() ||
+          matmul.getTf32() != first.getTf32() ||
           matmul.getFormat() != first.getFormat() ||
           matmul.getBiases().size() != first.getBiases().size() ||
           matmul.getWeights()[0].getType() != first.getWeights()[0].getType())
@@ -78,7 +80,8 @@ struct FoldActivation : OpRewritePattern<ActivateOp> {
     auto fused = GroupedMatmulOp::create(
         rewriter, op.getLoc(), op.getType(), first.getXs(),
         first.getFormatAttr(), weights, biases, first.getOffsets(),
-        first.getGather(), first.getSlotsAttr());
+        first.getGather(), first.getSlotsAttr(), first.getTransposedAttr(),
+        first.getTf32Attr());
     rewriter.inlineRegionBefore(op.getBody(), fused.getEpilogue(),
                                 fused.getEpilogue().end());
     rewriter.replaceOp(op, fused);
@@ -90,9 +93,9 @@ struct FoldActivation : OpRewritePattern<ActivateOp> {
 static GroupedMatmulOp productBefore(GroupedMatmulOp down) {
   auto up = down.getXs().getDefiningOp<GroupedMatmulOp>();
   bool isDown = down.getWeights().size() == 1 && down.getEpilogue().empty() &&
-                !down.getGather() && !down.getFormat();
+                !down.getGather() && !down.getFormat() && !down.getTransposed();
   return isDown && up && up->hasOneUse() && !up.getFormat() &&
-                 up.getOffsets() == down.getOffsets()
+                 !up.getTransposed() && up.getOffsets() == down.getOffsets()
              ? up
              : GroupedMatmulOp();
 }

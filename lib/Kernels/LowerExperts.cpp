@@ -83,6 +83,8 @@ void moe::lower(Lowering &l, GroupedMatmulOp op) {
     product.weights.push_back(decodes
                                   ? Weight(l, weight.getDefiningOp<DecodeOp>())
                                   : Weight(l, l[weight]));
+  product.transposed = op.getTransposed();
+  product.tf32 = op.getTf32();
   Lowering::TemporaryRoom room(l);
   if (QuantAttr format = op.getFormatAttr()) {
     bool areAllThere = !op.getOffsets() || isWhole(op.getXs());
@@ -90,6 +92,13 @@ void moe::lower(Lowering &l, GroupedMatmulOp op) {
               areAllThere);
   }
   emitProduct(l, product);
+}
+
+void moe::lower(Lowering &l, GroupedOuterOp op) {
+  Extent experts = l.extent(op.getOffsets(), 0);
+  Value sums = l.result(op.getSums(), {Extent::constant(experts.factor - 1)});
+  emitOuter(l, {l[op.getXs()], l[op.getYs()], l[op.getOffsets()], sums,
+                op.getTf32()});
 }
 
 void moe::lower(Lowering &l, ActivateOp op) {

@@ -250,14 +250,15 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
             .Case<RouterOp, AddScaledOp, SelectOp, CheckFiniteOp, GroupOp,
                   PlaceOp, ArrivalsOp, RowNumbersOp, TakeRowsOp, KeepPlacedOp,
                   KeepLocalOp, PackRowsOp, UnpackRowsOp, GroupSizesOp,
-                  DispatchOp, DecodeOp, GroupedMatmulOp, FeedForwardOp,
-                  RMSNormOp, ActivateOp, CombineOp, MixOp, LossOp, ImbalanceOp,
-                  RebalanceOp, ClockOp, QuantizeOp, DequantizeOp, AccumulateOp,
-                  AverageOp, ResizeOp, SliceMeanOp, ResidualOp, RequireOp,
-                  coll::AllReduceOp, coll::ReduceScatterOp, coll::AllGatherOp,
-                  coll::BroadcastOp, coll::AllToAllOp, coll::AllToAllVOp,
-                  coll::StartAllToAllVOp, coll::WaitOp, coll::SendOp,
-                  coll::RecvOp, coll::BarrierOp, coll::IndexOp>([&](auto op) {
+                  DispatchOp, DecodeOp, GroupedMatmulOp, GroupedOuterOp,
+                  FeedForwardOp, RMSNormOp, ActivateOp, CombineOp, MixOp,
+                  LossOp, ImbalanceOp, RebalanceOp, ClockOp, QuantizeOp,
+                  DequantizeOp, AccumulateOp, AverageOp, ResizeOp, SliceMeanOp,
+                  ResidualOp, RequireOp, coll::AllReduceOp,
+                  coll::ReduceScatterOp, coll::AllGatherOp, coll::BroadcastOp,
+                  coll::AllToAllOp, coll::AllToAllVOp, coll::StartAllToAllVOp,
+                  coll::WaitOp, coll::SendOp, coll::RecvOp, coll::BarrierOp,
+                  coll::IndexOp>([&](auto op) {
               l.e.setLoc(locationOf(op));
               if (failed(checkShapes(l, op)))
                 return failure();

@@ -229,6 +229,7 @@ void lower(Lowering &l, DispatchOp op);
 void lower(Lowering &l, GroupSizesOp op);
 void lower(Lowering &l, DecodeOp op);
 void lower(Lowering &l, GroupedMatmulOp op);
+void lower(Lowering &l, GroupedOuterOp op);
 void lower(Lowering &l, FeedForwardOp op);
 void lower(Lowering &l, ActivateOp op);
 void lower(Lowering &l, CombineOp op);

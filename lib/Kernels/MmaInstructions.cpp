@@ -23,25 +23,36 @@ Value Staged::view(Emitter &e, Value shared, int64_t begin, Type type) const {
   return e.shared(shared, begin, type, {mmaStages, lines, width});
 }
 
-/// Two values as an instruction takes them.
+/// Values as an instruction takes them.
 static Value asRegister(Emitter &e, Value two) {
-  if (cast<VectorType>(two.getType()).getElementType().isF16())
+  Type element = cast<VectorType>(two.getType()).getElementType();
+  if (element.isF32())
+    return roundToTf32(e, vector::ExtractOp::create(e, two, 0));
+  if (element.isF16())
     return two;
   auto word = VectorType::get(1, e.getI32Type());
   return vector::ExtractOp::create(e, vector::BitCastOp::create(e, word, two),
                                    0);
 }
 
-SmallVector<Value> moe::loadMatrices(Emitter &e, const Staged &from, Val stage,
-                                     Val line, Val place) {
+SmallVector<Value> moe::loadMatrices(Emitter &e, Value memory, ArrayRef<Val> at,
+                                     bool transposed) {
+  Type element = cast<MemRefType>(memory.getType()).getElementType();
+  const int64_t perRegister = 32 / int64_t(element.getIntOrFloatBitWidth());
   Value four = nvgpu::LdMatrixOp::create(
-      e, VectorType::get({4, 2}, from.element), from.memory,
-      values({stage, line, place}),
-      /*transpose=*/e.getBoolAttr(false), e.getI32IntegerAttr(4));
+      e, VectorType::get({4, perRegister}, element), memory, values(at),
+      e.getBoolAttr(transposed), e.getI32IntegerAttr(4));
   SmallVector<Value> each;
   for (int64_t i = 0; i < 4; ++i)
     each.push_back(asRegister(e, vector::ExtractOp::create(e, four, i)));
   return each;
+}
+
+Value moe::roundToTf32(Emitter &e, Value value) {
+  return NVVM::ConvertFloatToTF32Op::create(e, e.getI32Type(), value,
+                                            NVVM::FPRoundingMode::RNA,
+                                            NVVM::SaturationMode::NONE,
+                                            /*relu=*/false);
 }
 
 void moe::multiplyMatrices(Emitter &e, Type element, ArrayRef<Value> a,
@@ -60,7 +71,9 @@ void moe::multiplyMatrices(Emitter &e, Type element, ArrayRef<Value> a,
                                          operands)
                .getResult(0);
   } else {
-    auto type = element.isBF16() ? NVVM::MMATypes::bf16 : NVVM::MMATypes::f16;
+    auto type = element.isF32()    ? NVVM::MMATypes::tf32
+                : element.isBF16() ? NVVM::MMATypes::bf16
+                                   : NVVM::MMATypes::f16;
     next = NVVM::MmaOp::create(
         e, result, a, b, before,
         ArrayRef<int64_t>{mmaRows, mmaOutputs, mmaDepth(element)}, std::nullopt,

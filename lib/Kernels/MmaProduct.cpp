@@ -32,8 +32,8 @@ bool moe::fitsMma(const Product &product) {
   auto x = cast<MemRefType>(product.x.getType());
   Type element = x.getElementType();
   // Copies start where 16 bytes do.
-  return (element.isBF16() || element.isF16()) && x.getLayout().isIdentity() &&
-         product.depth() % 8 == 0 &&
+  return (element.isBF16() || element.isF16()) && !product.transposed &&
+         x.getLayout().isIdentity() && product.depth() % 8 == 0 &&
          llvm::all_of(product.weights, [&](const Weight &weight) {
            return StagedWeight::fits(weight, element);
          });

@@ -47,11 +47,19 @@ struct Staged {
                    mlir::Type type) const;
 };
 
-/// Four matrices of eight lines of 16 bytes, as instructions take them.
-llvm::SmallVector<mlir::Value> loadMatrices(Emitter &e, const Staged &from,
-                                            Val stage, Val line, Val place);
+/// Four matrices of eight lines of 16 bytes, as instructions take them; with
+/// `transposed`, lines and values of 16 bits change places.
+llvm::SmallVector<mlir::Value> loadMatrices(Emitter &e, mlir::Value memory,
+                                            llvm::ArrayRef<Val> at,
+                                            bool transposed = false);
+inline llvm::SmallVector<mlir::Value>
+loadMatrices(Emitter &e, const Staged &from, Val stage, Val line, Val place) {
+  return loadMatrices(e, from.memory, {stage, line, place});
+}
+/// A value of f32 as tf32, in a register.
+mlir::Value roundToTf32(Emitter &e, mlir::Value value);
 
-/// sums + a * b, of values of the type.
+/// sums + a * b, of values of the type; f32 means tf32.
 void multiplyMatrices(Emitter &e, mlir::Type element,
                       llvm::ArrayRef<mlir::Value> a,
                       llvm::ArrayRef<mlir::Value> b,

@@ -64,7 +64,8 @@ static bool hasStrips(Type type) {
 
 /// The weights that a product multiplies together.
 static OperandRange weightsOf(Operation *op) {
-  if (auto product = dyn_cast<GroupedMatmulOp>(op))
+  if (auto product = dyn_cast<GroupedMatmulOp>(op);
+      product && !product.getTransposed())
     return product.getWeights();
   if (auto both = dyn_cast<FeedForwardOp>(op))
     return both.getUps();

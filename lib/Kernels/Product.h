@@ -1,4 +1,4 @@
-//===- Product.h - Rows times transposed weights --------------------------===//
+//===- Product.h - Rows times weights, and sums over rows -----------------===//
 //
 // Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -18,7 +18,7 @@ namespace moe {
 /// per weight, handed to `finish`: numbers, or vectors for the outputs from o
 /// on of which `valid` count. Grouped products take w from the expert whose
 /// part of `offsets` holds r. Each sum is made in the same order whatever rows
-/// and outputs surround it.
+/// and outputs surround it. Transposed weights are w[c, o].
 struct Product {
   mlir::Value x;
   std::function<Val(Val row)> row;
@@ -28,6 +28,8 @@ struct Product {
   std::function<void(Val expert, Val row, Val out, int64_t valid,
                      llvm::ArrayRef<Val> sums)>
       finish;
+  bool transposed = false;
+  bool tf32 = false; // whether f32 may be rounded before it is multiplied
   /// Where x are codes of e4m3, what they are to be multiplied by, each with as
   /// much of the depth as the scales of the weights have.
   mlir::Value rowScales = {};
@@ -41,6 +43,8 @@ struct Product {
 
 void emitReferenceProduct(Lowering &l, const Product &product);
 void emitVectorProduct(Lowering &l, const Product &product);
+/// The same with transposed weights, whose outputs are vectors.
+void emitAcrossProduct(Lowering &l, const Product &product);
 void emitTileProduct(Lowering &l, const Product &product);
 
 inline void emitProduct(Lowering &l, const Product &product) {
@@ -48,8 +52,39 @@ inline void emitProduct(Lowering &l, const Product &product) {
     emitReferenceProduct(l, product);
   else if (l.gpu)
     emitTileProduct(l, product);
+  else if (product.transposed)
+    emitAcrossProduct(l, product);
   else
     emitVectorProduct(l, product);
+}
+
+/// For each expert e, and each a and b: the sum over its rows r of
+/// x[r, a] * y[r, b], to sums[e, a, b].
+struct OuterProduct {
+  mlir::Value x, y, offsets, sums;
+  bool tf32 = false;
+
+  int64_t experts() const { return shape().front(); }
+  int64_t lefts() const { return shape()[1]; }
+  int64_t rights() const { return shape().back(); }
+
+private:
+  llvm::ArrayRef<int64_t> shape() const {
+    return mlir::cast<mlir::MemRefType>(sums.getType()).getShape();
+  }
+};
+
+void emitReferenceOuter(Lowering &l, const OuterProduct &product);
+void emitVectorOuter(Lowering &l, const OuterProduct &product);
+void emitTileOuter(Lowering &l, const OuterProduct &product);
+
+inline void emitOuter(Lowering &l, const OuterProduct &product) {
+  if (l.reference)
+    emitReferenceOuter(l, product);
+  else if (l.gpu)
+    emitTileOuter(l, product);
+  else
+    emitVectorOuter(l, product);
 }
 
 } // namespace moe

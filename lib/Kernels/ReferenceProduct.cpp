@@ -14,12 +14,18 @@ int64_t Product::experts() const {
   return isGrouped() ? weights.front().shape().front() : 1;
 }
 int64_t Product::outputs() const {
-  return weights.front().shape().drop_back().back();
+  ArrayRef<int64_t> shape = weights.front().shape();
+  return transposed ? shape.back() : shape.drop_back().back();
 }
-int64_t Product::depth() const { return weights.front().depth(); }
+int64_t Product::depth() const {
+  ArrayRef<int64_t> shape = weights.front().shape();
+  return transposed ? shape.drop_back().back() : shape.back();
+}
 
 /// Where a value of a weight is.
 SmallVector<Val, 3> Product::at(Val expert, Val out, Val c) const {
+  if (transposed)
+    std::swap(out, c);
   if (isGrouped())
     return {expert, out, c};
   return {out, c};
@@ -45,5 +51,22 @@ void moe::emitReferenceProduct(Lowering &l, const Product &product) {
     Val begin = e.asIndex(e.load(product.offsets, {expert}));
     Val end = e.asIndex(e.load(product.offsets, {expert + 1}));
     e.loop(begin, end, [&](Val r) { rowOfOutputs(expert, r); });
+  });
+}
+
+void moe::emitReferenceOuter(Lowering &l, const OuterProduct &product) {
+  Emitter &e = l.e;
+  e.loop(e.index(product.experts()), [&](Val expert) {
+    Val begin = e.asIndex(e.load(product.offsets, {expert}));
+    Val end = e.asIndex(e.load(product.offsets, {expert + 1}));
+    e.loop(e.index(product.lefts()), [&](Val a) {
+      e.loop(e.index(product.rights()), [&](Val b) {
+        Val sum = e.sum(end - begin, e.real_(0), [&](Val row) {
+          return e.load(product.x, {begin + row, a}) *
+                 e.load(product.y, {begin + row, b});
+        });
+        e.store(sum, product.sums, {expert, a, b});
+      });
+    });
   });
 }

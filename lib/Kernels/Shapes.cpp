@@ -57,6 +57,8 @@ Rows rowsOf(Operation *op) {
         rows.slots = {op.getGather()};
         rows.slotsPerToken = op.getSlots();
       })
+      .Case<GroupedOuterOp>(
+          [&](GroupedOuterOp op) { rows.tokens = {op.getXs(), op.getYs()}; })
       .Case<FeedForwardOp>([&](FeedForwardOp op) {
         rows.tokens = {op.getXs(), op.getWeights()};
         rows.slots = {op.getRows()};

@@ -105,10 +105,18 @@ static void emitBetter(Lowering &l, Presence presence, StringRef asked,
 
 static void emitWarpProduct(Lowering &l, const Product &product) {
   if (!fitsMma(product))
-    return emitFmaProduct(l, product);
+    return fitsMatrices(product) ? emitMatrixProduct(l, product)
+                                 : emitFmaProduct(l, product);
   emitBetter(
       l, product.rowScales ? l.fp8 : Presence::nowhere, "moe_gpu_has_fp8",
       [&] { emitFp8Product(l, product); }, [&] { emitMmaProduct(l, product); });
+}
+
+void moe::emitTileOuter(Lowering &l, const OuterProduct &product) {
+  if (fitsMatrices(product))
+    emitMatrixOuter(l, product);
+  else
+    emitFmaOuter(l, product);
 }
 
 void moe::emitTileProduct(Lowering &l, const Product &product) {

@@ -39,6 +39,7 @@ void emitTiles(Lowering &l, const Product &product, const TileShape &shape,
 
 /// With multiply-adds of f32 by each thread: any types, sizes and formats.
 void emitFmaProduct(Lowering &l, const Product &product);
+void emitFmaOuter(Lowering &l, const OuterProduct &product);
 
 /// Whether rows can be codes of e4m3, so many with one scale.
 bool takesCodes(const Product &product, int64_t block);
@@ -49,6 +50,12 @@ bool fitsMma(const Product &product);
 void emitMmaProduct(Lowering &l, const Product &product);
 /// The same of codes as they are, for sm_89 and later.
 void emitFp8Product(Lowering &l, const Product &product);
+
+/// The same for transposed weights, sums over rows, and f32 as tf32.
+bool fitsMatrices(const Product &product);
+bool fitsMatrices(const OuterProduct &product);
+void emitMatrixProduct(Lowering &l, const Product &product);
+void emitMatrixOuter(Lowering &l, const OuterProduct &product);
 
 } // namespace moe
 

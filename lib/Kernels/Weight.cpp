@@ -223,7 +223,8 @@ static bool areDecodedAlike(ValueRange weights) {
 }
 
 bool moe::decodesWeights(GroupedMatmulOp op) {
-  return areDecodedAlike(op.getWeights());
+  // Blocks of codes run along what is no longer the depth.
+  return !op.getTransposed() && areDecodedAlike(op.getWeights());
 }
 
 bool moe::decodesUps(FeedForwardOp op) { return areDecodedAlike(op.getUps()); }

@@ -90,8 +90,9 @@ bool moe::fitsWgmma(const Product &product) {
     return weight.holds(element) && fitsTensorMap(weight.plain());
   };
   // Copies of rows start where 16 bytes do.
-  return (element.isBF16() || element.isF16()) && x.getLayout().isIdentity() &&
-         product.depth() % 8 == 0 && llvm::all_of(product.weights, fits);
+  return (element.isBF16() || element.isF16()) && !product.transposed &&
+         x.getLayout().isIdentity() && product.depth() % 8 == 0 &&
+         llvm::all_of(product.weights, fits);
 }
 
 WgmmaKernel::WgmmaKernel(Lowering &l, const Product &product,

@@ -30,6 +30,13 @@ static double longestReduction(const nlohmann::json &spec) {
   return longest;
 }
 
+/// Of what two products in a row multiply, two factors each.
+static double roundingOfFactors(const nlohmann::json &spec) {
+  bool rounds = spec.contains("dtype") && spec["dtype"].contains("products") &&
+                spec["dtype"]["products"] == "tf32";
+  return rounds ? 2 * std::sqrt(2.0) * 0x1p-11 : 0;
+}
+
 static double roundingOf(DType dtype) {
   switch (dtype) {
   case DType::bf16:
@@ -41,15 +48,16 @@ static double roundingOf(DType dtype) {
   }
 }
 
-static double boundOf(const Array &ours, const Array &theirs, double length) {
+static double boundOf(const Array &ours, const Array &theirs, double length,
+                      double factors) {
   if (!isFloat(ours.dtype) || !isFloat(theirs.dtype))
     return 0;
-  return std::max(roundingOf(ours.dtype), roundingOf(theirs.dtype)) +
+  return std::max(roundingOf(ours.dtype), roundingOf(theirs.dtype)) + factors +
          4e-7 * std::sqrt(length);
 }
 
 static Report compareArrays(const Array &ours, const Array &theirs,
-                            double length, bool &agree) {
+                            double length, double factors, bool &agree) {
   Report report;
   report["type"] = describe(ours);
   report["reference_type"] = describe(theirs);
@@ -71,7 +79,7 @@ static Report compareArrays(const Array &ours, const Array &theirs,
   if (!std::isfinite(most))
     square = INFINITY;
   double relative = square == 0 ? 0 : std::sqrt(square / reference);
-  double bound = boundOf(ours, theirs, length);
+  double bound = boundOf(ours, theirs, length, factors);
   bool within = relative <= bound;
   agree &= within;
   report["relative_error"] = relative;
@@ -103,6 +111,8 @@ Report compare(Session &session, Session &reference, bool &agree) {
   }
   double length = std::max(longestReduction(session.spec()),
                            longestReduction(reference.spec()));
+  double factors = std::max(roundingOfFactors(session.spec()),
+                            roundingOfFactors(reference.spec()));
   for (const NamedArray &output : session.outputs) {
     auto place =
         std::find_if(reference.outputs.begin(), reference.outputs.end(),
@@ -110,7 +120,7 @@ Report compare(Session &session, Session &reference, bool &agree) {
     if (place == reference.outputs.end())
       throw RunError("the reference has no output '" + output.name + "'");
     report["outputs"][output.name] =
-        compareArrays(output.array, place->array, length, agree);
+        compareArrays(output.array, place->array, length, factors, agree);
   }
   report["agree"] = agree;
   return report;

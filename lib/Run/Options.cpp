@@ -80,7 +80,8 @@ what to do:
 The bound of --against for the relative Frobenius error of an output is
 4e-7*sqrt(K), K the longest reduction, which is four times what rounding in f32
 explains. Outputs of bf16 and f16 add sqrt(2)*2^-8 and sqrt(2)*2^-11, the
-roundings of two results. Integers must be equal.
+roundings of two results; specs with products of tf32 add 2*sqrt(2)*2^-11.
+Integers must be equal.
 Tokens are divided among the ranks that have tokens of their own, and what has a
 row for each token is put together again; of the rest, the first rank's is shown
 and --dump-plan writes each rank's as DIR/NAME.RANK.npy.

@@ -33,9 +33,10 @@ LogicalResult RankProgram::splitProduct(GroupedMatmulOp op, int64_t dim) {
            << depth << " values for each member of " << name(Axis::tp)
            << ", expected a multiple of " << format.getBlock()
            << ", which share a scale";
+  int64_t ofWeight = op.getTransposed() ? 3 - dim : dim;
   for (Value weight : llvm::to_vector(op.getWeights())) {
     int64_t rank = cast<RankedTensorType>(weight.getType()).getRank();
-    if (failed(weights.split(weight, {rank - dim, Axis::tp, parallel.tp})))
+    if (failed(weights.split(weight, {rank - ofWeight, Axis::tp, parallel.tp})))
       return failure();
   }
   if (dim == 1) {
@@ -58,6 +59,9 @@ LogicalResult RankProgram::splitProduct(GroupedMatmulOp op, int64_t dim) {
 /// Experts have their first products split by outputs and the last by inputs,
 /// and so has the shared expert where its size allows it.
 LogicalResult RankProgram::splitProducts() {
+  for (GroupedOuterOp op : func.getOps<GroupedOuterOp>())
+    return op.emitOpError(
+        "has sums over rows, which cannot be divided among ranks");
   SmallVector<GroupedMatmulOp> products(func.getOps<GroupedMatmulOp>());
   for (GroupedMatmulOp op : products)
     if (failed(splitExperts(op)))

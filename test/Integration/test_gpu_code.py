@@ -23,6 +23,42 @@ SECONDS = 20  # of processors: 10 s on two of them
 BF16 = """{"name": "half", "hidden": 64, "dtype": {"activation": "bf16", "weights": "bf16"},
            "router": {"experts": 4, "top_k": 2}, "experts": {"intermediate": 128}}"""
 
+# Of each kind that gradients need, and as tf32: factors along the depth and across it.
+PRODUCTS = """
+module attributes {{moe.name = "products"}} {{
+  func.func @back(%x: tensor<?x96x{t}> {{moe.name = "x", moe.role = "input", moe.sizes = ["R"]}},
+                  %w: tensor<4x96x64x{t}> {{moe.name = "w", moe.role = "weight"}},
+                  %o: tensor<5xi32> {{moe.name = "offsets", moe.role = "input"}})
+      -> (tensor<?x64xf32> {{moe.name = "y", moe.role = "output", moe.sizes = ["R"]}}) {{
+    %y = moe.grouped_matmul %x, %w offsets %o {{transposed{option}}}
+        : (tensor<?x96x{t}>, tensor<4x96x64x{t}>, tensor<5xi32>) -> tensor<?x64xf32>
+    return %y : tensor<?x64xf32>
+  }}
+  func.func @ahead(%x: tensor<?x96x{t}> {{moe.name = "x", moe.role = "input", moe.sizes = ["R"]}},
+                   %g: tensor<4x64x96x{t}> {{moe.name = "g", moe.role = "weight"}},
+                   %u: tensor<4x64x96x{t}> {{moe.name = "u", moe.role = "weight"}},
+                   %o: tensor<5xi32> {{moe.name = "offsets", moe.role = "input"}})
+      -> (tensor<?x64xf32> {{moe.name = "y", moe.role = "output", moe.sizes = ["R"]}}) {{
+    %y = moe.grouped_matmul %x, %g, %u offsets %o {{slots = 1 : i64{option}}}
+        : (tensor<?x96x{t}>, tensor<4x64x96x{t}>, tensor<4x64x96x{t}>, tensor<5xi32>)
+        -> tensor<?x64xf32> {{
+    ^bb0(%a: f32, %b: f32):
+      %p = arith.mulf %a, %b : f32
+      moe.yield %p
+    }}
+    return %y : tensor<?x64xf32>
+  }}
+  func.func @outer(%x: tensor<?x96x{t}> {{moe.name = "x", moe.role = "input", moe.sizes = ["R"]}},
+                   %y: tensor<?x64x{t}> {{moe.name = "y", moe.role = "input", moe.sizes = ["R"]}},
+                   %o: tensor<5xi32> {{moe.name = "offsets", moe.role = "input"}})
+      -> (tensor<4x96x64xf32> {{moe.name = "sums", moe.role = "output"}}) {{
+    %s = moe.grouped_outer %x, %y offsets %o {{{braced}}}
+        : (tensor<?x96x{t}>, tensor<?x64x{t}>, tensor<5xi32>) -> tensor<4x96x64xf32>
+    return %s : tensor<4x96x64xf32>
+  }}
+}}
+"""
+
 
 def find_ptxas():
     names = [os.environ.get("MOE_PTXAS")]
@@ -112,6 +148,30 @@ class GPUCode(unittest.TestCase):
                 run = subprocess.run([disassembler, cubin], capture_output=True, text=True)
                 self.assertEqual(run.returncode, 0, run.stderr)
                 self.assertRegex(run.stdout, wanted)
+
+    def test_products_of_gradients(self):
+        """By matrix units too, which turn values of 16 bits round where they are read."""
+        for kind, option, shape in (
+            ("bf16", "", "m16n8k16.row.col.f32.bf16.bf16.f32"),
+            ("f32", "tf32", "m16n8k8.row.col.f32.tf32.tf32.f32"),
+        ):
+            program = PRODUCTS.format(t=kind, option=option and ", tf32", braced=option)
+            with tempfile.TemporaryDirectory() as folder:
+                path, ptx = Path(folder) / "products.mlir", Path(folder) / "products.ptx"
+                path.write_text(program)
+                for arch in ARCHITECTURES:
+                    with self.subTest(arch=arch, kind=kind):
+                        found = list(kernels(assemble(path, arch)))
+                        self.assertGreaterEqual(len(found), 3)
+                        self.assertEqual([k for k in found if k[1]], [])
+                command = ["moe-opt", path, "--target=cuda", "--emit=ptx", "--gpu-arch=sm_80"]
+                subprocess.run([*command, "-o", ptx], check=True)
+                for body in ptx.read_text().split(".visible .entry")[1:]:
+                    with self.subTest(kind=kind, kernel=body[:40]):
+                        self.assertIn(f"mma.sync.aligned.{shape}", body)
+                        turned = "ahead" not in body[:40] and kind == "bf16"
+                        self.assertEqual(turned, ".trans.shared.b16" in body)
+                        self.assertEqual(kind == "f32", "cvt.rna.tf32.f32" in body)
 
     def test_several_architectures_in_one_file(self):
         with tempfile.TemporaryDirectory() as folder:

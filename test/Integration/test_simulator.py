@@ -57,6 +57,12 @@ class Simulator(unittest.TestCase):
     def test_matrix_products(self):
         self.check(BF16, (0, 1, 70))
 
+    def test_tf32(self):
+        """Products of f32 on matrix units, where the spec lets them round."""
+        spec = {**BF16, "dtype": {"products": "tf32"}}
+        self.check(spec, (0, 70), seeds=(1,), arch="sm_80")
+        self.assertIn("m16n8k8.row.col.f32.tf32.tf32.f32", self.ptx(spec))
+
     def test_products_of_codes(self):
         """Matrix instructions with weights of every format, which they decode."""
         formats = [

@@ -262,3 +262,48 @@ func.func @packed(%ys: tensor<?x8xf32>, %p: tensor<?x1xi32>, %n: tensor<4xi32>)
   %bytes = moe.pack_rows %z as <kind = int8, block = 8> : (tensor<?x8xf32>) -> tensor<?x12xi8>
   return %z, %bytes : tensor<?x8xf32>, tensor<?x12xi8>
 }
+
+// -----
+
+// Products are made one only if they are of one kind.
+// CHECK-LABEL: func @kinds
+func.func @kinds(%x: tensor<?x8xf32>, %g: tensor<4x8x16xf32>, %u: tensor<4x8x16xf32>,
+    %w: tensor<4x16x8xf32>, %offsets: tensor<5xi32>) -> (tensor<?x16xf32>, tensor<?x16xf32>) {
+  // CHECK: moe.grouped_matmul %{{.*}}, %{{.*}}, %{{.*}} offsets %{{.*}} {tf32, transposed}
+  // CHECK: moe.grouped_matmul %{{.*}}, %{{.*}} offsets %{{.*}} {tf32, transposed}
+  // CHECK: moe.grouped_matmul %{{.*}}, %{{.*}} offsets %{{.*}} {tf32}
+  // CHECK: moe.activate
+  %a = moe.grouped_matmul %x, %g offsets %offsets {tf32, transposed}
+      : (tensor<?x8xf32>, tensor<4x8x16xf32>, tensor<5xi32>) -> tensor<?x16xf32>
+  %b = moe.grouped_matmul %x, %u offsets %offsets {tf32, transposed}
+      : (tensor<?x8xf32>, tensor<4x8x16xf32>, tensor<5xi32>) -> tensor<?x16xf32>
+  %one = moe.activate %a, %b : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32> {
+  ^bb0(%v: f32, %w0: f32):
+    %p = arith.mulf %v, %w0 : f32
+    moe.yield %p
+  }
+  %c = moe.grouped_matmul %x, %g offsets %offsets {tf32, transposed}
+      : (tensor<?x8xf32>, tensor<4x8x16xf32>, tensor<5xi32>) -> tensor<?x16xf32>
+  %d = moe.grouped_matmul %x, %w offsets %offsets {tf32}
+      : (tensor<?x8xf32>, tensor<4x16x8xf32>, tensor<5xi32>) -> tensor<?x16xf32>
+  %two = moe.activate %c, %d : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32> {
+  ^bb0(%v: f32, %w0: f32):
+    %p = arith.mulf %v, %w0 : f32
+    moe.yield %p
+  }
+  return %one, %two : tensor<?x16xf32>, tensor<?x16xf32>
+}
+
+// -----
+
+// Two products in one are of weights as they are stored.
+// CHECK-LABEL: func @back
+func.func @back(%x: tensor<?x8xf32>, %up: tensor<8x16xf32>, %down: tensor<4x16xf32>)
+    -> tensor<?x4xf32> {
+  // CHECK-NOT: moe.feed_forward
+  // CHECK: moe.grouped_matmul
+  // CHECK: moe.grouped_matmul
+  %h = moe.grouped_matmul %x, %up {transposed} : (tensor<?x8xf32>, tensor<8x16xf32>) -> tensor<?x16xf32>
+  %y = moe.grouped_matmul %h, %down : (tensor<?x16xf32>, tensor<4x16xf32>) -> tensor<?x4xf32>
+  return %y : tensor<?x4xf32>
+}

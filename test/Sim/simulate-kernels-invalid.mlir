@@ -46,6 +46,16 @@ gpu.module @kernels {
 // -----
 
 gpu.module @kernels {
+  llvm.func @unknown_rounding(%x: f32) attributes {gpu.kernel, nvvm.kernel} {
+    // expected-error @+1 {{of this rounding is not known to the simulator}}
+    %y = nvvm.convert.float.to.tf32 %x {relu = true, rnd = #nvvm.fp_rnd_mode<rn>}
+    llvm.return
+  }
+}
+
+// -----
+
+gpu.module @kernels {
 }
 // expected-error @+1 {{a second module of kernels, expected one}}
 gpu.module @others {

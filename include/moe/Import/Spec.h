@@ -26,6 +26,8 @@
 namespace moe {
 
 enum class DType { f32, bf16, f16 };
+/// What values of f32 may be rounded to before they are multiplied.
+enum class Factors { f32, tf32 };
 
 enum class Strategy {
   learned,
@@ -195,6 +197,7 @@ struct DTypeSpec {
   DType activation = DType::f32;
   DType weights = DType::f32;
   DType router = DType::f32; // of the router's matrices
+  Factors products = Factors::f32;
 };
 
 struct ParallelSpec {

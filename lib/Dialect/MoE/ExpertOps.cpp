@@ -92,6 +92,14 @@ static LogicalResult checkAlike(Operation *op, Dims &dims, StringRef name,
   return success();
 }
 
+/// [O39]: values are rounded to tf32 only where they are f32.
+static LogicalResult checkTf32(Operation *op, bool tf32, ValueRange values) {
+  for (Value value : values)
+    if (Type type = getElementTypeOrSelf(value); tf32 && !type.isF32())
+      return op->emitOpError() << "expected f32 with 'tf32', found " << type;
+  return success();
+}
+
 LogicalResult GroupedMatmulOp::verify() {
   // [O3]
   if (failed(
@@ -120,6 +128,8 @@ LogicalResult GroupedMatmulOp::verify() {
   if (isGathered && !isGrouped)
     return emitOpError() << "expected 'offsets' where there is 'gather'";
   SmallVector<StringRef> weight{"O", "M"}, bias{"O"};
+  if (getTransposed())
+    std::swap(weight[0], weight[1]);
   if (isGrouped) {
     weight.insert(weight.begin(), "E");
     bias.insert(bias.begin(), "E");
@@ -132,8 +142,12 @@ LogicalResult GroupedMatmulOp::verify() {
     return failure();
   if (std::optional<int64_t> experts = dims.get("E"))
     dims.set("E+1", *experts + 1);
-  return success(succeeded(dims.check("offsets", getOffsets(), {"E+1"})) &&
-                 succeeded(dims.check("ys", getYs(), {"R", "O"})));
+  if (failed(dims.check("offsets", getOffsets(), {"E+1"})) ||
+      failed(dims.check("ys", getYs(), {"R", "O"})))
+    return failure();
+  SmallVector<Value> factors(getWeights());
+  factors.push_back(getXs());
+  return checkTf32(*this, getTf32(), factors);
 }
 
 LogicalResult GroupedMatmulOp::verifyRegions() {
@@ -151,6 +165,23 @@ LogicalResult GroupedMatmulOp::canonicalize(GroupedMatmulOp op,
   rewriter.modifyOpInPlace(
       op, [&] { rewriter.eraseBlock(&op.getEpilogue().front()); });
   return success();
+}
+
+//===----------------------------------------------------------------------===//
+// GroupedOuter
+//===----------------------------------------------------------------------===//
+
+LogicalResult GroupedOuterOp::verify() {
+  Dims dims(*this);
+  if (failed(dims.check("xs", getXs(), {"R", "A"})) ||
+      failed(dims.check("ys", getYs(), {"R", "B"})) ||
+      failed(dims.check("sums", getSums(), {"E", "A", "B"})))
+    return failure();
+  if (std::optional<int64_t> experts = dims.get("E"))
+    dims.set("E+1", *experts + 1);
+  if (failed(dims.check("offsets", getOffsets(), {"E+1"})))
+    return failure();
+  return checkTf32(*this, getTf32(), {getXs(), getYs()});
 }
 
 //===----------------------------------------------------------------------===//

@@ -210,6 +210,7 @@ static std::vector<Key> makeTable() {
     choice<dtype, &D::weights>("dtype.weights", types),
     choice<dtype, &D::router>("dtype.router", types),
     accumulate(),
+    choice<dtype, &D::products>("dtype.products", {"f32", "tf32"}),
     size<parallel, &X::dp>("parallel.grid.dp"),
     size<parallel, &X::ep>("parallel.grid.ep"),
     size<parallel, &X::tp>("parallel.grid.tp"),

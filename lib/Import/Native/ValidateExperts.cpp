@@ -69,6 +69,13 @@ private:
   }
 
   void checkExperts() {
+    // [S34]
+    if (spec.dtype.products == Factors::tf32) {
+      if (spec.dtype.activation != DType::f32)
+        valueNeeds("dtype.products", "dtype.activation", "'f32'");
+      if (spec.dtype.weights != DType::f32)
+        valueNeeds("dtype.products", "dtype.weights", "'f32'");
+    }
     // [S27]
     if (shared.quantization.kind != WeightKind::none &&
         shared.intermediate == 0)

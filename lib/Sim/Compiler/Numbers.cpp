@@ -13,6 +13,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "../Operations/Abi.h"
 #include "Calls.h"
 
 #include "llvm/ADT/TypeSwitch.h"
@@ -106,7 +107,31 @@ static Rewrite inFloat(Operation *op, Calls &calls) {
   return replace(op, isHalf(result) ? narrow(value, result, calls) : value);
 }
 
+static Rewrite roundToTensorFloat(NVVM::ConvertFloatToTF32Op op, Calls &calls) {
+  std::optional<Rounding> rounding;
+  switch (op.getRnd()) {
+  case NVVM::FPRoundingMode::RN:
+    rounding = Rounding::Even;
+    break;
+  case NVVM::FPRoundingMode::RNA:
+    rounding = Rounding::Away;
+    break;
+  case NVVM::FPRoundingMode::RZ:
+    rounding = Rounding::Zero;
+    break;
+  default:
+    break;
+  }
+  if (!rounding || op.getRelu() || op.getSat() != NVVM::SaturationMode::NONE)
+    return op.emitOpError("of this rounding is not known to the simulator");
+  return replace(op,
+                 calls.call("moe_sim_float_to_tf32", calls.i32(),
+                            {op.getSrc(), calls.constant(int64_t(*rounding))}));
+}
+
 Rewrite moe::sim::rewriteNumbers(Operation *op, Calls &calls) {
+  if (auto round = dyn_cast<NVVM::ConvertFloatToTF32Op>(op))
+    return roundToTensorFloat(round, calls);
   bool any = llvm::any_of(op->getOperandTypes(), isHalf) ||
              llvm::any_of(op->getResultTypes(), isHalf);
   if (!any)

@@ -81,6 +81,10 @@ enum class Approximate : uint32_t {
   Cosine
 };
 
+/// How cvt rounds to fewer bits: to nearest, halves to even or away from zero,
+/// or toward zero.
+enum class Rounding : uint32_t { Even, Away, Zero };
+
 constexpr unsigned bitsOf(Element type) {
   switch (type) {
   case Element::F16:

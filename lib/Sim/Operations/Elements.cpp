@@ -72,6 +72,18 @@ static uint16_t floatToBFloat(float value) {
   return uint16_t((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
+uint32_t moe::sim::floatToTensorFloat(float value, Rounding rounding) {
+  constexpr uint32_t dropped = 0x1fff;
+  auto bits = at<uint32_t>(&value, 0);
+  if (std::isnan(value))
+    return 0x7fffffff;
+  if (rounding == Rounding::Away)
+    bits += 0x1000;
+  if (rounding == Rounding::Even)
+    bits += 0xfff + (bits >> 13 & 1);
+  return bits & ~dropped; // past the largest is infinity's place
+}
+
 double moe::sim::readElement(const void *from, unsigned i, Element type) {
   switch (type) {
   case Element::F16:
@@ -118,6 +130,10 @@ MOE_SIM_CALL float moe_sim_half_to_float(uint32_t half) {
 
 MOE_SIM_CALL uint32_t moe_sim_float_to_half(float value) {
   return floatToHalf(value);
+}
+
+MOE_SIM_CALL uint32_t moe_sim_float_to_tf32(float value, uint32_t rounding) {
+  return floatToTensorFloat(value, static_cast<Rounding>(rounding));
 }
 
 MOE_SIM_CALL float moe_sim_approximate(uint32_t which, float x) {

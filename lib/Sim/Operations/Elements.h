@@ -20,6 +20,8 @@ void writeElement(void *to, unsigned i, Element type, double value,
 
 float halfToFloat(uint16_t half);
 uint16_t floatToHalf(float value);
+/// The register of a tf32, whose low 13 bits are zero.
+uint32_t floatToTensorFloat(float value, Rounding rounding);
 
 } // namespace moe::sim
 

@@ -163,6 +163,20 @@ func.func @epilogue(%x: tensor<?x8xf32>, %w: tensor<4x8xf32>)
 
 // -----
 
+// What the product is stays.
+// CHECK-LABEL: func @epilogue_of_transposed
+func.func @epilogue_of_transposed(%x: tensor<?x8xf32>, %w: tensor<8x4xf32>) -> tensor<?x4xf32> {
+  // CHECK: moe.grouped_matmul %{{.*}}, %{{.*}} {tf32, transposed} : {{.*}} -> tensor<?x4xf32>
+  // CHECK-NEXT: return
+  %a = moe.grouped_matmul %x, %w {tf32, transposed} : (tensor<?x8xf32>, tensor<8x4xf32>) -> tensor<?x4xf32> {
+  ^bb0(%v: f32):
+    moe.yield %v
+  }
+  return %a : tensor<?x4xf32>
+}
+
+// -----
+
 // Only identity_nulls and pass_through read x.
 // CHECK-LABEL: func @combine
 // CHECK-SAME: %[[X:[^:]*]]: tensor<?x8xbf16>)

@@ -1843,3 +1843,75 @@ func.func @int4_block(%v: tensor<64xf32>) {
   %0:3 = moe.quantize %v <kind = int4, block = 31> : (tensor<64xf32>) -> (tensor<32xi8>, tensor<3xf32>, tensor<i32>)
   return
 }
+
+// -----
+
+// [O1]
+// expected-note @below {{'xs' has M = 8}}
+func.func @op(%x: tensor<?x8xf32>, %w: tensor<4x6x8xf32>, %o: tensor<5xi32>) {
+  // expected-error @below {{expected 'weights #0' of shape [E, M, O] with M = 8, found 'tensor<4x6x8xf32>'}}
+  %0 = moe.grouped_matmul %x, %w offsets %o {transposed}
+      : (tensor<?x8xf32>, tensor<4x6x8xf32>, tensor<5xi32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// [O1]
+// expected-note @below {{'weights #0' has O = 6}}
+func.func @op(%x: tensor<?x8xf32>, %w: tensor<8x6xf32>) {
+  // expected-error @below {{expected 'ys' of shape [R, O] with O = 6, found 'tensor<?x8xf32>'}}
+  %0 = moe.grouped_matmul %x, %w {transposed} : (tensor<?x8xf32>, tensor<8x6xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// [O39]
+func.func @op(%x: tensor<?x8xf32>, %w: tensor<6x8xbf16>) {
+  // expected-error @below {{expected f32 with 'tf32', found 'bf16'}}
+  %0 = moe.grouped_matmul %x, %w {tf32} : (tensor<?x8xf32>, tensor<6x8xbf16>) -> tensor<?x6xf32>
+  return
+}
+
+// -----
+
+// [O39]
+func.func @op(%x: tensor<?x8xf16>, %y: tensor<?x6xf32>, %o: tensor<5xi32>) {
+  // expected-error @below {{expected f32 with 'tf32', found 'f16'}}
+  %0 = moe.grouped_outer %x, %y offsets %o {tf32}
+      : (tensor<?x8xf16>, tensor<?x6xf32>, tensor<5xi32>) -> tensor<4x8x6xf32>
+  return
+}
+
+// -----
+
+// [O1]
+// expected-note @below {{'xs' has R = 3}}
+func.func @op(%x: tensor<3x8xf32>, %y: tensor<4x6xf32>, %o: tensor<5xi32>) {
+  // expected-error @below {{expected 'ys' of shape [R, B] with R = 3, found 'tensor<4x6xf32>'}}
+  %0 = moe.grouped_outer %x, %y offsets %o
+      : (tensor<3x8xf32>, tensor<4x6xf32>, tensor<5xi32>) -> tensor<4x8x6xf32>
+  return
+}
+
+// -----
+
+// [O1]
+// expected-note @below {{'xs' has A = 8}}
+func.func @op(%x: tensor<?x8xf32>, %y: tensor<?x6xf32>, %o: tensor<5xi32>) {
+  // expected-error @below {{expected 'sums' of shape [E, A, B] with A = 8, found 'tensor<4x6x8xf32>'}}
+  %0 = moe.grouped_outer %x, %y offsets %o
+      : (tensor<?x8xf32>, tensor<?x6xf32>, tensor<5xi32>) -> tensor<4x6x8xf32>
+  return
+}
+
+// -----
+
+// [O1]
+func.func @op(%x: tensor<?x8xf32>, %y: tensor<?x6xf32>, %o: tensor<4xi32>) {
+  // expected-error @below {{expected 'offsets' of shape [E+1] with E+1 = 5, found 'tensor<4xi32>'}}
+  %0 = moe.grouped_outer %x, %y offsets %o
+      : (tensor<?x8xf32>, tensor<?x6xf32>, tensor<4xi32>) -> tensor<4x8x6xf32>
+  return
+}

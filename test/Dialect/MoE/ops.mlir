@@ -330,6 +330,25 @@ func.func @grouped_matmul(%x: tensor<?x8xbf16>, %rows: tensor<?xi32>,
   return
 }
 
+// CHECK-LABEL: func @products_of_gradients
+func.func @products_of_gradients(%dh: tensor<?x16xbf16>, %xs: tensor<?x8xbf16>,
+    %up: tensor<4x16x8xbf16>, %dense: tensor<16x8xbf16>, %offsets: tensor<5xi32>,
+    %f: tensor<?x8xf32>) {
+  // CHECK: moe.grouped_matmul %{{.*}}, %{{.*}} offsets %{{.*}} {transposed} : (tensor<?x16xbf16>, tensor<4x16x8xbf16>, tensor<5xi32>) -> tensor<?x8xf32>
+  %dx = moe.grouped_matmul %dh, %up offsets %offsets {transposed}
+      : (tensor<?x16xbf16>, tensor<4x16x8xbf16>, tensor<5xi32>) -> tensor<?x8xf32>
+  // CHECK: moe.grouped_matmul %{{.*}}, %{{.*}} {transposed} : (tensor<?x16xbf16>, tensor<16x8xbf16>) -> tensor<?x8xf32>
+  %of_all = moe.grouped_matmul %dh, %dense {transposed}
+      : (tensor<?x16xbf16>, tensor<16x8xbf16>) -> tensor<?x8xf32>
+  // CHECK: moe.grouped_outer %{{.*}}, %{{.*}} offsets %{{.*}} : (tensor<?x16xbf16>, tensor<?x8xbf16>, tensor<5xi32>) -> tensor<4x16x8xf32>
+  %dw = moe.grouped_outer %dh, %xs offsets %offsets
+      : (tensor<?x16xbf16>, tensor<?x8xbf16>, tensor<5xi32>) -> tensor<4x16x8xf32>
+  // CHECK: moe.grouped_outer %{{.*}}, %{{.*}} offsets %{{.*}} {tf32} :
+  %tf32 = moe.grouped_outer %f, %f offsets %offsets {tf32}
+      : (tensor<?x8xf32>, tensor<?x8xf32>, tensor<5xi32>) -> tensor<4x8x8xf32>
+  return
+}
+
 // CHECK-LABEL: func @activate
 func.func @activate(%gate: tensor<?x16xf32>, %up: tensor<?x16xf32>) {
   // CHECK: moe.activate %{{.*}}, %{{.*}} : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32> {

@@ -172,6 +172,19 @@ static const BadInput inputs[] = {
      {{Kind::error, 4, 13,
        "shared.scale 2 needs shared.intermediate to be above 0, found 0 (the "
        "default)"}}},
+    // [S34]
+    {"Tf32OfRowsThatAreNone",
+     rest(
+         R"("dtype": {"activation": "bf16", "weights": "f32", "products": "tf32"})"),
+     {{Kind::error, 4, 52,
+       "dtype.products 'tf32' needs dtype.activation to be 'f32', found "
+       "'bf16'"},
+      {Kind::note, 4, 12, "dtype.activation is given here"}}},
+    {"Tf32OfWeightsThatAreNone",
+     rest(R"("dtype": {"weights": "f16", "products": "tf32"})"),
+     {{Kind::error, 4, 30,
+       "dtype.products 'tf32' needs dtype.weights to be 'f32', found 'f16'"},
+      {Kind::note, 4, 12, "dtype.weights is given here"}}},
     // [S28]
     {"NormWithoutLatent",
      experts(R"("latent_norm": 1e-6)"),

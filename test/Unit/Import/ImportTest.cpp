@@ -69,6 +69,9 @@ TEST(Import, DefaultsThatFollowOtherKeys) {
   EXPECT_EQ(spec.dtype.weights, DType::bf16);
   EXPECT_EQ(spec.dtype.router, DType::bf16);
   EXPECT_EQ(spec.parallel.expertsPerDevice, 2);
+  EXPECT_EQ(spec.dtype.products, Factors::f32);
+  spec = read(rest(R"("dtype": {"products": "tf32"})"));
+  EXPECT_EQ(spec.dtype.products, Factors::tf32);
   spec = read(rest(R"("dtype": {"weights": "f16"})"));
   EXPECT_EQ(spec.dtype.router, DType::f16);
   spec = read(rest(R"("shared": {"intermediate": 8})"));
@@ -157,7 +160,7 @@ TEST(Import, EveryValueArrives) {
     "losses": {"load_balance": 0.01, "load_balance_form": "switch",
                "importance": 0.1, "router_z": 0.001},
     "dtype": {"activation": "f16", "weights": "bf16", "router": "f32",
-              "accumulate": "f32"},
+              "accumulate": "f32", "products": "f32"},
     "parallel": {"grid": {"dp": 2, "ep": 4, "tp": 2}, "experts_on": "tp",
                  "exchange": "ring", "wire": "int8", "wire_block": 64,
                  "chunks": 3,

@@ -72,4 +72,24 @@ TEST(Elements, TensorFloatsHaveTenBits) {
   EXPECT_EQ(readElement(&value, 0, Element::TF32), 1 + 0x1p-10);
 }
 
+/// Of cvt.rn, cvt.rna and cvt.rz.
+TEST(Elements, TensorFloatsAreRounded) {
+  auto round = [](float value, Rounding rounding) {
+    uint32_t bits = floatToTensorFloat(value, rounding);
+    float result;
+    std::memcpy(&result, &bits, sizeof result);
+    return result;
+  };
+  float half = 1 + 0x1p-11f, above = half + 0x1p-20f;
+  EXPECT_EQ(round(half, Rounding::Even), 1);
+  EXPECT_EQ(round(half, Rounding::Away), 1 + 0x1p-10f);
+  EXPECT_EQ(round(-half, Rounding::Away), -1 - 0x1p-10f);
+  EXPECT_EQ(round(1 + 3 * 0x1p-11f, Rounding::Even), 1 + 0x1p-9f);
+  EXPECT_EQ(round(above, Rounding::Even), 1 + 0x1p-10f);
+  EXPECT_EQ(round(above, Rounding::Zero), 1);
+  EXPECT_EQ(round(1 + 0x1p-12f, Rounding::Away), 1);
+  EXPECT_EQ(round(3.4028235e38f, Rounding::Away), INFINITY);
+  EXPECT_TRUE(std::isnan(round(-NAN, Rounding::Away)));
+}
+
 } // namespace

@@ -98,6 +98,49 @@ TEST(Matrix, MmaOfBFloats) {
     }
 }
 
+/// m16n8k8 of tf32, by the manual's tables: a register has one value, and what
+/// has more bits of mantissa than ten is cut off.
+TEST(Matrix, MmaOfTensorFloats) {
+  Product product = {16,
+                     8,
+                     8,
+                     Element::TF32,
+                     Element::TF32,
+                     Element::F32,
+                     Element::F32,
+                     0,
+                     0,
+                     0,
+                     0,
+                     0,
+                     0};
+  std::vector<float> all(128);
+  int status = runToEnd(32, [&] {
+    int lane = int(thread()), group = lane / 4, inGroup = lane % 4;
+    float a[4], b[2], c[4], d[4];
+    for (int i = 0; i < 4; ++i) {
+      int row = i % 2 ? group + 8 : group, k = inGroup + (i >= 2 ? 4 : 0);
+      a[i] = float(value(row * 8 + k)) * (row == 3 ? 1 + 0x1p-13f : 1);
+      c[i] = 1;
+    }
+    for (int i = 0; i < 2; ++i)
+      b[i] = float(value(2 + (inGroup + 4 * i) * 8 + group));
+    moe_sim_mma(&product, a, b, c, d, 0);
+    for (int i = 0; i < 4; ++i) {
+      Place q = placeC(lane, i);
+      all[q.row * 8 + q.column] = d[i];
+    }
+  });
+  ASSERT_EQ(status, 0) << moe_sim_report();
+  for (int row = 0; row < 16; ++row)
+    for (int column = 0; column < 8; ++column) {
+      int sum = 1;
+      for (int k = 0; k < 8; ++k)
+        sum += value(row * 8 + k) * value(2 + k * 8 + column);
+      EXPECT_EQ(all[row * 8 + column], float(sum)) << row << ", " << column;
+    }
+}
+
 /// m16n8k32 of bytes: a register has four of consecutive k.
 TEST(Matrix, MmaOfBytes) {
   Product product = {

@@ -494,7 +494,10 @@ def MoE_GroupedMatmulOp : MoE_Op<"grouped_matmul",
     of `xs`. With several weights, or to save a pass over memory, the region
     computes the result from the accumulated values. Rows past the last offset
     are unspecified. With a format, rows are first rounded to it, each in blocks
-    along the row as `pack_rows` does. Spec 5.1.
+    along the row as `pack_rows` does. Spec 5.1. `transposed` weights are
+    [E, M, O] or [M, O], and used as they are: what a gradient needs to go back
+    through a product. With `tf32` values of f32 may be rounded to tf32 before
+    they are multiplied.
 
     ```
        xs [R, M]   offsets    weights [E, O, M]      ys [R, O]
@@ -528,7 +531,8 @@ def MoE_GroupedMatmulOp : MoE_Op<"grouped_matmul",
   let arguments = (ins MoE_Data:$xs, OptionalAttr<MoE_QuantAttr>:$format,
       Variadic<MoE_Data>:$weights,
       Variadic<MoE_F32>:$biases, Optional<MoE_I32>:$offsets,
-      Optional<MoE_I32>:$gather, DefaultValuedAttr<I64Attr, "1">:$slots);
+      Optional<MoE_I32>:$gather, DefaultValuedAttr<I64Attr, "1">:$slots,
+      UnitAttr:$transposed, UnitAttr:$tf32);
   let regions = (region AnyRegion:$epilogue);
   let results = (outs MoE_Data:$ys);
   let assemblyFormat = [{
@@ -538,6 +542,37 @@ def MoE_GroupedMatmulOp : MoE_Op<"grouped_matmul",
   }];
   let hasRegionVerifier = 1;
   let hasCanonicalizeMethod = 1;
+}
+
+def MoE_GroupedOuterOp : MoE_Op<"grouped_outer"> {
+  let summary = "sums over the rows of each group of their outer products";
+  let description = [{
+    `xs` transposed times `ys`, for the rows `offsets[e]` to `offsets[e + 1]` of
+    each group alone, accumulated in f32: the gradient of the weights of a
+    `grouped_matmul`, from that of its results and from its rows. A group without
+    rows gives zeros. Rows past the last offset are not read. With `tf32` values
+    of f32 may be rounded to tf32 before they are multiplied.
+
+    ```
+       xs [R, A]   ys [R, B]   offsets      sums [E, A, B]
+       a           p           0 --.
+                               1 --+----    a' p
+       b           q           1 --+----    b' q + c' s
+       c           s           3 --+----    0
+       ?           ?           3
+    ```
+
+    ```mlir
+    %dw = moe.grouped_outer %dh, %xs offsets %offsets
+        : (tensor<?x16xbf16>, tensor<?x8xbf16>, tensor<5xi32>) -> tensor<4x16x8xf32>
+    ```
+  }];
+  let arguments = (ins MoE_Data:$xs, MoE_Data:$ys, MoE_I32:$offsets,
+      UnitAttr:$tf32);
+  let results = (outs MoE_Data:$sums);
+  let assemblyFormat = [{
+    $xs `,` $ys `offsets` $offsets attr-dict `:` functional-type(operands, results)
+  }];
 }
 
 def MoE_FeedForwardOp : MoE_Op<"feed_forward",
