@@ -29,6 +29,8 @@ constexpr double inFlight = 8;
 constexpr double slotsPerSum = 6;
 /// Around the loop over the depth of a tile, which no other tile overlaps.
 constexpr double slotsPerTile = 90;
+/// The same of tiles of strips, whose lanes are outputs.
+constexpr double slotsPerStripSum = 3, slotsPerStripTile = 40;
 /// Bytes a slot.
 constexpr double l2Rate = 20, l3Rate = 32;
 /// What starting threads and waiting for the last costs a step of a forward.
@@ -58,6 +60,7 @@ private:
   const double vectorBytes, multiplyAdd;
 
   double tile(int64_t rows, int64_t outs, int64_t depth, bool xInL2) const;
+  double stripTile(int64_t rows, int64_t outs, int64_t depth) const;
   double decode(int64_t outs, int64_t depth, bool kept) const;
   double chunk(int64_t rows, int64_t depth) const;
   double rowBlock(int64_t rows) const;
@@ -69,10 +72,23 @@ template <typename Body> double pieces(int64_t total, int64_t size, Body body) {
   return (whole ? double(whole) * body(size) : 0) + (rest ? body(rest) : 0);
 }
 
+/// Vectors of outputs: each step of the depth loads them and a value of each
+/// row. What a strip has in the first-level cache, tiles read from there.
+double ProductCost::stripTile(int64_t rows, int64_t outs, int64_t depth) const {
+  double vectors = double(outs) / double(machine.lanes);
+  double height = double(rows == 5 ? 6 : rows), sums = height * vectors;
+  double step =
+      std::max(std::max(sums, inFlight) * multiplyAdd, height + vectors);
+  return double(depth * shape.xBytes) / 4 * step + sums * slotsPerStripSum +
+         slotsPerStripTile;
+}
+
 /// What the second-level cache gives comes while others are multiplied; for
 /// the third the multiply-adds wait.
 double ProductCost::tile(int64_t rows, int64_t outs, int64_t depth,
                          bool xInL2) const {
+  if (shape.packed)
+    return stripTile(rows, outs, depth);
   double sums = double(rows * outs), loads = double(rows + outs);
   double x = double(rows) * vectorBytes, w = double(outs) * vectorBytes;
   bool wInL1 = (rows + outs) * depth * shape.xBytes <= machine.l1;
@@ -91,7 +107,7 @@ double ProductCost::tile(int64_t rows, int64_t outs, int64_t depth,
 /// A load, some arithmetic on codes of that size, and a store if the values are
 /// kept for other tiles.
 double ProductCost::decode(int64_t outs, int64_t depth, bool kept) const {
-  if (!shape.decoded)
+  if (!shape.decoded || shape.packed)
     return 0;
   double vectors =
       double(outs) * std::ceil(double(depth * shape.xBytes) / vectorBytes);
