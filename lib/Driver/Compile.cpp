@@ -231,6 +231,9 @@ Error Compilation::makeProgram(Program &program, PipelineOptions pipeline) {
   auto hasWgmma = [](const GPUArch &arch) { return arch.hasWgmma(); };
   pipeline.wgmma = pipeline.gpu && any_of(options.gpuArchs, hasWgmma);
   pipeline.alwaysWgmma = pipeline.wgmma && all_of(options.gpuArchs, hasWgmma);
+  auto hasFp8 = [](const GPUArch &arch) { return arch.hasFp8(); };
+  pipeline.fp8 = pipeline.gpu && any_of(options.gpuArchs, hasFp8);
+  pipeline.alwaysFp8 = pipeline.fp8 && all_of(options.gpuArchs, hasFp8);
   pipeline.core = program.target.core();
   pipeline.bf16Dot = program.target.hasBF16Dot();
   program.module = module->clone();
@@ -248,7 +251,7 @@ Error Compilation::makeProgram(Program &program, PipelineOptions pipeline) {
       return reported();
     if (signatures.empty())
       signatures = std::move(*read);
-    else if (Error error = mergeWorkspaces(signatures, *read))
+    else if (Error error = mergeSignatures(signatures, *read, pipeline.gpu))
       return error;
   }
   return Error::success();

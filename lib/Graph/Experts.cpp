@@ -52,10 +52,11 @@ static Value matrix(ForwardBuilder &b, StringRef name, ArrayRef<int64_t> shape,
 }
 
 /// A product as the spec wants it.
-static Value multiply(ForwardBuilder &b, int64_t out, Value input, Value weight,
-                      ValueRange bias = {}, Value offsets = {}) {
-  auto product = GroupedMatmulOp::create(b, b.f32({T, out}), input, weight,
-                                         bias, offsets, Value());
+static Value multiply(ForwardBuilder &b, int64_t out, Value input,
+                      QuantAttr rows, Value weight, ValueRange bias = {},
+                      Value offsets = {}) {
+  auto product = GroupedMatmulOp::create(b, b.f32({T, out}), input, rows,
+                                         weight, bias, offsets, Value());
   product.setTf32(b.spec.dtype.products == Factors::tf32);
   return product;
 }
@@ -65,7 +66,7 @@ static Value project(ForwardBuilder &b, Value input, StringRef weightName,
                      int64_t width) {
   int64_t columns = cast<RankedTensorType>(input.getType()).getDimSize(1);
   Value w = b.weight(weightName, {width, columns});
-  return multiply(b, width, input, w);
+  return multiply(b, width, input, QuantAttr(), w);
 }
 
 static Value half(ForwardBuilder &b, DecodeOp joined, int64_t dim, GateUp form,
@@ -120,6 +121,7 @@ static Value buildFFN(ForwardBuilder &b, Value input, Value offsets) {
   struct Projection {
     Value weight;
     SmallVector<Value, 1> bias;
+    QuantAttr rows;
   };
   const ExpertsSpec &experts = b.spec.experts;
   const SharedSpec &shared = b.spec.shared;
@@ -136,16 +138,19 @@ static Value buildFFN(ForwardBuilder &b, Value input, Value offsets) {
       shape.insert(shape.begin(), b.router.experts);
       biasShape.insert(biasShape.begin(), b.router.experts);
     }
-    Projection result{
-        matrix(b, name, shape,
-               grouped ? experts.quantization : shared.quantization),
-        {}};
+    const QuantizationSpec &quantization =
+        grouped ? experts.quantization : shared.quantization;
+    Projection result{matrix(b, name, shape, quantization), {}, {}};
+    if (quantization.activations == Activations::fp8_e4m3)
+      result.rows = QuantAttr::get(b.getContext(), QuantKind::fp8_e4m3,
+                                   (*quantization.block)[1]);
     if (grouped && experts.bias)
       result.bias.push_back(b.parameter(name + ".bias", biasShape));
     return result;
   };
   auto apply = [&](Value input, const Projection &projection, int64_t out) {
-    return multiply(b, out, input, projection.weight, projection.bias, offsets);
+    return multiply(b, out, input, projection.rows, projection.weight,
+                    projection.bias, offsets);
   };
 
   GateUp gateUp = grouped ? experts.gateUp : shared.gateUp;
@@ -154,7 +159,8 @@ static Value buildFFN(ForwardBuilder &b, Value input, Value offsets) {
     Projection joined = projection("gate_up", 2 * inner, width);
     for (int64_t index : {0, 1}) {
       int64_t dim = grouped ? 1 : 0;
-      Projection one{half(b, joined.weight, dim, gateUp, index), {}};
+      Projection one{
+          half(b, joined.weight, dim, gateUp, index), {}, joined.rows};
       for (Value bias : joined.bias)
         one.bias.push_back(half(b, bias, dim, gateUp, index));
       innerValues.push_back(apply(input, one, inner));
@@ -205,7 +211,7 @@ static Value buildRouted(ForwardBuilder &b, Value x, Routing routing,
   auto unit = [&](bool flag) { return flag ? b.getUnitAttr() : UnitAttr(); };
   Value y = CombineOp::create(b, b.tensor({T, width}, out), ys,
                               routing.group.getPositions(), indices, weights,
-                              identity || passThrough ? z : Value(),
+                              identity || passThrough ? z : Value(), Value(),
                               b.getI64IntegerAttr(router.experts),
                               unit(onInput), unit(identity), unit(passThrough));
   if (experts.latentNorm)

@@ -70,6 +70,7 @@ struct FoldActivation : OpRewritePattern<ActivateOp> {
           matmul.getSlots() != first.getSlots() ||
           matmul.getTransposed() != first.getTransposed() ||
           matmul.getTf32() != first.getTf32() ||
+          matmul.getFormat() != first.getFormat() ||
           matmul.getBiases().size() != first.getBiases().size() ||
           matmul.getWeights()[0].getType() != first.getWeights()[0].getType())
         return rewriter.notifyMatchFailure(op, "inputs have different rows");
@@ -77,9 +78,10 @@ struct FoldActivation : OpRewritePattern<ActivateOp> {
       llvm::append_range(biases, matmul.getBiases());
     }
     auto fused = GroupedMatmulOp::create(
-        rewriter, op.getLoc(), op.getType(), first.getXs(), weights, biases,
-        first.getOffsets(), first.getGather(), first.getSlotsAttr(),
-        first.getTransposedAttr(), first.getTf32Attr());
+        rewriter, op.getLoc(), op.getType(), first.getXs(),
+        first.getFormatAttr(), weights, biases, first.getOffsets(),
+        first.getGather(), first.getSlotsAttr(), first.getTransposedAttr(),
+        first.getTf32Attr());
     rewriter.inlineRegionBefore(op.getBody(), fused.getEpilogue(),
                                 fused.getEpilogue().end());
     rewriter.replaceOp(op, fused);
@@ -91,9 +93,9 @@ struct FoldActivation : OpRewritePattern<ActivateOp> {
 static GroupedMatmulOp productBefore(GroupedMatmulOp down) {
   auto up = down.getXs().getDefiningOp<GroupedMatmulOp>();
   bool isDown = down.getWeights().size() == 1 && down.getEpilogue().empty() &&
-                !down.getGather() && !down.getTransposed();
-  return isDown && up && up->hasOneUse() && !up.getTransposed() &&
-                 up.getOffsets() == down.getOffsets()
+                !down.getGather() && !down.getFormat() && !down.getTransposed();
+  return isDown && up && up->hasOneUse() && !up.getFormat() &&
+                 !up.getTransposed() && up.getOffsets() == down.getOffsets()
              ? up
              : GroupedMatmulOp();
 }
@@ -195,7 +197,7 @@ struct NarrowHidden : OpRewritePattern<GroupedMatmulOp> {
                                 PatternRewriter &rewriter) const override {
     return narrow(rewriter, op, op.getXs(), [&](OpOperand &use) {
       auto next = dyn_cast<GroupedMatmulOp>(use.getOwner());
-      return next && use.get() == next.getXs() &&
+      return next && use.get() == next.getXs() && !next.getFormat() &&
              llvm::all_of(next.getWeights(), [&](Value weight) {
                return fitsPairs(weight, bf16Step);
              });

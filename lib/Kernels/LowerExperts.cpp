@@ -5,8 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Product.h"
-#include "Row.h"
+#include "RowCodes.h"
 
 using namespace mlir;
 using namespace moe;
@@ -46,6 +45,12 @@ void moe::lower(Lowering &l, DispatchOp op) {
   });
 }
 
+/// Whether somebody has written all rows: those of tokens, not such as come
+/// from elsewhere or are sorted by expert.
+static bool isWhole(Value rows) {
+  return isa<BlockArgument>(rows) || rows.getDefiningOp<RMSNormOp>();
+}
+
 void moe::lower(Lowering &l, GroupedMatmulOp op) {
   Emitter &e = l.e;
   Value gather = op.getGather();
@@ -80,6 +85,12 @@ void moe::lower(Lowering &l, GroupedMatmulOp op) {
                                   : Weight(l, l[weight]));
   product.transposed = op.getTransposed();
   product.tf32 = op.getTf32();
+  Lowering::TemporaryRoom room(l);
+  if (QuantAttr format = op.getFormatAttr()) {
+    bool areAllThere = !op.getOffsets() || isWhole(op.getXs());
+    roundRows(l, product, format, areAllThere ? l.extent(op.getXs(), 0) : rows,
+              areAllThere);
+  }
   emitProduct(l, product);
 }
 
@@ -108,6 +119,7 @@ void moe::lower(Lowering &l, CombineOp op) {
   Value indices = l[op.getIndices()];
   Value weights = op.getUnweighted() ? Value() : l[op.getWeights()];
   Value x = op.getX() ? l[op.getX()] : Value();
+  Value member = op.getMember() ? l[op.getMember()] : Value();
   Extent tokens = l.extent(op.getPositions(), 0);
   Value y = l.result(op.getY(), {tokens});
   int64_t width = cast<RankedTensorType>(op.getY().getType()).getDimSize(1);
@@ -146,6 +158,8 @@ void moe::lower(Lowering &l, CombineOp op) {
               applies = expert >= 0;
             else
               applies = (expert >= 0) & (expert < double(op.getExperts()));
+            if (member)
+              applies = applies & (e.load(member, {}) == 0);
             return e.choose(
                 applies, [&] { return add(x, t, true); },
                 [&] { return total[0]; });

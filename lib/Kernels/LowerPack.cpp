@@ -6,13 +6,11 @@
 //===----------------------------------------------------------------------===//
 //
 // A row is read once where its blocks are in the nearest cache when their codes
-// are made. Formats are defined in f32 arithmetic, so the reference computes
-// them in f32 too.
+// are made.
 //
 //===----------------------------------------------------------------------===//
 
-#include "BlockCodes.h"
-#include "Row.h"
+#include "RowCodes.h"
 
 using namespace mlir;
 using namespace moe;
@@ -82,22 +80,14 @@ void Packing::copy(Value from, Value to, Val r) {
 void Packing::pack(Value from, Value to, Val r) {
   if (!format)
     return copy(from, to, r);
-  Type f32 = e.getF32Type();
   forBlocks([&](const Row &row, Val number, Val first) {
-    // NaN if one is.
-    Val largest = row.fold(
-        e.constant(f32, 0),
-        [&](RowPart c) { return e.abs(read(row, from, r, first, c)); },
-        [&](Val a, Val b) { return e.max(a, b); });
-    Val scale = largest / largestValue(format.getKind());
-    // Infinity times 0 is not a number either.
-    Val bytes = e.regroup(e.gather({scale}), VectorType::get(4, e.getI8Type()));
+    auto value = [&](RowPart c) { return read(row, from, r, first, c); };
+    BlockOfRow block(row, format.getKind(), value);
+    Val bytes =
+        e.regroup(e.gather({block.scale}), VectorType::get(4, e.getI8Type()));
     e.storeVector(bytes, to, {r, scaleAt(number)}, 4);
-    Val isUseful = (scale > 0) & e.isFinite(scale);
     row.forEach([&](RowPart c) {
-      Val value = read(row, from, r, first, c);
-      Val scaled = e.select(isUseful, value / row.fill(scale), value.like(0));
-      Val code = e.cast(toCode(scaled, format.getKind()), e.getI8Type());
+      Val code = e.cast(block.codes(c), e.getI8Type());
       row.store(code, to, {r, first + c.first}, c);
     });
   });

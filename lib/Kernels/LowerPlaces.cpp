@@ -73,6 +73,8 @@ private:
   Val place(Val pair) { return pair % double(places); }
   Val count(Val pair, int64_t first, int64_t end);
   Extent addSize();
+  void list(Value local, Val room, int64_t first, int64_t end);
+  void listInParallel(Value local, Val room, int64_t first, int64_t end);
 };
 } // namespace
 
@@ -111,10 +113,17 @@ void Arrivals::lower() {
   Extent rows =
       op.getSize() ? addSize() : l.namedExtent(op.getRows(), op.getLocal());
   Value local = l.result(op.getLocal(), {rows});
-  Val zero = e.index(0), room = l.size(rows);
+  if (l.gpu)
+    listInParallel(local, l.size(rows), first, end);
+  else
+    list(local, l.size(rows), first, end);
+}
+
+/// No count writes past the rows that there are.
+void Arrivals::list(Value local, Val room, int64_t first, int64_t end) {
+  Val zero = e.index(0);
   Val filled =
       e.carry(zero, e.index(pairs), zero, [&](Val i, ArrayRef<Val> at) {
-        // No count writes past the rows that there are.
         Val next = e.min(at[0] + count(i, first, end), room);
         Val number = e.asI32(place(i));
         e.loop(at[0], next, [&](Val r) { e.store(number, local, {r, zero}); });
@@ -122,6 +131,28 @@ void Arrivals::lower() {
       })[0];
   Val none = e.constant(e.getI32Type(), -1);
   e.loop(filled, room, [&](Val r) { e.store(none, local, {r, zero}); });
+}
+
+/// The same: a warp lists what has come from one rank to one place.
+void Arrivals::listInParallel(Value local, Val room, int64_t first,
+                              int64_t end) {
+  Val zero = e.index(0);
+  Value begins = l.scratch(e.getI32Type(), {Extent::constant(pairs + 1)});
+  e.parallel(e.index(pairs + 1), [&](Val i) {
+    Val before =
+        e.sum(i, zero, [&](Val pair) { return count(pair, first, end); });
+    e.store(e.asI32(e.min(before, room)), begins, {i});
+  });
+  auto beginOf = [&](Val pair) { return e.asIndex(e.load(begins, {pair})); };
+  e.warps(e.index(pairs), [&](Val pair) {
+    Val number = e.asI32(place(pair));
+    e.byTurns(beginOf(pair), beginOf(pair + 1),
+              [&](Val r) { e.store(number, local, {r, zero}); });
+  });
+  e.parallel(room, [&](Val r) {
+    e.when(r >= beginOf(e.index(pairs)),
+           [&] { e.store(e.constant(e.getI32Type(), -1), local, {r, zero}); });
+  });
 }
 
 void moe::lower(Lowering &l, ArrivalsOp op) { Arrivals(l, op).lower(); }

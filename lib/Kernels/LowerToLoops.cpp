@@ -40,10 +40,11 @@ namespace {
 class FunctionLowering {
 public:
   FunctionLowering(func::FuncOp func, StringRef package, Device device,
-                   const VectorUnit &unit, Wgmma wgmma)
+                   const VectorUnit &unit, Presence wgmma, Presence fp8)
       : func(func), package(package), converter(func.getContext()),
         l(func->getParentOfType<ModuleOp>(), func.getLoc(), device, unit) {
     l.wgmma = wgmma;
+    l.fp8 = fp8;
   }
 
   LogicalResult run();
@@ -232,7 +233,7 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
                         {Extent::constant(int64_t(1) << 62)}));
   if (llvm::any_of(block, isOfColl))
     l.exchange = pointerAt(buffers, next + 1);
-  if (l.wgmma != Wgmma::nowhere)
+  if (l.wgmma != Presence::nowhere || l.fp8 != Presence::nowhere)
     l.launches = pointerAt(buffers, next + 2);
   l.collectivesLeft = llvm::count_if(block, isCollective);
   if (l.gpu &&
@@ -393,13 +394,18 @@ struct LowerToLoops : moe::impl::LowerToLoopsPassBase<LowerToLoops> {
     Device device = reference ? Device::reference
                     : gpu     ? Device::gpu
                               : Device::cpu;
-    Wgmma products = alwaysWgmma ? Wgmma::everywhere
-                     : wgmma     ? Wgmma::whereFound
-                                 : Wgmma::nowhere;
+    auto presence = [](bool everywhere, bool some) {
+      return everywhere ? Presence::everywhere
+             : some     ? Presence::whereFound
+                        : Presence::nowhere;
+    };
+    Presence groups = presence(alwaysWgmma, wgmma);
+    Presence codes = presence(alwaysFp8, fp8);
     for (auto func :
          llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
       if (!func.isExternal() &&
-          failed(FunctionLowering(func, package, device, unit, products).run()))
+          failed(FunctionLowering(func, package, device, unit, groups, codes)
+                     .run()))
         return signalPassFailure();
   }
 };

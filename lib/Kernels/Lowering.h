@@ -32,8 +32,8 @@ enum class Device {
   gpu        // many threads with scalars
 };
 
-/// Where products of warpgroups are made.
-enum class Wgmma { nowhere, whereFound, everywhere };
+/// Where a kind of instructions is used.
+enum class Presence { nowhere, whereFound, everywhere };
 
 /// What the target's vectors can do.
 struct VectorUnit {
@@ -55,7 +55,8 @@ public:
   const int64_t lanes; // of f32
 
   /// On a gpu: the runtime's pointer that launches are made with, for the host.
-  Wgmma wgmma = Wgmma::nowhere;
+  /// For products of warpgroups, and of codes of 8 bits.
+  Presence wgmma = Presence::nowhere, fp8 = Presence::nowhere;
   mlir::Value launches;
 
   /// Reports why the operation at hand cannot be lowered.

@@ -7,6 +7,8 @@
 
 #include "MmaTile.h"
 
+#include "moe/Kernels/Instructions.h"
+
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
@@ -26,7 +28,7 @@ static Value asRegister(Emitter &e, Value two) {
   Type element = cast<VectorType>(two.getType()).getElementType();
   if (element.isF32())
     return roundToTf32(e, vector::ExtractOp::create(e, two, 0));
-  if (!element.isBF16())
+  if (element.isF16())
     return two;
   auto word = VectorType::get(1, e.getI32Type());
   return vector::ExtractOp::create(e, vector::BitCastOp::create(e, word, two),
@@ -56,17 +58,28 @@ Value moe::roundToTf32(Emitter &e, Value value) {
 void moe::multiplyMatrices(Emitter &e, Type element, ArrayRef<Value> a,
                            ArrayRef<Value> b, MutableArrayRef<Val> sums) {
   Type f32 = e.getF32Type();
+  SmallVector<Value> before = values(sums);
   auto result =
       LLVM::LLVMStructType::getLiteral(e.getContext(), {f32, f32, f32, f32});
-  auto type = element.isF32()    ? NVVM::MMATypes::tf32
-              : element.isBF16() ? NVVM::MMATypes::bf16
-                                 : NVVM::MMATypes::f16;
-  SmallVector<Value> before = values(sums);
-  Value next = NVVM::MmaOp::create(
-      e, result, a, b, before,
-      ArrayRef<int64_t>{mmaRows, mmaOutputs, depthOf(element)}, std::nullopt,
-      std::nullopt, std::array{type, type},
-      std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
+  Value next;
+  if (element.getIntOrFloatBitWidth() == 8) {
+    // The operation of NVVM has no floats of 8 bits.
+    SmallVector<Value> operands(a);
+    llvm::append_range(operands, b);
+    llvm::append_range(operands, before);
+    next = LLVM::CallIntrinsicOp::create(e, result, e.getStringAttr(kMmaOfE4m3),
+                                         operands)
+               .getResult(0);
+  } else {
+    auto type = element.isF32()    ? NVVM::MMATypes::tf32
+                : element.isBF16() ? NVVM::MMATypes::bf16
+                                   : NVVM::MMATypes::f16;
+    next = NVVM::MmaOp::create(
+        e, result, a, b, before,
+        ArrayRef<int64_t>{mmaRows, mmaOutputs, mmaDepth(element)}, std::nullopt,
+        std::nullopt, std::array{type, type},
+        std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
+  }
   for (int64_t i = 0; i < sumsPerThread; ++i)
     sums[i] = e.val(LLVM::ExtractValueOp::create(e, next, i));
 }

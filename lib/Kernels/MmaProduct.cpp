@@ -27,6 +27,8 @@ static constexpr int64_t rowTiles = warpRows / mmaRows;
 static constexpr int64_t outputTiles = warpOutputs / mmaOutputs;
 
 bool moe::fitsMma(const Product &product) {
+  if (product.rowScales) // takesCodes() has looked
+    return true;
   auto x = cast<MemRefType>(product.x.getType());
   Type element = x.getElementType();
   // Copies start where 16 bytes do.
@@ -37,19 +39,29 @@ bool moe::fitsMma(const Product &product) {
          });
 }
 
+bool moe::takesCodes(const Product &product, int64_t block) {
+  const Weight &first = product.weights.front();
+  Type bf16 = BFloat16Type::get(product.x.getContext());
+  return block == first.storedBlock() &&
+         llvm::all_of(product.weights, [&](const Weight &weight) {
+           return weight.isE4m3() && StagedWeight::fits(weight, bf16);
+         });
+}
+
 namespace {
 
 class MmaTile {
 public:
-  MmaTile(Lowering &l, const Product &product, const ProductTile &tile);
+  MmaTile(Lowering &l, const Product &product, Type element,
+          const ProductTile &tile);
   void run();
 
 private:
   Emitter &e;
   const Product &product;
   const ProductTile &tile;
-  Type element;
-  Staged rows;
+  Type element; // of what is multiplied
+  StagedRows rows;
   SmallVector<StagedWeight, 2> weights;
   Val lane, warpRow, warpOut; // in the tile
 
@@ -69,26 +81,24 @@ private:
   Emitter::Vals multiplySteps(Val begin, Val end, Emitter::Vals sums);
   Emitter::Vals multiplyStep(Val step, Emitter::Vals sums);
   Emitter::Vals multiply(Val stage, Val begin, Emitter::Vals sums);
+  SmallVector<Val> rowScales(Val c);
   Emitter::Vals addScaled(Val block, Emitter::Vals sums, Emitter::Vals part);
   void finish(ArrayRef<Val> sums);
 };
 
 } // namespace
 
-static Staged stagedRows(Type element) { return {element, 1, mmaShape.rows}; }
-
-MmaTile::MmaTile(Lowering &l, const Product &product, const ProductTile &tile)
-    : e(l.e), product(product), tile(tile),
-      element(cast<MemRefType>(product.x.getType()).getElementType()),
-      rows(stagedRows(element)),
-      lane(tile.thread % double(Emitter::lanesOfWarp)) {
+MmaTile::MmaTile(Lowering &l, const Product &product, Type element,
+                 const ProductTile &tile)
+    : e(l.e), product(product), tile(tile), element(element),
+      rows(product, element), lane(tile.thread % double(Emitter::lanesOfWarp)) {
   Val warp = tile.thread / double(Emitter::lanesOfWarp);
   warpRow = warp / 2.0 * double(warpRows);
   warpOut = warp % 2.0 * double(warpOutputs);
-  rows.memory = rows.view(e, tile.shared, 0, element);
-  int64_t begin = rows.bytes();
+  rows.place(e, tile.shared);
+  int64_t begin = rows.staged.bytes();
   for (const Weight &weight : product.weights) {
-    weights.emplace_back(l, product, weight, tile, begin);
+    weights.emplace_back(l, product, weight, element, tile, begin);
     begin += weights.back().staged.bytes();
   }
   planCopies();
@@ -106,12 +116,13 @@ void MmaTile::planCopies() {
            number % double(perLine) * double(to.perCopy()));
     }
   };
-  eachPart(rows, [&](Val line, Val place) {
+  eachPart(rows.staged, [&](Val line, Val place) {
     Val r = tile.row + line;
     Val isInside = r < tile.rowEnd;
     // The first row of a tile is always there.
     Val source = product.row(e.select(isInside, r, tile.row));
-    copies.push_back({product.x, &rows, {source}, line, place, isInside});
+    copies.push_back(
+        {product.x, &rows.staged, {source}, line, place, isInside});
   });
   for (const StagedWeight &weight : weights)
     eachPart(weight.staged, [&](Val line, Val place) {
@@ -152,14 +163,11 @@ void MmaTile::copyStep(Val step, Val stage) {
 }
 
 Emitter::Vals MmaTile::multiply(Val stage, Val begin, Emitter::Vals sums) {
-  Val low = lane % 16.0, high = lane / 16.0;
-  for (int64_t k = 0; k < mmaShape.depth; k += mmaDepth) {
-    // Rows 0-7 and 8-15 of places 0-7, then of places 8-15.
+  for (int64_t k = 0; k < mmaShape.depth; k += mmaDepth(element)) {
     SmallVector<SmallVector<Value>> a;
     for (int64_t i = 0; i < rowTiles; ++i)
-      a.push_back(loadMatrices(e, rows, stage,
-                               warpRow + double(i * mmaRows) + low,
-                               high * 8.0 + double(k)));
+      a.push_back(
+          rows.fragments(e, stage, warpRow + double(i * mmaRows), lane, k));
     size_t first = 0;
     for (const StagedWeight &weight : weights) {
       SmallVector<SmallVector<Value>> b;
@@ -187,17 +195,44 @@ static int64_t sumAt(size_t weight, int64_t rowTile, int64_t outputTile,
   return tile * sumsPerThread + 2 * below + next;
 }
 
+/// Of two rows of each row tile, eight apart; null for nothing.
+SmallVector<Val> MmaTile::rowScales(Val c) {
+  SmallVector<Val> scales;
+  for (int64_t i = 0; i < rowTiles; ++i)
+    for (int64_t below : {0, 8}) {
+      if (!product.rowScales) {
+        scales.emplace_back();
+        continue;
+      }
+      Val r = tile.row + warpRow + lane / 4.0 + double(i * mmaRows + below);
+      // Not by a row that is there: one address does for all four.
+      scales.push_back(e.choose(
+          r < tile.rowEnd,
+          [&] {
+            return e.load(
+                product.rowScales,
+                {product.row(r), c / double(weights.front().block())});
+          },
+          [&] { return e.real_(0); }));
+    }
+  return scales;
+}
+
 /// sums + scale * part. Without scales the part is all that there is.
 Emitter::Vals MmaTile::addScaled(Val c, Emitter::Vals sums,
                                  Emitter::Vals part) {
   Val out = warpOut + lane % 4.0 * 2.0;
+  SmallVector<Val> ofRows = rowScales(c);
   for (size_t w = 0; w < weights.size(); ++w)
     for (int64_t j = 0; j < outputTiles; ++j)
       for (int64_t next = 0; next < 2; ++next) {
-        Val scale = weights[w].scaleAt(out + double(j * mmaOutputs + next), c);
+        Val ofOutput =
+            weights[w].scaleAt(out + double(j * mmaOutputs + next), c);
         for (int64_t i = 0; i < rowTiles; ++i)
           for (int64_t below = 0; below < 2; ++below) {
             int64_t at = sumAt(w, i, j, below, next);
+            Val ofRow = ofRows[i * 2 + below];
+            Val scale = ofRow.value ? ofRow * ofOutput : ofOutput;
             sums[at] =
                 scale.value ? e.fma(scale, part[at], sums[at]) : part[at];
           }
@@ -279,11 +314,22 @@ void MmaTile::run() {
       perBlock));
 }
 
-void moe::emitMmaProduct(Lowering &l, const Product &product) {
-  Type element = cast<MemRefType>(product.x.getType()).getElementType();
-  int64_t bytes = stagedRows(element).bytes();
+static void emitMmaTiles(Lowering &l, const Product &product, Type element) {
+  int64_t bytes = StagedRows(product, element).staged.bytes();
   for (const Weight &weight : product.weights)
     bytes += StagedWeight::bytes(weight);
-  emitTiles(l, product, mmaShape, bytes,
-            [&](const ProductTile &tile) { MmaTile(l, product, tile).run(); });
+  emitTiles(l, product, mmaShape, bytes, [&](const ProductTile &tile) {
+    MmaTile(l, product, element, tile).run();
+  });
+}
+
+void moe::emitMmaProduct(Lowering &l, const Product &product) {
+  Type element = cast<MemRefType>(product.x.getType()).getElementType();
+  if (product.rowScales)
+    element = l.e.getBF16Type();
+  emitMmaTiles(l, product, element);
+}
+
+void moe::emitFp8Product(Lowering &l, const Product &product) {
+  emitMmaTiles(l, product, Float8E4M3FNType::get(l.e.getContext()));
 }

@@ -18,8 +18,12 @@ inline constexpr int64_t mmaStages = 3;
 inline constexpr int64_t copyBytes = 16;
 /// Of an instruction, and the sums that a thread has of it: two of a row, and
 /// two of another.
-inline constexpr int64_t mmaRows = 16, mmaOutputs = 8, mmaDepth = 16;
+inline constexpr int64_t mmaRows = 16, mmaOutputs = 8;
 inline constexpr int64_t sumsPerThread = 4;
+/// Of an instruction for values of the type: 32 bytes.
+inline int64_t mmaDepth(mlir::Type element) {
+  return 256 / int64_t(element.getIntOrFloatBitWidth());
+}
 
 /// A matrix in the block's memory, some steps of the depth at a time. An
 /// element of one or two bytes holds one value or two.
@@ -54,10 +58,6 @@ loadMatrices(Emitter &e, const Staged &from, Val stage, Val line, Val place) {
 }
 /// A value of f32 as tf32, in a register.
 mlir::Value roundToTf32(Emitter &e, mlir::Value value);
-/// Of an instruction, for values of the type.
-inline int64_t depthOf(mlir::Type element) {
-  return 2 * copyBytes * 8 / element.getIntOrFloatBitWidth();
-}
 
 /// sums + a * b, of values of the type; f32 means tf32.
 void multiplyMatrices(Emitter &e, mlir::Type element,
@@ -65,20 +65,42 @@ void multiplyMatrices(Emitter &e, mlir::Type element,
                       llvm::ArrayRef<mlir::Value> b,
                       llvm::MutableArrayRef<Val> sums);
 
+/// Two values as a register holds them: floats of 32 bits that the type has.
+mlir::Value packPair(Emitter &e, mlir::Type element, Val low, Val high);
+
+/// Rows in the block's memory, as they are or as codes of e4m3. Codes are what
+/// is multiplied where `element` is their type, else decoded in registers.
+class StagedRows {
+public:
+  StagedRows(const Product &product, mlir::Type element);
+
+  Staged staged;
+
+  void place(Emitter &e, mlir::Value shared);
+  /// What instructions take of 16 rows from `row` on, from `depth` on.
+  llvm::SmallVector<mlir::Value> fragments(Emitter &e, Val stage, Val row,
+                                           Val lane, int64_t depth) const;
+
+private:
+  mlir::Type element;
+  Staged pairs; // two codes in each element
+};
+
 /// A weight in the block's memory, as it is or as codes. Those are decoded in
 /// registers, on their way to instructions.
 class StagedWeight {
 public:
   StagedWeight(Lowering &l, const Product &product, const Weight &weight,
-               const ProductTile &tile, int64_t begin);
+               mlir::Type element, const ProductTile &tile, int64_t begin);
   static bool fits(const Weight &weight, mlir::Type element);
   static int64_t bytes(const Weight &weight);
 
   Weight weight;
   Staged staged;
 
-  /// What instructions take of 16 outputs from `out` on, in the tile: of places
-  /// 0-7 and 8-15 of eight outputs, then of the others. `place` is the first in
+  /// What instructions take of 16 outputs from `out` on, in the tile: of one
+  /// half of the depth and the other of eight outputs, then of the others.
+  /// `place` is the first in
   /// the step, which begins at `begin` of the depth.
   llvm::SmallVector<mlir::Value> fragments(Val stage, Val out, int64_t place,
                                            Val begin) const;
@@ -96,7 +118,7 @@ private:
   const ProductTile &tile;
   mlir::Type element; // of what is multiplied
   Val lane;
-  mlir::Value codes; // two in each element
+  Staged pairs; // two codes in each element; without memory if it has none
 
   mlir::Value decodePair(Val stage, Val line, Val place, Val key) const;
   llvm::SmallVector<Val, 3> at(Val out, Val c) const;

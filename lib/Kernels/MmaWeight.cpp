@@ -29,7 +29,7 @@ bool StagedWeight::fits(const Weight &weight, Type element) {
   folded.usePairs();
   return weight.isCompact() && weight.isExactIn(element) &&
          weight.depth() % mmaShape.depth == 0 &&
-         weight.storedBlock() % mmaDepth == 0 &&
+         weight.storedBlock() % mmaDepth(element) == 0 &&
          folded.block() % mmaShape.depth == 0;
 }
 
@@ -38,18 +38,18 @@ int64_t StagedWeight::bytes(const Weight &weight) {
 }
 
 StagedWeight::StagedWeight(Lowering &l, const Product &product,
-                           const Weight &weight, const ProductTile &tile,
-                           int64_t begin)
+                           const Weight &weight, Type element,
+                           const ProductTile &tile, int64_t begin)
     : weight(weight), staged(stagedOf(weight)), e(l.e), product(product),
-      tile(tile),
-      element(cast<MemRefType>(product.x.getType()).getElementType()),
+      tile(tile), element(element),
       lane(tile.thread % double(Emitter::lanesOfWarp)) {
   staged.memory = staged.view(e, tile.shared, begin, staged.element);
   if (weight.holds(element))
     return;
   this->weight.usePairs(); // their scales of 8 bits
-  Type two = e.getIntegerType(2 * staged.bits() / staged.perElement);
-  codes = staged.view(e, tile.shared, begin, two);
+  unsigned bits = 2 * staged.bits() / staged.perElement;
+  pairs = {e.getIntegerType(bits), 2, staged.lines};
+  pairs.memory = staged.view(e, tile.shared, begin, pairs.element);
 }
 
 /// Where an output of the tile is; for what is past the last one, the first.
@@ -59,13 +59,8 @@ SmallVector<Val, 3> StagedWeight::at(Val out, Val c) const {
   return product.at(tile.expert, e.select(isInside, o, tile.out), c);
 }
 
-Value StagedWeight::decodePair(Val stage, Val line, Val place, Val key) const {
+Value moe::packPair(Emitter &e, Type element, Val low, Val high) {
   Type i32 = e.getI32Type();
-  Val both = e.load(codes, {stage, line, place / 2.0});
-  int64_t bits = int64_t(both.type().getIntOrFloatBitWidth()) / 2;
-  both = e.extend(both, i32);
-  Val low = weight.decode(both & double((1 << bits) - 1), key);
-  Val high = weight.decode(both >> double(bits), key);
   if (element.isF16())
     return e.cast(e.gather({low, high}), element);
   // bf16 is the upper half of an f32 that it holds.
@@ -74,12 +69,24 @@ Value StagedWeight::decodePair(Val stage, Val line, Val place, Val key) const {
   return lower | upper;
 }
 
+Value StagedWeight::decodePair(Val stage, Val line, Val place, Val key) const {
+  Val both = e.load(pairs.memory, {stage, line, place / 2.0});
+  int64_t bits = int64_t(both.type().getIntOrFloatBitWidth()) / 2;
+  both = e.extend(both, e.getI32Type());
+  Val low = weight.decode(both & double((1 << bits) - 1), key);
+  Val high = weight.decode(both >> double(bits), key);
+  return packPair(e, element, low, high);
+}
+
 SmallVector<Value> StagedWeight::fragments(Val stage, Val out, int64_t place,
                                            Val begin) const {
-  if (!codes) {
+  bool isFp8 = element.getIntOrFloatBitWidth() == 8;
+  if (!pairs.memory || isFp8) {
+    const Staged &from = isFp8 ? pairs : staged;
+    int64_t first = place / from.perElement;
     Val even = lane / 8.0 % 2.0, inEight = lane % 8.0, high = lane / 16.0;
-    return loadMatrices(e, staged, stage, out + high * 8.0 + inEight,
-                        even * 8.0 + double(place));
+    return loadMatrices(e, from, stage, out + high * 8.0 + inEight,
+                        even * 8.0 + double(first));
   }
   SmallVector<Value> result;
   for (int64_t eight : {0, 8}) {
@@ -93,6 +100,9 @@ SmallVector<Value> StagedWeight::fragments(Val stage, Val out, int64_t place,
 }
 
 Val StagedWeight::scaleAt(Val out, Val c) const {
+  // One address where a tile lies in one block.
+  if (weight.isE4m3() && weight.scaledOutputs() % mmaShape.outputs == 0)
+    out = e.index(0);
   return weight.scaleAt(at(out, c));
 }
 

@@ -30,6 +30,9 @@ struct Product {
       finish;
   bool transposed = false;
   bool tf32 = false; // whether f32 may be rounded before it is multiplied
+  /// Where x are codes of e4m3, what they are to be multiplied by, each with as
+  /// much of the depth as the scales of the weights have.
+  mlir::Value rowScales = {};
 
   bool isGrouped() const { return weights.front().shape().size() == 3; }
   int64_t experts() const;

@@ -34,6 +34,9 @@ void Ring::initialize(int64_t toFill, int64_t toEmpty) {
     NVVM::MBarrierInitOp::create(e, barrier(i32(e, stages + stage)),
                                  i32(e, toEmpty), Value());
   }
+  for (int64_t who : {0, 1})
+    NVVM::MBarrierInitOp::create(e, barrier(i32(e, 2 * stages + who)),
+                                 i32(e, toEmpty), Value());
   NVVM::FenceMbarrierInitOp::create(e);
 }
 
@@ -69,6 +72,16 @@ void Ring::waitForFull(Place place) { wait(barrier(place.stage), place.round); }
 /// In the first round all are: the phase before the first one counts as over.
 void Ring::waitForEmpty(Place place) {
   wait(barrier(place.stage + double(stages)), place.round ^ i32(e, 1));
+}
+
+void Ring::waitForTurn(Val who, Val number) {
+  Val isFirst = e.extend(who == 0, e.getI32Type());
+  wait(barrier(who + double(2 * stages)), (number ^ isFirst) & 1);
+}
+
+void Ring::passTurn(Val who) {
+  NVVM::MBarrierArriveOp::create(e, /*res=*/Type(),
+                                 barrier(who + double(2 * stages)), Value());
 }
 
 void Ring::expect(Val stage, int64_t bytes) {

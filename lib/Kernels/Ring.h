@@ -8,6 +8,10 @@
 // Some warps fill stages and others use them. For each stage one mbarrier says
 // that it is full, and another that it is empty.
 //
+// A wait tells even rounds from odd ones and nothing more, so that nobody may
+// wait for a round before the one that precedes it is over. Where two take
+// stages in turns, each waits for its turn first: two more mbarriers.
+//
 //===----------------------------------------------------------------------===//
 
 #ifndef MOE_LIB_KERNELS_RING_H
@@ -24,10 +28,10 @@ public:
   Ring(Emitter &e, mlir::Value barriers, int64_t stages)
       : e(e), barriers(barriers), stages(stages) {}
 
-  static int64_t bytes(int64_t stages) { return 2 * stages * 8; }
+  static int64_t bytes(int64_t stages) { return (2 * stages + 2) * 8; }
 
   /// By one thread, before all threads of the block meet: how many arrivals
-  /// make a stage full, and how many empty.
+  /// make a stage full, and how many empty, or pass on the turn.
   void initialize(int64_t toFill, int64_t toEmpty);
 
   /// Where a warp is: the number of the stage, and how often it has been round,
@@ -50,6 +54,11 @@ public:
   void fillWhenCopied(Val stage);
   /// One arrival, by one thread.
   void release(Val stage);
+  /// Of the first (0) or the second (1), i32. Who has waited for an odd number
+  /// of turns waits for an even one next; that of the first has begun.
+  void waitForTurn(Val who, Val number);
+  /// One arrival, by one thread, for the turn of `who`.
+  void passTurn(Val who);
 
 private:
   Emitter &e;

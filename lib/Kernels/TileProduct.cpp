@@ -87,13 +87,29 @@ void moe::emitTiles(Lowering &l, const Product &product, const TileShape &shape,
            });
 }
 
-static void emitThreadProduct(Lowering &l, const Product &product) {
-  if (fitsMma(product))
-    emitMmaProduct(l, product);
-  else if (fitsMatrices(product))
-    emitMatrixProduct(l, product);
-  else
-    emitFmaProduct(l, product);
+/// `better` where there are the instructions for it, which the runtime knows,
+/// and `other` elsewhere.
+static void emitBetter(Lowering &l, Presence presence, StringRef asked,
+                       llvm::function_ref<void()> better,
+                       llvm::function_ref<void()> other) {
+  if (presence == Presence::nowhere)
+    return other();
+  if (presence == Presence::everywhere)
+    return better();
+  Emitter &e = l.e;
+  Val isThere =
+      l.callRuntime(asked, e.getI32Type(), ValueRange{l.launches}) != 0;
+  e.when(isThere, better);
+  e.when(isThere == e.constant(e.getI1Type(), 0), other);
+}
+
+static void emitWarpProduct(Lowering &l, const Product &product) {
+  if (!fitsMma(product))
+    return fitsMatrices(product) ? emitMatrixProduct(l, product)
+                                 : emitFmaProduct(l, product);
+  emitBetter(
+      l, product.rowScales ? l.fp8 : Presence::nowhere, "moe_gpu_has_fp8",
+      [&] { emitFp8Product(l, product); }, [&] { emitMmaProduct(l, product); });
 }
 
 void moe::emitTileOuter(Lowering &l, const OuterProduct &product) {
@@ -104,14 +120,8 @@ void moe::emitTileOuter(Lowering &l, const OuterProduct &product) {
 }
 
 void moe::emitTileProduct(Lowering &l, const Product &product) {
-  Emitter &e = l.e;
-  if (l.wgmma == Wgmma::nowhere || !fitsWgmma(product))
-    return emitThreadProduct(l, product);
-  if (l.wgmma == Wgmma::everywhere)
-    return emitWgmmaProduct(l, product);
-  Val isThere = l.callRuntime("moe_gpu_has_wgmma", e.getI32Type(),
-                              ValueRange{l.launches}) != 0;
-  e.when(isThere, [&] { emitWgmmaProduct(l, product); });
-  e.when(isThere == e.constant(e.getI1Type(), 0),
-         [&] { emitThreadProduct(l, product); });
+  emitBetter(
+      l, fitsWgmma(product) ? l.wgmma : Presence::nowhere, "moe_gpu_has_wgmma",
+      [&] { emitWgmmaProduct(l, product); },
+      [&] { emitWarpProduct(l, product); });
 }

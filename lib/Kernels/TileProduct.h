@@ -41,10 +41,15 @@ void emitTiles(Lowering &l, const Product &product, const TileShape &shape,
 void emitFmaProduct(Lowering &l, const Product &product);
 void emitFmaOuter(Lowering &l, const OuterProduct &product);
 
+/// Whether rows can be codes of e4m3, so many with one scale.
+bool takesCodes(const Product &product, int64_t block);
+
 /// Whether matrix instructions can take the rows and the weights as they are.
 bool fitsMma(const Product &product);
 /// With `mma.sync` and copies that run ahead, for sm_80 and later.
 void emitMmaProduct(Lowering &l, const Product &product);
+/// The same of codes as they are, for sm_89 and later.
+void emitFp8Product(Lowering &l, const Product &product);
 
 /// The same for transposed weights, sums over rows, and f32 as tf32.
 bool fitsMatrices(const Product &product);

@@ -156,11 +156,13 @@ static Val valueOf(const SmallFloat &small, Val code) {
                   value.like(notANumber), value);
 }
 
+Val moe::valueOfE4m3(Val code) { return valueOf(e4m3, code); }
+
 Val Weight::decode(Val code, Val key) const {
   Emitter &e = l->e;
   switch (format.getKind()) {
   case WeightFormatKind::fp8_e4m3:
-    return valueOf(e4m3, code);
+    return valueOfE4m3(code);
   case WeightFormatKind::int8:
     return e.cast(e.cast(code, e.getI8Type()), e.getF32Type());
   case WeightFormatKind::int4:
@@ -181,6 +183,10 @@ int64_t Weight::storedBlock() const {
 
 int64_t Weight::block() const {
   return foldsScales() ? depth() : storedBlock();
+}
+
+bool Weight::isE4m3() const {
+  return format && format.getKind() == WeightFormatKind::fp8_e4m3;
 }
 
 bool Weight::holds(Type element) const {

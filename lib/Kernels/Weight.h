@@ -29,6 +29,10 @@ public:
   /// One value, whole.
   Val load(llvm::ArrayRef<Val> at) const;
 
+  /// Whether it lies in memory as codes of e4m3 with scales, one for so many
+  /// outputs; 0: all.
+  bool isE4m3() const;
+  int64_t scaledOutputs() const { return format.getOutputs(); }
   /// Whether it lies in memory as values of the type.
   bool holds(mlir::Type element) const;
   /// Where it lies, if it does so as values of a type.
@@ -102,6 +106,9 @@ private:
   Val scale(llvm::ArrayRef<Val> block) const;
   Val zero(llvm::ArrayRef<Val> block) const;
 };
+
+/// The value of an i32 whose bits above the code are zero.
+Val valueOfE4m3(Val code);
 
 /// How much of the depth has one scale.
 int64_t blockOf(FormatAttr format, int64_t depth);

@@ -25,9 +25,12 @@ Value WgmmaKernel::descriptor(Val bytes) {
 }
 
 Value WgmmaKernel::multiplyAdd(Value a, Value b, Value sums, bool adds) {
-  auto type = element.isBF16() ? NVVM::WGMMATypes::bf16 : NVVM::WGMMATypes::f16;
+  auto type = element.isBF16()  ? NVVM::WGMMATypes::bf16
+              : element.isF16() ? NVVM::WGMMATypes::f16
+                                : NVVM::WGMMATypes::e4m3;
+  int64_t depth = mmaBytes * 8 / int64_t(element.getIntOrFloatBitWidth());
   auto shapeOf =
-      NVVM::MMAShapeAttr::get(e.getContext(), mmaLines, columns(), mmaDepth);
+      NVVM::MMAShapeAttr::get(e.getContext(), mmaLines, columns(), depth);
   return NVVM::WgmmaMmaAsyncOp::create(
       e, sums.getType(), sums, a, b, shapeOf, type, type, NVVM::WGMMATypes::f32,
       adds ? NVVM::WGMMAScaleOut::one : NVVM::WGMMAScaleOut::zero,
@@ -47,9 +50,9 @@ void WgmmaKernel::multiply(Val consumer, Val stage, MutableArrayRef<Val> sums,
     weights.push_back(descriptor(shape.swaps ? begin + own : begin));
   }
   NVVM::WgmmaFenceAlignedOp::create(e);
-  for (int64_t k = 0; k < stageDepth; k += mmaDepth) {
+  for (int64_t k = 0; k < lineBytes; k += mmaBytes) {
     auto atDepth = [&](Value from) -> Value {
-      const int64_t pieces = k * 2 / 16; // of 16 bytes
+      const int64_t pieces = k / 16; // of 16 bytes
       return e.val(from) + double(pieces);
     };
     for (auto [weight, sum] : llvm::zip_equal(weights, sums)) {
@@ -80,50 +83,74 @@ void WgmmaKernel::release(Val stage) {
   e.when(thread % double(warpThreads) == 0, [&] { ring->release(stage); });
 }
 
-/// While the products of one step are made, those of the next are asked for. A
-/// warpgroup whose turn it is not passes over the stages of the other's tile.
-void WgmmaKernel::consume(Val consumer) {
+/// Of each weight.
+Type WgmmaKernel::sumsType() const {
   SmallVector<Type> fields(columns() / 2, e.getF32Type());
-  auto type = LLVM::LLVMStructType::getLiteral(e.getContext(), fields);
+  return LLVM::LLVMStructType::getLiteral(e.getContext(), fields);
+}
+
+/// What comes of a tile whose first stage is `at`: where the next one is, and
+/// the sums of each weight. While the products of one step are made, those of
+/// the next are asked for.
+Emitter::Vals WgmmaKernel::takeTile(Val consumer, ArrayRef<Val> at) {
   auto asState = [](Ring::Place place, ArrayRef<Val> sums) {
     Emitter::Vals state = {place.stage, place.round};
     llvm::append_range(state, sums);
     return state;
   };
+  Emitter::Vals none(maps.size(), e.val(LLVM::UndefOp::create(e, sumsType())));
+  Ring::Place place = {at[0], at[1]};
+  Emitter::Vals sums = takeStep(consumer, place, none, true);
+  Emitter::Vals state =
+      e.carry(e.index(1), e.index(steps), asState(ring->next(place), sums),
+              [&](Val, ArrayRef<Val> state) {
+                Ring::Place place = {state[0], state[1]};
+                Emitter::Vals sums = takeStep(
+                    consumer, place, Emitter::Vals(state.drop_front(2)), false);
+                NVVM::WgmmaWaitGroupSyncOp::create(e, 1);
+                release(ring->previousStage(place.stage));
+                return asState(ring->next(place), sums);
+              });
+  NVVM::WgmmaWaitGroupSyncOp::create(e, 0);
+  release(ring->previousStage(state[0]));
+  return state;
+}
+
+/// Where the consumer's first tile is in the ring.
+Ring::Place WgmmaKernel::begin(Val consumer) {
   Ring::Place first = ring->begin();
-  Val start = block, stride = blocks;
-  if (shape.alternates) {
-    Ring::Place second = ring->skip(first, steps);
-    Val isFirst = consumer == 0;
-    first = {e.select(isFirst, first.stage, second.stage),
-             e.select(isFirst, first.round, second.round)};
-    start = block + consumer * blocks;
-    stride = blocks * 2;
-  }
-  walk.each(
-      e, start, stride, {first.stage, first.round},
-      [&](const WalkedTile &tile, ArrayRef<Val> at) {
-        Emitter::Vals none(maps.size(), e.val(LLVM::UndefOp::create(e, type)));
-        Ring::Place place = {at[0], at[1]};
-        Emitter::Vals sums = takeStep(consumer, place, none, true);
-        Emitter::Vals state = e.carry(
-            e.index(1), e.index(steps), asState(ring->next(place), sums),
-            [&](Val, ArrayRef<Val> state) {
-              Ring::Place place = {state[0], state[1]};
-              Emitter::Vals sums = takeStep(
-                  consumer, place, Emitter::Vals(state.drop_front(2)), false);
-              NVVM::WgmmaWaitGroupSyncOp::create(e, 1);
-              release(ring->previousStage(place.stage));
-              return asState(ring->next(place), sums);
+  if (!shape.alternates)
+    return first;
+  Ring::Place second = ring->skip(first, steps);
+  Val isFirst = consumer == 0;
+  return {e.select(isFirst, first.stage, second.stage),
+          e.select(isFirst, first.round, second.round)};
+}
+
+/// A warpgroup whose turn it is not passes over the stages of the other's tile,
+/// and waits until the other has seen all of them.
+void WgmmaKernel::consume(Val consumer) {
+  Ring::Place first = begin(consumer);
+  Val who = e.asI32(consumer);
+  Val start = shape.alternates ? block + consumer * blocks : block;
+  Val stride = shape.alternates ? blocks * 2 : blocks;
+  Val none = e.constant(e.getI32Type(), 0);
+  walk.each(e, start, stride, {first.stage, first.round, none},
+            [&](const WalkedTile &tile, ArrayRef<Val> at) {
+              if (shape.alternates)
+                ring->waitForTurn(who, at[2]);
+              Emitter::Vals state = product.rowScales
+                                        ? takeScaledTile(tile, consumer, at)
+                                        : takeTile(consumer, at);
+              if (shape.alternates)
+                e.when(thread % double(warpThreads) == 0,
+                       [&] { ring->passTurn(who ^ who.like(1)); });
+              finish(tile, consumer, ArrayRef(state).drop_front(2));
+              Ring::Place next = {state[0], state[1]};
+              if (shape.alternates)
+                next = ring->skip(next, steps);
+              return Emitter::Vals{next.stage, next.round, at[2] + 1};
             });
-        NVVM::WgmmaWaitGroupSyncOp::create(e, 0);
-        release(ring->previousStage(state[0]));
-        finish(tile, consumer, ArrayRef(state).drop_front(2));
-        Ring::Place next = {state[0], state[1]};
-        if (shape.alternates)
-          next = ring->skip(next, steps);
-        return Emitter::Vals{next.stage, next.round};
-      });
 }
 
 void WgmmaKernel::finish(const WalkedTile &tile, Val consumer,

@@ -26,9 +26,9 @@ namespace moe {
 namespace wgmma {
 inline constexpr int64_t groupThreads = 128, warpThreads = 32;
 /// Of the depth, what a stage has: a line of it is as long as the swizzle.
-inline constexpr int64_t stageDepth = 64, lineBytes = 128;
+inline constexpr int64_t lineBytes = 128;
 /// Of an instruction, and of what repeats in the swizzle.
-inline constexpr int64_t mmaLines = 64, mmaDepth = 16, swizzleLines = 8;
+inline constexpr int64_t mmaLines = 64, mmaBytes = 32, swizzleLines = 8;
 inline constexpr int64_t swizzleBytes = swizzleLines * lineBytes;
 } // namespace wgmma
 
@@ -42,8 +42,8 @@ private:
   const Product &product;
   const WgmmaShape shape;
   const TileWalk walk;
-  mlir::Type element;
-  const int64_t steps;
+  mlir::Type element; // of the rows in memory
+  const int64_t stageDepth, steps;
   const WarpSums ofWarp;
   llvm::SmallVector<mlir::Value, 2> maps; // of the weights
   // In the kernel:
@@ -93,13 +93,26 @@ private:
   mlir::Value descriptor(Val bytes);
   Emitter::Vals takeStep(Val consumer, Ring::Place place, Emitter::Vals sums,
                          bool isFirst);
+  Emitter::Vals takeTile(Val consumer, llvm::ArrayRef<Val> at);
   void multiply(Val consumer, Val stage, llvm::MutableArrayRef<Val> sums,
                 bool isFirst);
   mlir::Value multiplyAdd(mlir::Value a, mlir::Value b, mlir::Value sums,
                           bool adds);
   void release(Val stage);
+  mlir::Type sumsType() const;
+  Ring::Place begin(Val consumer);
   void finish(const WalkedTile &tile, Val consumer, llvm::ArrayRef<Val> sums);
   int64_t columns() const { return shape.swaps ? shape.rows : shape.outputs; }
+
+  // Of codes, WgmmaScales.cpp:
+  llvm::SmallVector<Val> planScales(const WalkedTile &tile, Val consumer);
+  Emitter::Vals scales(const WalkedTile &tile, llvm::ArrayRef<Val> rows,
+                       Val step);
+  Emitter::Vals takeScaledStep(const WalkedTile &tile, Val consumer,
+                               llvm::ArrayRef<Val> rows, Val step,
+                               Ring::Place place, Emitter::Vals sums);
+  Emitter::Vals takeScaledTile(const WalkedTile &tile, Val consumer,
+                               llvm::ArrayRef<Val> at);
 };
 
 } // namespace moe

@@ -15,8 +15,8 @@ using namespace mlir;
 using namespace moe;
 using namespace moe::wgmma;
 
-/// What one copy takes: 16 bytes.
-static constexpr int64_t perCopy = 8, copiesPerLine = stageDepth / perCopy;
+/// What one copy takes.
+static constexpr int64_t copyBytes = 16, copiesPerLine = lineBytes / copyBytes;
 
 void WgmmaKernel::produce() {
   Ring::Place first = ring->begin();
@@ -57,6 +57,7 @@ SmallVector<WgmmaKernel::Copy> WgmmaKernel::planCopies(const WalkedTile &tile) {
 /// What is outside of the matrix becomes zero.
 void WgmmaKernel::copyRows(ArrayRef<Copy> copies, Val step, Val stage) {
   auto token = nvgpu::DeviceAsyncTokenType::get(e.getContext());
+  int64_t perCopy = stageDepth / copiesPerLine;
   Val none = e.index(0), all = e.index(perCopy);
   for (const Copy &copy : copies) {
     Val c = step * double(stageDepth) + copy.place * double(perCopy);

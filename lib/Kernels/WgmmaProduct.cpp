@@ -32,13 +32,22 @@ using namespace moe::wgmma;
 /// of two; the rest is for sums on their way to the result.
 static constexpr int64_t stageRoom[] = {int64_t(200) << 10, int64_t(100) << 10};
 static constexpr int64_t mostStages = 8;
-/// Outputs of all weights that a warpgroup has the sums of 64 rows of.
-static constexpr int64_t mostOutputs = 256;
+/// Outputs of all weights that a warpgroup has the sums of 64 rows of; of
+/// codes, the sums so far and those of the block at hand.
+static constexpr int64_t mostOutputs = 256, mostScaledOutputs = 128;
 
 WgmmaShape::WgmmaShape(const Product &product, int64_t rowsAtMost)
     : rows(rowsAtMost), swaps(rows < mmaLines), consumers(swaps ? 1 : 2),
       alternates(rows == mmaLines) {
   auto weights = static_cast<int64_t>(product.weights.size());
+  int64_t all = llvm::alignTo(product.outputs(), 8);
+  if (product.rowScales) {
+    // Tiles that end where blocks of weights do.
+    outputs = swaps ? mmaLines : std::min(all, mostScaledOutputs / weights);
+    stages =
+        std::min(stageRoom[consumers == 1] / stageBytes(weights), mostStages);
+    return;
+  }
   // As few tiles as can be, which are as large as each other.
   int64_t across =
       llvm::divideCeilSigned(product.outputs() * weights, mostOutputs);
@@ -54,7 +63,27 @@ int64_t WgmmaShape::stageBytes(int64_t weights) const {
   return (rows + weights * outputs) * lineBytes;
 }
 
+/// Whether all outputs of a tile have one scale, whatever shape it has.
+static bool fitScales(const Product &product) {
+  int64_t weights = static_cast<int64_t>(product.weights.size());
+  int64_t block = product.weights.front().scaledOutputs();
+  auto isUniform = [&](int64_t outputs) {
+    return block == 0 || block % outputs == 0 ||
+           (product.outputs() <= outputs && product.outputs() <= block);
+  };
+  int64_t ofDepth = product.weights.front().storedBlock();
+  return (ofDepth % lineBytes == 0 || ofDepth == product.depth()) &&
+         isUniform(mmaLines) &&
+         isUniform(std::min<int64_t>(llvm::alignTo(product.outputs(), 8),
+                                     mostScaledOutputs / weights));
+}
+
 bool moe::fitsWgmma(const Product &product) {
+  if (product.rowScales)
+    return product.weights.size() <= 2 && fitScales(product) &&
+           llvm::all_of(product.weights, [](const Weight &weight) {
+             return fitsTensorMap(weight.stored());
+           });
   auto x = cast<MemRefType>(product.x.getType());
   Type element = x.getElementType();
   auto fits = [&](const Weight &weight) {
@@ -71,10 +100,12 @@ WgmmaKernel::WgmmaKernel(Lowering &l, const Product &product,
     : e(l.e), product(product), shape(shape),
       walk{product, shape.rows, shape.outputs},
       element(cast<MemRefType>(product.x.getType()).getElementType()),
+      stageDepth(lineBytes * 8 / int64_t(element.getIntOrFloatBitWidth())),
       steps(llvm::divideCeilSigned(product.depth(), stageDepth)),
       ofWarp(l.e, product, columns(), shape.swaps) {
   for (const Weight &weight : product.weights)
-    maps.push_back(emitTensorMap(l, weight.plain(), stageDepth, shape.outputs));
+    maps.push_back(
+        emitTensorMap(l, weight.stored(), stageDepth, shape.outputs));
   launch(l);
 }
 

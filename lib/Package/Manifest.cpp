@@ -165,6 +165,13 @@ static Json collective(const Collective &collective) {
   return result;
 }
 
+static Json table(llvm::ArrayRef<Collective> collectives) {
+  Json result = Json::array();
+  for (const Collective &one : collectives)
+    result.push_back(collective(one));
+  return result;
+}
+
 static Json function(const Signature &signature) {
   Json arguments = Json::array();
   for (const Argument &argument : signature.arguments) {
@@ -190,9 +197,9 @@ static Json function(const Signature &signature) {
   if (!signature.tokensOver.empty())
     result["tokens_over"] = signature.tokensOver;
   if (signature.hasExchange)
-    result["collectives"] = Json::array();
-  for (const Collective &one : signature.collectives)
-    result["collectives"].push_back(collective(one));
+    result["collectives"] = table(signature.collectives);
+  if (signature.deviceCollectives)
+    result["device_collectives"] = table(*signature.deviceCollectives);
   return result;
 }
 
@@ -209,18 +216,26 @@ static Json target(const PackageInfo &info) {
   return {{"triple", info.triple}, {"variants", variants}};
 }
 
-/// Whether they are the same but for their workspace.
+/// Whether they are the same but for their workspace, and what a device
+/// exchanges.
 static bool areAlike(const Signature &a, const Signature &b) {
   Json first = function(a), second = function(b);
-  first.erase("workspace");
-  second.erase("workspace");
-  return first == second;
+  for (const char *key : {"workspace", "collectives", "device_collectives"}) {
+    first.erase(key);
+    second.erase(key);
+  }
+  return first == second && a.hasExchange == b.hasExchange;
 }
 
-llvm::Error moe::mergeWorkspaces(std::vector<Signature> &signatures,
-                                 llvm::ArrayRef<Signature> others) {
+llvm::Error moe::mergeSignatures(std::vector<Signature> &signatures,
+                                 llvm::ArrayRef<Signature> others,
+                                 bool areOfDevice) {
   for (auto [signature, other] : llvm::zip_equal(signatures, others)) {
-    if (!areAlike(signature, other))
+    bool exchangeAlike =
+        table(signature.collectives) == table(other.collectives);
+    if (areOfDevice && !exchangeAlike)
+      signature.deviceCollectives = other.collectives;
+    if (!areAlike(signature, other) || (!areOfDevice && !exchangeAlike))
       return llvm::createStringError(
           "function '" + signature.name +
           "' has other arguments on one target than on another; expected a "

@@ -318,10 +318,10 @@ static LogicalResult checkShared(ModuleOp module,
 
 /// Functions of the runtime that loops call.
 static constexpr StringLiteral kRuntime[] = {
-    "moe_clock",           "moe_collective",    "moe_collective_start",
-    "moe_collective_wait", "moe_gpu_has_wgmma", "moe_gpu_processors",
-    "moe_gpu_tensor_map",  "moe_gpu_value",     "moe_member",
-    "moe_thread_count"};
+    "moe_clock",           "moe_collective",     "moe_collective_start",
+    "moe_collective_wait", "moe_gpu_has_fp8",    "moe_gpu_has_wgmma",
+    "moe_gpu_processors",  "moe_gpu_tensor_map", "moe_gpu_value",
+    "moe_member",          "moe_thread_count"};
 
 FailureOr<std::vector<Signature>> moe::readSignatures(ModuleOp module) {
   if (auto name = module->getAttrOfType<StringAttr>(kPackageName)) {

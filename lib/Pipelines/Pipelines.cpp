@@ -81,6 +81,8 @@ void moe::addPhase(OpPassManager &passes, Phase phase,
     lower.gpu = options.gpu;
     lower.wgmma = options.wgmma;
     lower.alwaysWgmma = options.alwaysWgmma;
+    lower.fp8 = options.fp8;
+    lower.alwaysFp8 = options.alwaysFp8;
     lower.vectorWidth = options.core.lanes;
     lower.registers = options.core.registers;
     lower.bf16Dot = options.bf16Dot;

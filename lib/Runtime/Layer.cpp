@@ -51,9 +51,13 @@ makeLayer(std::shared_ptr<const LoadedPackage> package, Choice choice,
     state.sizes.reserve(function.sizes.size());
     state.buffers.resize(function.arguments.size());
     state.pointers.resize(function.arguments.size() + 2);
-    if (world && !function.collectives.empty())
+    const std::vector<Collective> &collectives =
+        layer->device && function.deviceCollectives
+            ? *function.deviceCollectives
+            : function.collectives;
+    if (world && !collectives.empty())
       state.exchange = std::make_unique<Exchange>(
-          *world, manifest.grid, function.collectives,
+          *world, manifest.grid, collectives,
           layer->device ? layer->device->exchangeSpace() : nullptr);
     for (const Argument &argument : function.arguments)
       state.shapes.emplace_back(argument.shape.size());

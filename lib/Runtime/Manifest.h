@@ -83,6 +83,7 @@ struct Function {
   std::vector<Sum> sums;  ///< each after those that it is a sum of
   int32_t tokensOver = 0; ///< axes whose ranks have tokens of their own
   std::vector<Collective> collectives;
+  std::optional<std::vector<Collective>> deviceCollectives; ///< if others
   std::vector<Argument> arguments;
   int64_t workspaceConstant = 0;
   std::vector<int64_t> workspacePer; ///< one for each size

@@ -189,18 +189,27 @@ static Collective readCollective(const JsonNode &node, const Grid &grid,
   return collective;
 }
 
+static std::vector<Collective> readCollectives(const JsonNode &list,
+                                               const Grid &grid,
+                                               const Function &function) {
+  if (grid.size() == 1 && list.size(maxCollectives))
+    list.failBecause("a grid of one rank has no collectives");
+  std::vector<Collective> collectives;
+  for (size_t i = 0, e = list.size(maxCollectives); i < e; ++i)
+    collectives.push_back(readCollective(list[i], grid, function));
+  return collectives;
+}
+
 void readRanks(const JsonNode &node, const Grid &grid, Function &function) {
   if (node.has("sums"))
     readSums(node["sums"], function);
   if (node.has("tokens_over"))
     function.tokensOver = readAxes(node["tokens_over"], 0);
-  if (!node.has("collectives"))
-    return;
-  JsonNode list = node["collectives"];
-  if (grid.size() == 1 && list.size(maxCollectives))
-    list.failBecause("a grid of one rank has no collectives");
-  for (size_t i = 0, e = list.size(maxCollectives); i < e; ++i)
-    function.collectives.push_back(readCollective(list[i], grid, function));
+  if (node.has("collectives"))
+    function.collectives = readCollectives(node["collectives"], grid, function);
+  if (node.has("device_collectives"))
+    function.deviceCollectives =
+        readCollectives(node["device_collectives"], grid, function);
 }
 
 } // namespace moe::runtime

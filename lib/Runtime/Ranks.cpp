@@ -10,6 +10,8 @@
 
 #include "Ranks.h"
 
+#include <algorithm>
+
 namespace moe::runtime {
 
 void requireOneRank(const Manifest &manifest) {
@@ -121,13 +123,9 @@ void gatherSums(moe_layer &layer, size_t index) {
         summation.valueOf(sum.size, rank);
 }
 
-static void gather(moe_world &world, const void *mine, uint64_t bytes,
-                   void *all) {
-  Operation operation;
+static void gather(moe_world &world, Operation operation, const void *mine,
+                   uint64_t bytes, void *all) {
   operation.kind = "all_gather";
-  operation.name = "moe_world_gather";
-  operation.what = "all_gather 'moe_world_gather' over all ranks";
-  operation.tag = 0x676174686572 + bytes;
   size_t ranks = static_cast<size_t>(world.size());
   std::vector<moe_piece> send(ranks, {const_cast<void *>(mine), bytes}),
       receive;
@@ -136,6 +134,25 @@ static void gather(moe_world &world, const void *mine, uint64_t bytes,
   world.operate(operation, [&] {
     world.move(operation, world.everyone(), send.data(), receive.data());
   });
+}
+
+bool haveSame(moe_world &world, int64_t number) {
+  Operation operation;
+  operation.name = "graph";
+  operation.what = "all_gather 'graph' over all ranks";
+  operation.tag = 0x6772617068;
+  std::vector<int64_t> &all = world.numbers[0];
+  all.resize(static_cast<size_t>(world.size()));
+  gather(world, operation, &number, sizeof number, all.data());
+  return number && std::all_of(all.begin(), all.end(),
+                               [&](int64_t other) { return other == number; });
+}
+
+void beginExchanges(const Function &function, FunctionState &state) {
+  // A second size of a rank's own would be one that others do not know.
+  bool tokensSayAll = function.sizes.size() <= function.sums.size() + 1;
+  state.exchange->begin(state.sizes.data(),
+                        tokensSayAll ? &state.tokens : nullptr);
 }
 
 } // namespace moe::runtime
@@ -150,6 +167,10 @@ moe_status moe_world_gather(moe_world *world, const void *mine, uint64_t bytes,
       requireSet(mine, "mine");
       requireSet(all, "all");
     }
-    gather(*world, mine, bytes, all);
+    Operation operation;
+    operation.name = "moe_world_gather";
+    operation.what = "all_gather 'moe_world_gather' over all ranks";
+    operation.tag = 0x676174686572 + bytes;
+    gather(*world, operation, mine, bytes, all);
   });
 }

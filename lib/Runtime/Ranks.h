@@ -28,6 +28,12 @@ void meetOthers(moe_layer &layer);
 /// Fills in the sizes that are sums, from the tokens of all ranks.
 void gatherSums(moe_layer &layer, size_t function);
 
+/// Whether all ranks have the same number, and none has 0.
+bool haveSame(moe_world &world, int64_t number);
+
+/// Prepares the exchanges of a run whose sizes are known.
+void beginExchanges(const Function &function, FunctionState &state);
+
 /// Runs `body`, for which others wait: if it fails, so does the world.
 template <typename Body> void amongRanks(moe_world *world, Body &&body) {
   try {

@@ -179,7 +179,7 @@ static void run(moe_layer &layer, const std::string &name,
     layOut(layer, function, outputs, state);
     refreshState(layer);
     if (state.exchange)
-      state.exchange->begin(state.sizes.data());
+      beginExchanges(function, state);
     moe_entry entry = layer.package->variants[layer.variant].entries[index];
     start = moe_clock();
     entry(state.sizes.data(), state.pointers.data());

@@ -175,11 +175,7 @@ void LayerBuilder::sizes() {
   layer.sentResultBytes = bytesSent(4);
   layer.chunks = spec.parallel.chunks;
   layer.latent = spec.experts.latent > 0;
-  bool identity = r.nullExperts && r.nullKind == NullKind::identity;
   layer.capacity = spec.capacity;
-  layer.addsTokens =
-      identity || (spec.capacity.limited() &&
-                   spec.capacity.overflow == Overflow::pass_through);
   layer.choosesByLogits = byExpert;
   layer.choosesForAll = byExpert || r.strategy == Strategy::load_based;
   const LossesSpec &losses = spec.losses;

@@ -209,13 +209,9 @@ void Program::sum() {
   auto total = [&](int64_t elements) {
     allReduce(GridStep::sum, kTp, "parts of sums", routed * elements);
   };
-  // With experts on tp, one rank adds a token.
-  bool addsTokens = layer.addsTokens && grid.expertsOn != ExpertsOn::tp;
-  if (addsTokens)
-    total(layer.slots * layer.width);
-  else if (layer.latent)
+  if (layer.latent)
     total(layer.width);
-  bool isPart = !addsTokens && !layer.latent;
+  bool isPart = !layer.latent;
   if (layer.sharedIntermediate) {
     bool sharedIsPart = sharedParts(grid, layer.sharedIntermediate) > 1;
     if (isPart != sharedIsPart)

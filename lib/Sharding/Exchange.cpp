@@ -183,8 +183,8 @@ void RankProgram::exchangeRows(GroupOp group) {
     b.setLoc(combine.getLoc());
     Value inOrder = CombineOp::create(
         b, combine.getYs().getType(), combine.getYs(), local.getPositions(),
-        places, Value(), Value(), b.getI64IntegerAttr(here), b.getUnitAttr(),
-        UnitAttr(), UnitAttr());
+        places, Value(), Value(), Value(), b.getI64IntegerAttr(here),
+        b.getUnitAttr(), UnitAttr(), UnitAttr());
     Value sent = pack(inOrder, arrived);
     Value back = coll::AllToAllVOp::create(
         b, sent.getType(), sent, arrived, sizes, pattern, mode, leaving, pair,

@@ -26,6 +26,13 @@ LogicalResult RankProgram::splitExperts(GroupedMatmulOp op) {
 /// Splits the weight of a product along outputs (`dim` 2 from the end) or
 /// inputs (1 from the end) over tp.
 LogicalResult RankProgram::splitProduct(GroupedMatmulOp op, int64_t dim) {
+  int64_t depth = op.getXs().getType().getDimSize(1); // already of one member
+  if (QuantAttr format = op.getFormatAttr();
+      dim == 1 && format && depth % format.getBlock() != 0)
+    return op.emitOpError("found rows of ")
+           << depth << " values for each member of " << name(Axis::tp)
+           << ", expected a multiple of " << format.getBlock()
+           << ", which share a scale";
   int64_t ofWeight = op.getTransposed() ? 3 - dim : dim;
   for (Value weight : llvm::to_vector(op.getWeights())) {
     int64_t rank = cast<RankedTensorType>(weight.getType()).getRank();
@@ -125,8 +132,14 @@ bool RankProgram::passOn(Operation *op) {
     return true;
   }
   if (auto combine = dyn_cast<CombineOp>(op)) {
-    if (combine.getX())
+    if (combine.getX() && parts.contains(combine.getX()))
       return false;
+    if (combine.getX()) {
+      b.setInsertionPoint(combine);
+      b.setLoc(combine.getLoc());
+      combine.getMemberMutable().assign(coll::IndexOp::create(
+          b, RankedTensorType::get({}, b.getI32Type()), axes(Axis::tp)));
+    }
     markPart(parts, combine.getY());
     return true;
   }

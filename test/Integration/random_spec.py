@@ -101,6 +101,7 @@ def random_spec(seed):
         spec["functions"] = ["forward", "step"]
     _variants(dice, spec)
     _quantization(Dice(f"quantization {seed}"), spec)
+    _activations(Dice(f"activations {seed}"), spec)
     return spec
 
 
@@ -334,6 +335,18 @@ def _quantization(dice, spec):
         split = joined == "concatenated" and part["intermediate"] % (outputs or 1)
         if outputs > 1 and (split or (joined == "interleaved" and outputs % 2)):  # [S30]
             part["quantization"]["block"][0] = 1
+
+
+def _activations(dice, spec):
+    """[S33]; not of rows that are exact multiples of what only rounding knows: many of their values
+    lie in the middle between two codes."""
+    scaled = spec["router"].get("weight_on") == "input" or "input_norm" in spec["experts"]
+    for section in ("experts", "shared"):
+        quantization = spec.get(section, {}).get("quantization", {})
+        fits = quantization.get("kind") == "fp8_e4m3" and quantization.get("block", [1, 0])[1] > 0
+        fits &= section == "shared" or not scaled
+        if fits and dice.chance(0.5):
+            quantization["activations"] = "fp8_e4m3"
 
 
 def main():

@@ -79,6 +79,9 @@ def random_spec(seed):
                 quantization["block"] = block
             if kind == "int4":
                 quantization["zero_points"] = dice.chance(0.5)
+            if kind == "fp8_e4m3" and block and block[1]:
+                rows = Dice(f"activations {section} {seed}").pick("none", "fp8_e4m3")
+                quantization["activations"] = rows
     elif dice.chance(0.3):
         spec["dtype"]["weights"] = dice.pick(*TYPES)
     return spec

@@ -30,11 +30,19 @@ SPECS = [
     (spec("shares", {"dp": 2, "ep": 2}, {"fsdp": True, "exchange": "ring"}, **BF16), "sm_90a"),
     (spec("losses", {"dp": 2}, losses={"router_z": 1, "load_balance": 1}), "sm_90a"),
     (spec("sequence", {"tp": 2}, {"sequence_parallel": True}, **BF16), "sm_80"),
+    # One row of counts for four ranks: some send and receive nothing.
+    (spec("counts", {"dp": 4}, router={"experts": 1, "top_k": 1}), "sm_80"),
+    # Rows past the last that found a place have no values.
+    (spec("lost", {"tp": 2}, capacity={"factor": 0.75, "overflow": "pass_through"}), "sm_80"),
     (spec("padded", {"ep": 4}, {"rows": "padded", "exchange": "hierarchical"}), "sm_90a"),
     (spec("chunks", {"ep": 2}, {"chunks": 2}, shared={"intermediate": 16}), "sm_80"),
     (spec("padded_chunks", {"ep": 2, "tp": 2}, {"chunks": 3, "rows": "padded"},
           experts={"quantization": {"kind": "int8"}}), "sm_90a"),
 ]  # fmt: skip
+TOKENS = {"parts": (1, 9), "sequence": (1, 9), "padded_chunks": (1, 9), "counts": (0,)}
+
+# In one package with code for CPUs, which exchanges other things.
+FOR_BOTH = ("shares", "padded_chunks")
 
 
 def setUpModule():
@@ -60,21 +68,32 @@ def compiled(layer, target, *options):
     return out
 
 
+def simulated(devices, **more):
+    return dict(os.environ, MOE_SIM_DEVICES=str(devices), MOE_CUDA=str(DRIVER),
+                MOE_NCCL=str(NCCL), **more)  # fmt: skip
+
+
 class GpuRanks(unittest.TestCase):
     def run_on(self, engine, layer, arch, package, seed, *arguments):
         """The bytes of y, and the report."""
-        environment = dict(os.environ, MOE_SIM_DEVICES="2", MOE_SIM_SEED=str(seed),
-                           MOE_SIM_ARCH=arch, MOE_CUDA=str(DRIVER), MOE_NCCL=str(NCCL))  # fmt: skip
+        # NCCL wants a device for each rank; other engines let ranks share one.
+        devices = ranks.ranks_of(layer) if engine == "nccl" else 2
+        environment = simulated(devices, MOE_SIM_SEED=str(seed), MOE_SIM_ARCH=arch)
         y = WORK / "y.npy"
         ended = ranks.call([ranks.BIN / "moe-run", package, "--ranks", ranks.ranks_of(layer),
                             "--engine", engine, "--exact", 5, "--output", y, "--json",
-                            *arguments], env=environment)  # fmt: skip
+                            "--device", "sim", *arguments], env=environment)  # fmt: skip
         words = f"{engine}, seed {seed}: {json.dumps(layer)}\n{ended.out}{ended.err}"
         self.assertEqual((ended.code, ended.err), (0, ""), words)
         return np.load(y).tobytes(), ended.report
 
     def check(self, layer, arch, tokens, seeds):
-        package = compiled(layer, "sim", f"--gpu-arch={arch}")
+        both = layer["name"] in FOR_BOTH
+        package = compiled(layer, "cpu,sim" if both else "sim", f"--gpu-arch={arch}")
+        if both:
+            ended = ranks.threads(ranks.ranks_of(layer), package, "--device", "cpu", "--exact", 5,
+                                  "--against", compiled(layer, "reference"))  # fmt: skip
+            self.assertEqual((ended.code, ended.err), (0, ""))
         against = ["--against", compiled(layer, "reference")]
         if "wire" in layer["parallel"]:
             against = []  # which rounds, and is the same on both engines
@@ -92,7 +111,7 @@ class GpuRanks(unittest.TestCase):
 
     def test_engines(self):
         for number, (layer, arch) in enumerate(SPECS):
-            self.check(layer, arch, (1, 9) if number % 3 == 0 else (9,), (number + 1,))
+            self.check(layer, arch, TOKENS.get(layer["name"], (9,)), (number + 1,))
 
     def test_random_specs(self):
         for seed in range(FIRST, FIRST + COUNT):
@@ -116,12 +135,32 @@ class GpuRanks(unittest.TestCase):
                 self.assertEqual(ended.code, 1 if expected else 0, ended.err)
                 self.assertIn(expected, ended.err)
 
-    def test_no_graph(self):
-        layer = SPECS[2][0]
-        ended = ranks.threads(2, compiled(layer, "sim", "--gpu-arch=sm_90a"), "--graph")
+    def test_ranks_that_share_a_device(self):
+        layer = SPECS[0][0]
+        ended = ranks.call(
+            [ranks.BIN / "moe-run", compiled(layer, "sim", "--gpu-arch=sm_80"), "--ranks", 4,
+             "--engine", "nccl"], env=simulated(2, MOE_SIM_ARCH="sm_80"),
+        )  # fmt: skip
         self.assertEqual(ended.code, 1)
-        self.assertIn("function 'forward': it has exchanges, for which ranks talk to each other: "
-                      "expected no graph", ended.err)  # fmt: skip
+        self.assertIn("NCCL: invalid usage: Duplicate GPU detected: two ranks are on one device",
+                      ended.err)  # fmt: skip
+
+    def test_no_graph(self):
+        for name, engine, expected in (
+            ("sequence", "threads", "rows of exchanges pass through the host: expected the engine "
+             "'nccl' for a graph"),
+            ("parts", "nccl", "the host needs the counts of all_to_all_v 'rows to experts' over ep: "
+             "expected padded rows for a graph"),
+        ):  # fmt: skip
+            layer = next(layer for layer, _ in SPECS if layer["name"] == name)
+            with self.subTest(name):
+                ended = ranks.call(
+                    [ranks.BIN / "moe-run", compiled(layer, "sim", "--gpu-arch=sm_80"), "--graph",
+                     "--engine", engine, "--ranks", ranks.ranks_of(layer)],
+                    env=simulated(4, MOE_SIM_ARCH="sm_80"),
+                )  # fmt: skip
+                self.assertEqual(ended.code, 1)
+                self.assertIn(f"function 'forward': {expected}", ended.err)
 
 
 if __name__ == "__main__":

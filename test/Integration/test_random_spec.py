@@ -127,6 +127,9 @@ class RandomSpec(unittest.TestCase):
                 self.assertEqual(block[1] % 2, 0)
             else:  # S25
                 self.assertFalse(part["quantization"]["zero_points"])
+            if part["quantization"]["activations"] != "none":  # S33
+                self.assertEqual(kind, "fp8_e4m3")
+                self.assertGreater(block[1], 0)
             for size in (width, part["intermediate"]):  # S26
                 self.assertEqual(size % UNITS.get(kind, 1), 0)
             if kind != "none":  # S27
@@ -153,6 +156,8 @@ class RandomSpec(unittest.TestCase):
             "router.weight_on": "input",
             "experts.quantization.kind": "fp8_e4m3 int8 int4 mxfp4 nvfp4",
             "experts.quantization.zero_points": "True",
+            "experts.quantization.activations": "fp8_e4m3",
+            "shared.quantization.activations": "fp8_e4m3",
             "shared.quantization.kind": "fp8_e4m3 int8 int4 mxfp4 nvfp4",
             "experts.form": "mlp",
             "experts.activation": "situ swigluoai silu",

@@ -5,9 +5,18 @@ no multiples of tiles, experts without rows and one that has them all, blocks th
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import unittest
 from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "python"), str(ROOT / "test" / "Oracle")]
+
+import moe_mlir
+import oracle
 
 
 def spec(hidden, intermediate, experts, top_k, dtype="bf16", **others):
@@ -64,6 +73,32 @@ class Wgmma(unittest.TestCase):
 
     def test_most_experts_have_none(self):
         self.check(spec(64, 64, 40, 1, "f16"), (1, 9))
+
+    def test_more_steps_than_stages(self):
+        # Warpgroups that take tiles in turns meet stages of a later round at first.
+        self.check(spec(712, 64, 2, 1), (40,))
+
+    def test_same_bits_in_tiles_of_every_shape(self):
+        codes = {"kind": "fp8_e4m3", "block": [128, 128], "activations": "fp8_e4m3"}
+        layers = (spec(712, 72, 1, 1), spec(704, 128, 1, 1, quantization=codes))
+        x = np.random.default_rng(3).standard_normal((90, 712)).astype(np.float32)
+        for layer in layers:
+            with self.subTest(layer), tempfile.TemporaryDirectory(prefix="moe-wgmma-") as scratch:
+                path = Path(scratch) / "layer.json"
+                path.write_text(json.dumps(layer))
+                made = command("moe-opt", path, "--emit=package", "--target=sim",
+                               "--gpu-arch=sm_90a", "-o", Path(scratch) / "sim")  # fmt: skip
+                self.assertEqual(made.returncode, 0, made.stdout)
+                package = moe_mlir.load(Path(scratch) / "sim")
+                package.randomize(seed=1)
+                rows = oracle.to_storage(x[:, : layer["hidden"]], "bf16")
+                # 16, 64 and 128 rows.
+                few, some, many = (
+                    np.asarray(package.run("forward", x=rows[:count])) for count in (5, 20, 90)
+                )
+                self.assertTrue(few.any())
+                self.assertEqual(few.tobytes(), some[:5].tobytes())
+                self.assertEqual(some.tobytes(), many[:20].tobytes())
 
     def test_biases(self):
         self.check(spec(64, 72, 4, 2, bias=True), (5, 90))

@@ -36,7 +36,15 @@
 // CHECK: nvvm.mbarrier.init %{{.*}}, %c4_i32
 // CHECK: nvvm.setmaxregister increase 216
 // CHECK: arith.muli %{{.*}}, %c2 : index
+// It waits for its turn and then for its first stage, and passes the turn on.
+// CHECK: nvvm.mbarrier.try_wait.parity
+// CHECK: nvvm.mbarrier.try_wait.parity
+// CHECK-NEXT: nvvm.fence.proxy
 // CHECK: nvvm.wgmma.mma_async {{.*}} <m = 64, n = 112, k = 16>
+// CHECK: nvvm.wgmma.wait.group.sync.aligned 0
+// CHECK: nvvm.mbarrier.arrive
+// CHECK: nvvm.mbarrier.arrive
+// CHECK: vector.store
 
 // More: tiles of 128 rows, which two warpgroups share.
 // CHECK: gpu.launch {{.*}}%c384, %{{.*}} dynamic_shared_memory_size

@@ -28,7 +28,7 @@ from margins import (
     rounding_margin,
     sparsemixer_margin,
 )
-from quantisation import FP8, accumulate, average, dequantize, quantize
+from quantisation import FP8, accumulate, average, dequantize, quantize, round_rows
 from routing import (
     choice_values,
     choose_by_hash,
@@ -205,15 +205,18 @@ def imbalance(counts):
 # --- Section 5: experts ----------------------------------------------------------------------
 
 
-def feed_forward(spec, activation, v, gate, up, down, biases=(0.0, 0.0, 0.0)):
+def feed_forward(spec, part, v, gate, up, down, biases=(0.0, 0.0, 0.0)):
     """F(v) and the same with every term of the last product positive."""
     gate_bias, up_bias, down_bias = biases
+    activation, quantization = part["activation"], part["quantization"]
     with np.errstate(all="ignore"):
+        v = round_rows(quantization, v)
         u = v @ up.T + up_bias
         if spec["experts"]["form"] == "glu":
             h = activate(activation, v @ gate.T + gate_bias, u)
         else:
             h = activate(activation, u)
+        h = round_rows(quantization, h)
         return h @ down.T + down_bias, np.abs(h) @ np.abs(down).T + np.abs(down_bias)
 
 
@@ -239,7 +242,7 @@ def expert(spec, weights, e, v):
     if experts["bias"]:
         biases = (*two("bias"), weights["experts.down.bias"][e])
     down = weights["experts.down.weight"][e]
-    return feed_forward(spec, experts["activation"], v, *two("weight"), down, biases)
+    return feed_forward(spec, experts, v, *two("weight"), down, biases)
 
 
 def routed_output(spec, weights, x, indices, w, grouping):
@@ -295,7 +298,7 @@ def add_shared(spec, weights, x, y, size):
     else:
         gate, up = weights.get("shared.gate_proj.weight"), weights["shared.up.weight"]
     down = weights["shared.down.weight"]
-    h, h_size = feed_forward(spec, shared["activation"], x, gate, up, down)
+    h, h_size = feed_forward(spec, shared, x, gate, up, down)
     h, h_size = shared["scale"] * h, np.abs(shared["scale"]) * h_size
     gate = spec["shared"]["gate"]
     if gate == "none":

@@ -96,6 +96,24 @@ def _quantize_block(kind, v):
     return code | np.where(np.signbit(v), 128, 0), scale
 
 
+def round_rows(quantization, rows):
+    """What products see of rows: section 5.1, in f32 arithmetic. A block with a value that is not
+    finite is not a number."""
+    if quantization["activations"] == "none":
+        return rows
+    block, rounded = quantization["block"][1], []
+    for row in np.asarray(rows, np.float32):
+        for begin in range(0, len(row), block):
+            part = row[begin : begin + block]
+            if not np.isfinite(part).all():
+                rounded.append(np.full(len(part), np.nan))
+                continue
+            codes, scale = _quantize_block(quantization["activations"], part)
+            table = FP8[quantization["activations"]][0]
+            rounded.append(table[codes] * np.float64(scale))
+    return np.concatenate(rounded).reshape(rows.shape) if rounded else rows
+
+
 def dequantize(kind, block, data, scales, count):
     """The values, f32."""
     blocks = np.arange(count) // block

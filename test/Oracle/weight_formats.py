@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-DEFAULT = {"kind": "none", "zero_points": False}
+DEFAULT = {"kind": "none", "zero_points": False, "activations": "none"}
 # What the widths of a layer are multiples of.
 UNITS = {"int4": 2, "mxfp4": 32, "nvfp4": 16}
 _PROJECTION = re.compile(r"(experts|shared)\.(gate|gate_proj|gate_up|up|down)\.weight")

@@ -78,6 +78,8 @@ enum class Compression {
 };
 enum class AverageOver { grid, dp };
 enum class WeightKind { none, fp8_e4m3, int8, int4, mxfp4, nvfp4 };
+/// What rows are multiplied as.
+enum class Activations { none, fp8_e4m3 };
 enum class LoadBalanceForm { hf, switch_transformer };
 
 struct GroupsSpec {
@@ -148,6 +150,8 @@ struct QuantizationSpec {
   /// or what the kind says.
   std::optional<std::array<int64_t, 2>> block;
   bool zeroPoints = false;
+  /// Rows are rounded, in blocks as long as the weights' are.
+  Activations activations = Activations::none;
 };
 
 struct ExpertsSpec {

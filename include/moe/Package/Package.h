@@ -92,6 +92,8 @@ struct Signature {
   std::vector<std::string> tokensOver; // axes
   bool hasExchange = false;            // takes the pointer for collectives
   std::vector<Collective> collectives;
+  /// Of code for a device, where that has others beside a CPU.
+  std::optional<std::vector<Collective>> deviceCollectives;
 
   std::vector<Argument> withRole(llvm::StringRef role) const;
 };
@@ -100,10 +102,11 @@ struct Signature {
 /// what no package can have: docs/Manifest.md says what the runtime takes.
 mlir::FailureOr<std::vector<Signature>> readSignatures(mlir::ModuleOp module);
 
-/// The workspace that is enough for both; in all else the functions, made for
-/// two CPUs or for a CPU and a device, have to be the same.
-llvm::Error mergeWorkspaces(std::vector<Signature> &signatures,
-                            llvm::ArrayRef<Signature> others);
+/// Adds functions made for another CPU or, with `areOfDevice`, for a device: a
+/// workspace that is enough for both, and the device's exchanges. In all else
+/// they have to be the same.
+llvm::Error mergeSignatures(std::vector<Signature> &signatures,
+                            llvm::ArrayRef<Signature> others, bool areOfDevice);
 
 /// The kernels of a package for a device, one image for each architecture.
 struct PackageKernels {

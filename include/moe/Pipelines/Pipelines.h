@@ -46,6 +46,8 @@ struct PipelineOptions {
   /// Of those, products of warpgroups, which sm_90a has: in place of others
   /// (`always`), or beside them for the runtime to choose.
   bool wgmma = false, alwaysWgmma = false;
+  /// The same for products of codes of 8 bits, from sm_89 on.
+  bool fp8 = false, alwaysFp8 = false;
   Machine core;
   bool bf16Dot = false;
   /// Blocks of products, as parseBlocks reads them; empty: those that fit.

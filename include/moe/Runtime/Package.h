@@ -41,7 +41,8 @@ typedef struct moe_image {
 } moe_image;
 
 /** A kernel's number is its place in `names`. Those whose names end in "_wgmma"
- *  are in images for sm_90a only. */
+ *  are in images for sm_90a only, and in "_fp8" in those for sm_89 and newer.
+ */
 typedef struct moe_kernels {
   const moe_image *images;
   const char *const *names;
@@ -102,6 +103,9 @@ MOE_API int32_t moe_gpu_value(void *device, const void *address);
 /** Called by generated code: whether the kernels of `device` are those for
  *  sm_90a, with products of warpgroups. */
 MOE_API int32_t moe_gpu_has_wgmma(void *device);
+/** Called by generated code: whether they are for sm_89 or newer, with products
+ *  of codes of 8 bits. */
+MOE_API int32_t moe_gpu_has_fp8(void *device);
 /** Called by generated code: how many multiprocessors the device has. */
 MOE_API int64_t moe_gpu_processors(void *device);
 /** Called by generated code: describes matrices at `data` for copies of boxes

@@ -217,7 +217,8 @@ MOE_API moe_status moe_layer_wait(moe_layer *layer);
  * made for the first time with its sizes and with the addresses of its tensors
  * on the device, and repeated by one launch from then on, whatever the tensors
  * hold. Tensors of the host can be anywhere. A function keeps the 16 graphs
- * that it used last. Not for functions with exchanges between ranks. */
+ * that it used last. A function with exchanges between ranks is recorded by all
+ * of them at the same call, if rows are padded and the engine is `nccl`. */
 MOE_API moe_status moe_layer_set_graph(moe_layer *layer, int use);
 
 /** A view of a weight, a state tensor or a tensor of the last forward's plan

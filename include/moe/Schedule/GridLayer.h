@@ -45,7 +45,6 @@ struct GridLayer {
   int64_t sentRowBytes = 4, sentResultBytes = 4;
   int64_t chunks = 1;           // that rows are sent in, where they can be
   bool latent = false;          // a projection follows the experts
-  bool addsTokens = false;      // to what experts gave: some are passed on
   bool choosesByLogits = false; // of all tokens: experts choose tokens
   bool choosesForAll = false;   // each rank for the tokens of all
   bool hasLosses = false;

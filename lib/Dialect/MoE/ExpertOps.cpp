@@ -117,6 +117,13 @@ LogicalResult GroupedMatmulOp::verify() {
     return emitOpError() << "expected 1 weight without an epilogue, found "
                          << count;
 
+  // [O38]
+  if (QuantAttr format = getFormatAttr();
+      format && format.getKind() != QuantKind::fp8_e4m3)
+    return emitOpError() << "expected rows as fp8_e4m3, found "
+                         << stringifyQuantKind(format.getKind());
+  if (getFormat() && getTransposed())
+    return emitOpError() << "expected no format with 'transposed'";
   bool isGrouped = static_cast<bool>(getOffsets());
   bool isGathered = static_cast<bool>(getGather());
   // Without offsets, rows that are no slots would be read.

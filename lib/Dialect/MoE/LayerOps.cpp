@@ -89,6 +89,8 @@ LogicalResult CombineOp::verify() {
     return emitOpError() << "expected no 'unweighted' with '" << flag << "'";
   if (!getUnweighted() && !getWeights())
     return emitOpError() << "expected 'weights' without 'unweighted'";
+  if (getMember() && !getX())
+    return emitOpError() << "expected 'x' with 'member'";
 
   Dims dims(*this);
   return success(
@@ -97,6 +99,7 @@ LogicalResult CombineOp::verify() {
       succeeded(dims.check("indices", getIndices(), {"T", "K"})) &&
       succeeded(dims.check("weights", getWeights(), {"T", "K"})) &&
       succeeded(dims.check("x", getX(), {"T", "M"})) &&
+      succeeded(dims.check("member", getMember(), {})) &&
       succeeded(dims.check("y", getY(), {"T", "M"})));
 }
 
@@ -104,7 +107,11 @@ LogicalResult CombineOp::canonicalize(CombineOp op, PatternRewriter &rewriter) {
   // Only the two flags read x.
   if (!op.getX() || op.getIdentityNulls() || op.getPassThrough())
     return rewriter.notifyMatchFailure(op, "x is read");
-  return dropOperand(op.getXMutable(), rewriter);
+  rewriter.modifyOpInPlace(op, [&] {
+    op.getXMutable().clear();
+    op.getMemberMutable().clear();
+  });
+  return success();
 }
 
 //===----------------------------------------------------------------------===//

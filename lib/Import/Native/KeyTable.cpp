@@ -127,6 +127,7 @@ static std::vector<Key> makeTable() {
                                                 "interleaved"};
   const std::vector<std::string_view> weightKinds = {
       "none", "fp8_e4m3", "int8", "int4", "mxfp4", "nvfp4"};
+  const std::vector<std::string_view> activations = {"none", "fp8_e4m3"};
 
   // clang-format off
   return {
@@ -186,6 +187,7 @@ static std::vector<Key> makeTable() {
     choice<experts, expertQuant, &Q::kind>("experts.quantization.kind", weightKinds),
     pair<experts, expertQuant, &Q::block>("experts.quantization.block"),
     flag<experts, expertQuant, &Q::zeroPoints>("experts.quantization.zero_points"),
+    choice<experts, expertQuant, &Q::activations>("experts.quantization.activations", activations),
     integer<shared, &SharedSpec::intermediate>("shared.intermediate", 0),
     bind<shared, &SharedSpec::activation>("shared.activation", T::activation),
     choice<shared, &SharedSpec::gateUp>("shared.gate_up", gateUp),
@@ -194,6 +196,7 @@ static std::vector<Key> makeTable() {
     choice<shared, sharedQuant, &Q::kind>("shared.quantization.kind", weightKinds),
     pair<shared, sharedQuant, &Q::block>("shared.quantization.block"),
     flag<shared, sharedQuant, &Q::zeroPoints>("shared.quantization.zero_points"),
+    choice<shared, sharedQuant, &Q::activations>("shared.quantization.activations", activations),
     positive<capacity, &C::factor>("capacity.factor"),
     size<capacity, &C::tokens>("capacity.tokens"),
     choice<capacity, &C::overflow>("capacity.overflow", {"drop", "pass_through"}),

@@ -13,6 +13,9 @@
 
 using namespace moe;
 
+/// Values that can share a scale in what is rounded here.
+static constexpr int64_t mostOfBlock = int64_t(1) << 20;
+
 namespace {
 
 class ExpertsValidator : Checker {
@@ -48,6 +51,16 @@ private:
     // [S25]
     if (quantization.zeroPoints && !isInt4)
       needs(path + ".zero_points", kind, "'int4'");
+    // [S33]
+    if (quantization.activations != Activations::none) {
+      const std::string rows = path + ".activations";
+      int64_t inputs = (*quantization.block)[1];
+      if (quantization.kind != WeightKind::fp8_e4m3)
+        valueNeeds(rows, kind, "'fp8_e4m3'");
+      else if (inputs < 1 || inputs > mostOfBlock)
+        valueNeeds(rows, block,
+                   "of 1 to " + std::to_string(mostOfBlock) + " inputs");
+    }
     // [S26]
     int64_t unit = isInt4 ? 2 : std::max<int64_t>(only[1], 1);
     for (Path width : widths)

@@ -54,7 +54,10 @@ sizesOf(const Context &context, const RowShares &shares, int64_t rowBytes) {
   std::vector<int64_t> &sizes = context.world.numbers[3];
   int64_t members = context.group.size();
   if (!shares.even) {
-    sizes = gatherNumbers(context, shares.rows);
+    bool isKnown = shares.known && !shares.known->empty();
+    sizes = isKnown ? *shares.known : gatherNumbers(context, shares.rows);
+    if (shares.known)
+      *shares.known = sizes;
   } else {
     int64_t most = (shares.rows + members - 1) / members;
     sizes.clear();

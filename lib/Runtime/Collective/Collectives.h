@@ -51,10 +51,11 @@ void allReduce(const Context &context, moe_reduction reduce, moe_element dtype,
                const void *send, void *receive, int64_t count);
 /// Whose rows there are how many of. `even`: `rows` of all together, of which
 /// each member has a share; else `rows` is the number of this member's, and
-/// those of the others are asked for.
+/// those of the others are asked for, unless they are known.
 struct RowShares {
   int64_t rows;
   bool even;
+  std::vector<int64_t> *known = nullptr; ///< of all members, or empty
 };
 /// Without a reduction `receive` has the parts of all members.
 void reduceScatter(const Context &context, moe_reduction reduce,

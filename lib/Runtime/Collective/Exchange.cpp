@@ -112,8 +112,22 @@ void Exchange::describe(Entry &entry) {
   entry.pair = &world.groupOf({std::min(self, other), std::max(self, other)});
 }
 
-void Exchange::begin(const int64_t *sizes) {
+std::string Exchange::neededOnHost() const {
+  for (const Entry &entry : entries) {
+    const Collective &collective = entry.collective;
+    if (collective.kind == CollectiveKind::barrier ||
+        (collective.kind == CollectiveKind::allToAllV && !collective.packed))
+      return entry.what;
+  }
+  return "";
+}
+
+void Exchange::begin(const int64_t *sizes, const std::vector<int64_t> *tokens) {
   world.check();
+  if (!tokens || *tokens != lastTokens)
+    for (Entry &entry : entries)
+      entry.rows.clear();
+  lastTokens = tokens ? *tokens : std::vector<int64_t>();
   auto scale = [&](const Entry &entry, int64_t factor, int size, int64_t &to) {
     if (size >= 0 && __builtin_mul_overflow(factor, sizes[size], &to))
       fail(MOE_SHAPE_MISMATCH, entry.what, ": the bound ", factor, " * ",
@@ -204,9 +218,11 @@ void Exchange::dispatch(Entry &entry, const void *send, void *receive,
                      receive, rows * collective.row);
   case CollectiveKind::reduceScatter:
     return reduceScatter(context, collective.reduce, collective.dtype, send,
-                         receive, {rows, collective.even}, collective.row);
+                         receive, {rows, collective.even, &entry.rows},
+                         collective.row);
   case CollectiveKind::allGather:
-    return allGather(context, send, receive, {rows, collective.even}, rowBytes);
+    return allGather(context, send, receive,
+                     {rows, collective.even, &entry.rows}, rowBytes);
   case CollectiveKind::broadcast:
     return broadcast(context, collective.root, send, receive, rows * rowBytes);
   case CollectiveKind::allToAll:

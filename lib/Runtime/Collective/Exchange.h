@@ -29,8 +29,11 @@ public:
   Exchange(const Exchange &) = delete;
   Exchange &operator=(const Exchange &) = delete;
 
-  /// Before each run, with the sizes of the function.
-  void begin(const int64_t *sizes);
+  /// Before each run, with the sizes of the function. `tokens`: those of each
+  /// rank, if they say how many rows there are everywhere; what ranks have then
+  /// told each other is not asked for again until a rank has others.
+  void begin(const int64_t *sizes,
+             const std::vector<int64_t> *tokens = nullptr);
   /// After each run, with nothing under way: fails with the first failure of a
   /// collective.
   void end();
@@ -42,6 +45,9 @@ public:
   moe_status start(int32_t number, const ChunkRows &rows) noexcept;
   moe_status wait(int32_t number) noexcept;
   int32_t member(int32_t axes) const { return members[axes & allAxes]; }
+  /// An exchange for which the host needs to know what kernels have found,
+  /// empty if there is none.
+  std::string neededOnHost() const;
 
 private:
   struct Entry {
@@ -51,6 +57,7 @@ private:
     Operation operation;
     std::string what;
     int64_t bound = 0, room = -1; ///< for the sizes of this run
+    std::vector<int64_t> rows;    ///< of each member, where known
     Chunk chunk;
   };
   void describe(Entry &entry);
@@ -71,6 +78,7 @@ private:
   HostSpace host;
   Space &space;
   Buffer counts[2];
+  std::vector<int64_t> lastTokens;
   std::vector<Entry> entries;
   int32_t members[allAxes + 1] = {};
   moe_status status = MOE_OK;

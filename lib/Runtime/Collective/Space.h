@@ -21,7 +21,7 @@ namespace moe::runtime {
 /// where an engine takes no others.
 struct Moving {
   Started started;
-  Buffer out, in;
+  void *out = nullptr, *in = nullptr;   ///< memory of copies, the space's
   std::vector<moe_piece> send, receive; ///< copies
   std::vector<moe_piece> to;            ///< what comes, and where it goes
 };

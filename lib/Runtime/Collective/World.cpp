@@ -280,6 +280,22 @@ void moe_world::finishMove(const Operation &operation, Started &started) {
   operation.entry->bytes += started.sent + started.received;
 }
 
+moe_world_statistics moe_world::takeBack(const moe_world_statistics &before) {
+  moe_world_statistics since = figures;
+  since.operations -= before.operations;
+  since.sent_bytes -= before.sent_bytes;
+  since.received_bytes -= before.received_bytes;
+  since.waited_seconds = 0;
+  figures = before;
+  return since;
+}
+
+void moe_world::count(const moe_world_statistics &more) {
+  figures.operations += more.operations;
+  figures.sent_bytes += more.sent_bytes;
+  figures.received_bytes += more.received_bytes;
+}
+
 void moe_world::checkStreams() {
   check();
   moe_engine_failure why = {};

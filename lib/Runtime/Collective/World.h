@@ -188,6 +188,11 @@ struct moe_world {
   /// Ranks of one machine, for `hierarchical`.
   int32_t nodeRanks() const { return ranksPerNode; }
   moe_world_statistics statistics() const { return figures; }
+  /// What was counted since `before`. It is counted no more: nothing has moved
+  /// that was only recorded.
+  moe_world_statistics takeBack(const moe_world_statistics &before);
+  /// What was recorded has moved.
+  void count(const moe_world_statistics &more);
 
   /// Memory that operations use again and again.
   moe::runtime::Buffer scratch[3];

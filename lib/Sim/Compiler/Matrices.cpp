@@ -8,6 +8,8 @@
 #include "../Operations/Abi.h"
 #include "Calls.h"
 
+#include "moe/Kernels/Instructions.h"
+
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -101,6 +103,25 @@ static Rewrite multiply(NVVM::MmaOp op, Calls &calls) {
   return replace(op, reload(op.getType(), OfD, calls));
 }
 
+/// mma.sync of e4m3: four registers of A, two of B, four of C.
+static Rewrite multiply(LLVM::CallIntrinsicOp op, Calls &calls) {
+  if (op.getIntrin() != moe::kMmaOfE4m3)
+    return false;
+  Product product = {};
+  product.m = 16;
+  product.n = 8;
+  product.k = 32;
+  product.a = product.b = Element::E4M3;
+  product.c = product.d = Element::F32;
+  ValueRange operands = op.getArgs();
+  calls.call("moe_sim_mma", {describe(product, calls),
+                             spill(operands.take_front(4), OfA, calls),
+                             spill(operands.slice(4, 2), OfB, calls),
+                             spill(operands.drop_front(6), OfC, calls),
+                             calls.scratch(OfD), calls.site()});
+  return replace(op, reload(op.getResult(0).getType(), OfD, calls));
+}
+
 static Rewrite multiply(NVVM::WgmmaMmaAsyncOp op, Calls &calls) {
   auto a = typeOf(NVVM::stringifyEnum(op.getTypeA()));
   auto b = typeOf(NVVM::stringifyEnum(op.getTypeB()));
@@ -161,6 +182,7 @@ Rewrite moe::sim::rewriteMatrices(Operation *op, Calls &calls) {
         return replace(op);
       })
       .Case([&](NVVM::MmaOp each) { return multiply(each, calls); })
+      .Case([&](LLVM::CallIntrinsicOp each) { return multiply(each, calls); })
       .Case([&](NVVM::WgmmaMmaAsyncOp each) { return multiply(each, calls); })
       .Case([&](NVVM::WgmmaFenceAlignedOp) {
         calls.call("moe_sim_wgmma_fence", {});

@@ -153,7 +153,7 @@ MOE_SIM_CUDA cuCtxGetDevice(int *device) {
 
 MOE_SIM_CUDA cuCtxSynchronize() {
   Call call;
-  return call ? call.status : drainAll();
+  return call ? call.status : drainContext(currentContext());
 }
 
 /// What the kernel that failed did wrong, empty if none has. It stays until

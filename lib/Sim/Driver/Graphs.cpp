@@ -141,12 +141,8 @@ MOE_SIM_CUDA cuGraphInstantiateWithFlags(void **handle, void *graphHandle,
   if (!state().graphs.count(graph) || flags)
     return InvalidValue;
   auto *exec = new GraphExec{*graph, {}};
-  for (size_t i = 1; i < graph->sequences.size(); ++i) {
-    auto *stream = new Stream;
-    stream->blocking = false;
-    state().streams.push_back(stream);
-    exec->streams.push_back(stream);
-  }
+  for (size_t i = 1; i < graph->sequences.size(); ++i)
+    exec->streams.push_back(makeStream(/*blocking=*/false));
   state().graphExecs.insert(exec);
   *handle = exec;
   return Success;
@@ -176,7 +172,7 @@ MOE_SIM_CUDA cuGraphLaunch(void *handle, void *streamHandle) {
             *marks = true;
           return status;
         },
-        waits);
+        waits, step.isReady);
   };
   for (size_t i = 0; i < exec->graph.sequences.size(); ++i)
     for (const Step &step : exec->graph.sequences[i])

@@ -19,6 +19,7 @@ struct Stream;
 struct Step {
   std::function<int()> perform;
   int marks = -1, waitsFor = -1;
+  std::function<bool()> isReady = nullptr;
 };
 
 /// What each stream was given, that of the beginning first.

@@ -40,7 +40,7 @@ MOE_SIM_CUDA cuMemFree_v2(Address address) {
     return Success;
   if (isGloballyCaptured())
     return CaptureUnsupported;
-  if (int status = drainAll())
+  if (int status = drainContext(currentContext()))
     return status;
   return state().memory.release(pointer(address)) ? Success : InvalidValue;
 }
@@ -91,8 +91,12 @@ MOE_SIM_CUDA cuMemFreeHost(void *memory) {
   Call call(Call::Initialized);
   if (call)
     return call.status;
-  if (!state().pinned.erase(memory))
+  if (!state().pinned.count(memory))
     return InvalidValue;
+  // Copies may be under way.
+  if (!contextStack().empty() && !state().sticky)
+    drainContext(currentContext());
+  state().pinned.erase(memory);
   std::free(memory);
   return Success;
 }

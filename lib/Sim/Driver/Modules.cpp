@@ -60,7 +60,7 @@ MOE_SIM_CUDA cuModuleLoadData(void **handle, const void *data) {
   auto *image = static_cast<const moe_sim_image *>(data);
   if (int status = checkImage(image))
     return status;
-  auto *module = new Module{image, {}};
+  auto *module = new Module{image, currentContext(), {}};
   for (int64_t i = 0; i < image->kernels; ++i) {
     const moe_sim_kernel &kernel = image->kernel[i];
     module->functions[kernel.name] = {module, &kernel};
@@ -93,7 +93,7 @@ MOE_SIM_CUDA cuModuleUnload(void *handle) {
   if (!module)
     return InvalidHandle;
   if (!state().sticky)
-    drainAll();
+    drainContext(module->context);
   for (int64_t i = 0; i < module->image->globals; ++i)
     state().memory.disown(module->image->global[i].address);
   state().modules.erase(module);

@@ -63,7 +63,10 @@ struct Work {
   std::function<bool()> isReady = nullptr; // of what others may change any time
 };
 
+struct Context;
+
 struct Stream {
+  const Context *context = nullptr; // of whoever made it
   std::deque<Work> work;
   bool blocking = true; // the default stream waits for it, and it for that
   std::shared_ptr<Capture> capture; // null unless it is recorded
@@ -87,6 +90,7 @@ struct Function {
 
 struct Module {
   const moe_sim_image *image;
+  const Context *context; // of whoever loaded it
   std::map<std::string, Function> functions;
 };
 
@@ -123,6 +127,8 @@ State &state();
 
 /// The stacks of contexts are a thread's own.
 std::vector<Context *> &contextStack();
+/// Of a call that needs one.
+inline const Context *currentContext() { return contextStack().back(); }
 
 /// Bytes of shared memory that a block can have.
 size_t sharedLimit();
@@ -143,7 +149,10 @@ private:
 /// Null is the default stream; a handle that is none gives null.
 Stream *streamOf(void *handle);
 void enqueue(Stream &stream, std::function<int()> perform,
-             Marker waitsFor = nullptr);
+             Marker waitsFor = nullptr,
+             std::function<bool()> isReady = nullptr);
+/// One of the current context.
+Stream *makeStream(bool blocking);
 /// What a stream that is recorded cannot do: ends the recording.
 int invalidate(Stream &stream);
 bool isGloballyCaptured();
@@ -151,9 +160,10 @@ bool isGloballyCaptured();
 void record(Stream &stream, Step step);
 /// Where the stream or the event is recorded.
 int waitWhileCaptured(Stream &stream, const Event &event);
-/// Until the marker is reached, or a stream or all of them are empty.
+/// Until the marker is reached, or a stream or all those of a context are
+/// empty.
 int drain(Stream &stream);
-int drainAll();
+int drainContext(const Context *context);
 int drainTo(const Marker &marker);
 
 } // namespace moe::sim

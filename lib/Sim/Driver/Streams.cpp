@@ -97,25 +97,28 @@ int moe::sim::drainTo(const Marker &marker) {
   return runUntil([&] { return *marker; });
 }
 
-int moe::sim::drainAll() {
+int moe::sim::drainContext(const Context *context) {
   State &all = state();
   return runUntil([&] {
     return all.defaultStream.work.empty() &&
-           std::all_of(all.streams.begin(), all.streams.end(),
-                       [](Stream *stream) { return stream->work.empty(); });
+           std::all_of(
+               all.streams.begin(), all.streams.end(), [&](Stream *stream) {
+                 return stream->context != context || stream->work.empty();
+               });
   });
 }
 
 void moe::sim::enqueue(Stream &stream, std::function<int()> perform,
-                       Marker waitsFor) {
+                       Marker waitsFor, std::function<bool()> isReady) {
   State &all = state();
   if (stream.capture)
-    return record(stream, {std::move(perform), -1, -1});
+    return record(stream, {std::move(perform), -1, -1, std::move(isReady)});
   if (&stream != &all.defaultStream) {
     // What the default stream was given before is done first.
     if (stream.blocking && !all.defaultStream.work.empty())
       stream.work.push_back({nullptr, all.lastOfDefault});
-    stream.work.push_back({std::move(perform), std::move(waitsFor)});
+    stream.work.push_back(
+        {std::move(perform), std::move(waitsFor), std::move(isReady)});
     return;
   }
   for (Stream *other : all.streams)
@@ -138,16 +141,21 @@ void moe::sim::enqueue(Stream &stream, std::function<int()> perform,
                          std::move(waitsFor)});
 }
 
+Stream *moe::sim::makeStream(bool blocking) {
+  auto *stream = new Stream;
+  stream->context = currentContext();
+  stream->blocking = blocking;
+  state().streams.push_back(stream);
+  return stream;
+}
+
 MOE_SIM_CUDA cuStreamCreate(void **handle, unsigned flags) {
   Call call;
   if (call)
     return call.status;
   if (flags > 1)
     return InvalidValue;
-  auto *stream = new Stream;
-  stream->blocking = !(flags & 1);
-  state().streams.push_back(stream);
-  *handle = stream;
+  *handle = makeStream(/*blocking=*/!(flags & 1));
   return Success;
 }
 
@@ -181,12 +189,11 @@ MOE_SIM_CUDA cuStreamWaitValue32_v2(void *handle, unsigned long long address,
     return InvalidHandle;
   if (flags != 0 || address % 4)
     return InvalidValue;
-  if (stream->capture || stream == &state().defaultStream)
+  if (stream == &state().defaultStream)
     return NotSupported;
   auto *word = reinterpret_cast<const volatile uint32_t *>(address);
-  stream->work.push_back({nullptr, nullptr, [word, value] {
-                            return int32_t(*word - value) >= 0;
-                          }});
+  enqueue(*stream, nullptr, nullptr,
+          [word, value] { return int32_t(*word - value) >= 0; });
   return Success;
 }
 

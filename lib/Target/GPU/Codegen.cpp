@@ -7,6 +7,8 @@
 
 #include "moe/Target/GPU/GPU.h"
 
+#include "moe/Kernels/Instructions.h"
+
 #include "mlir/Conversion/NVVMToLLVM/NVVMToLLVM.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
@@ -30,6 +32,9 @@
 using namespace llvm;
 using namespace moe;
 
+/// Of CUDA 12.4.
+static constexpr int64_t ptxOfFp8 = 84;
+
 mlir::gpu::GPUModuleOp moe::findKernels(mlir::ModuleOp module) {
   auto kernels = module.getOps<mlir::gpu::GPUModuleOp>();
   return kernels.empty() ? mlir::gpu::GPUModuleOp() : *kernels.begin();
@@ -51,11 +56,19 @@ bool moe::usesWgmma(mlir::Operation *op) {
       .wasInterrupted();
 }
 
+bool moe::usesFp8(mlir::Operation *op) {
+  return op
+      ->walk([](mlir::LLVM::CallIntrinsicOp call) {
+        return call.getIntrin() == kMmaOfE4m3 ? mlir::WalkResult::interrupt()
+                                              : mlir::WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
 void moe::dropKernels(mlir::gpu::GPUModuleOp kernels, const GPUArch &arch) {
-  if (arch.hasWgmma())
-    return;
   for (mlir::Operation &op : make_early_inc_range(kernels.getOps()))
-    if (usesWgmma(&op))
+    if ((!arch.hasWgmma() && usesWgmma(&op)) ||
+        (!arch.hasFp8() && usesFp8(&op)))
       op.erase();
 }
 
@@ -69,8 +82,8 @@ static void boundRegisters(mlir::gpu::GPUModuleOp kernels) {
   });
 }
 
-static Expected<std::unique_ptr<TargetMachine>>
-makeMachine(const GPUArch &arch) {
+static Expected<std::unique_ptr<TargetMachine>> makeMachine(const GPUArch &arch,
+                                                            int64_t ptx) {
   LLVMInitializeNVPTXTargetInfo();
   LLVMInitializeNVPTXTarget();
   LLVMInitializeNVPTXTargetMC();
@@ -81,7 +94,7 @@ makeMachine(const GPUArch &arch) {
   if (!target)
     return createStringError(message);
   return std::unique_ptr<TargetMachine>(target->createTargetMachine(
-      triple, arch.sm, "+ptx" + std::to_string(arch.ptx), TargetOptions(),
+      triple, arch.sm, "+ptx" + std::to_string(ptx), TargetOptions(),
       std::nullopt, std::nullopt, CodeGenOptLevel::Aggressive));
 }
 
@@ -136,12 +149,13 @@ Expected<std::string> moe::emitPtx(mlir::gpu::GPUModuleOp kernels,
   mlir::registerGPUDialectTranslation(context);
   mlir::registerLLVMDialectTranslation(context);
   mlir::registerNVVMDialectTranslation(context);
-  Expected<std::unique_ptr<TargetMachine>> machine = makeMachine(arch);
-  if (!machine)
-    return machine.takeError();
   // Other architectures and the simulator take the kernels as they were.
   mlir::OwningOpRef<mlir::gpu::GPUModuleOp> own = kernels.clone();
   dropKernels(*own, arch);
+  int64_t ptx = usesFp8(*own) ? std::max(arch.ptx, ptxOfFp8) : arch.ptx;
+  Expected<std::unique_ptr<TargetMachine>> machine = makeMachine(arch, ptx);
+  if (!machine)
+    return machine.takeError();
   boundRegisters(*own);
   mlir::PassManager toText(&context, kernels->getName().getStringRef());
   toText.addPass(mlir::createConvertNVVMToLLVMPass());

@@ -29,9 +29,9 @@ Expected<GPUArch> GPUArch::parse(StringRef name) {
   arch.isPtx = suffix.consume_front("compute_");
   arch.sm = arch.isPtx ? ("sm_" + suffix).str() : name.str();
   StringRef digits = arch.sm;
-  int64_t number = 0;
-  if (digits.consume_front("sm_") && !digits.getAsInteger(10, number) &&
-      number < oldest)
+  digits.consume_front("sm_");
+  if (!digits.consumeInteger(10, arch.number) && digits.empty() &&
+      arch.number < oldest)
     return createStringError("gpu architecture '" + name.str() +
                              "' is too old; expected 'sm_80' or later");
   std::vector<std::string_view> names;

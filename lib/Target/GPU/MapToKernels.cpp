@@ -265,6 +265,8 @@ void MapToKernels::runOnOperation() {
       name += ("_" + op).str();
     if (usesWgmma(launch))
       name += kWgmmaSuffix;
+    if (usesFp8(launch))
+      name += kFp8Suffix;
     launch.setModule("kernels");
     launch.setFunction(name);
   });

@@ -980,6 +980,16 @@ func.func @op(%x: tensor<?x8xf32>, %w: tensor<6x8xf32>, %rows: tensor<?xi32>) {
 
 // -----
 
+// [O38]
+func.func @op(%x: tensor<?x8xf32>, %w: tensor<6x8xf32>) {
+  // expected-error @below {{expected rows as fp8_e4m3, found int8}}
+  %0 = moe.grouped_matmul %x as <kind = int8, block = 4>, %w
+      : (tensor<?x8xf32>, tensor<6x8xf32>) -> tensor<?x6xf32>
+  return
+}
+
+// -----
+
 // [O16]
 func.func @op(%x: tensor<?x8xf32>) {
   // expected-error @below {{expected at least 1 weight, found 0}}
@@ -1040,6 +1050,17 @@ func.func @op(%ys: tensor<?x8xf32>, %p: tensor<?x2xi32>, %w: tensor<?x2xf32>) {
   // expected-error @below {{expected 'x' with 'pass_through'}}
   %0 = moe.combine %ys, %p, %p, %w {experts = 4 : i64, pass_through}
       : (tensor<?x8xf32>, tensor<?x2xi32>, tensor<?x2xi32>, tensor<?x2xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// [O18]
+func.func @op(%ys: tensor<?x8xf32>, %p: tensor<?x2xi32>, %w: tensor<?x2xf32>, %i: tensor<i32>) {
+  // expected-error @below {{expected 'x' with 'member'}}
+  %0 = moe.combine %ys, %p, %p, %w member %i {experts = 4 : i64}
+      : (tensor<?x8xf32>, tensor<?x2xi32>, tensor<?x2xi32>, tensor<?x2xf32>, tensor<i32>)
+      -> tensor<?x8xf32>
   return
 }
 
@@ -1892,5 +1913,15 @@ func.func @op(%x: tensor<?x8xf32>, %y: tensor<?x6xf32>, %o: tensor<4xi32>) {
   // expected-error @below {{expected 'offsets' of shape [E+1] with E+1 = 5, found 'tensor<4xi32>'}}
   %0 = moe.grouped_outer %x, %y offsets %o
       : (tensor<?x8xf32>, tensor<?x6xf32>, tensor<4xi32>) -> tensor<4x8x6xf32>
+  return
+}
+
+// -----
+
+// [O38]
+func.func @op(%x: tensor<?x8xf32>, %w: tensor<8x6xf32>) {
+  // expected-error @below {{expected no format with 'transposed'}}
+  %0 = moe.grouped_matmul %x as <kind = fp8_e4m3, block = 4>, %w {transposed}
+      : (tensor<?x8xf32>, tensor<8x6xf32>) -> tensor<?x6xf32>
   return
 }

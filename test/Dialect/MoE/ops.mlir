@@ -212,6 +212,14 @@ func.func @own_tokens(%x: tensor<?x2xi32>, %weights: tensor<9x2xf32>,
   return
 }
 
+// CHECK-LABEL: func @rounded
+func.func @rounded(%x: tensor<?x8xf32>, %w: tensor<6x8xf32>) {
+  // CHECK: moe.grouped_matmul %{{.*}} as <kind = fp8_e4m3, block = 4>, %{{.*}} : (tensor<?x8xf32>, tensor<6x8xf32>) -> tensor<?x6xf32>
+  %y = moe.grouped_matmul %x as <kind = fp8_e4m3, block = 4>, %w
+      : (tensor<?x8xf32>, tensor<6x8xf32>) -> tensor<?x6xf32>
+  return
+}
+
 // CHECK-LABEL: func @pack
 func.func @pack(%rows: tensor<?x6xf32>, %half: tensor<?x6xf16>, %sizes: tensor<4xi32>) {
   // CHECK: moe.pack_rows %{{.*}} counts %{{.*}} as <kind = int8, block = 4> : (tensor<?x6xf32>, tensor<4xi32>) -> tensor<?x14xi8>
@@ -366,7 +374,7 @@ func.func @activate(%gate: tensor<?x16xf32>, %up: tensor<?x16xf32>) {
 // CHECK-LABEL: func @combine
 func.func @combine(%ys: tensor<?x8xf32>, %positions: tensor<?x2xi32>,
                    %indices: tensor<?x2xi32>, %weights: tensor<?x2xf32>,
-                   %x: tensor<?x8xbf16>) {
+                   %x: tensor<?x8xbf16>, %i: tensor<i32>) {
   // CHECK: moe.combine %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} {experts = 4 : i64, unweighted}
   %plain = moe.combine %ys, %positions, %indices, %weights
       {experts = 4 : i64, unweighted}
@@ -377,6 +385,11 @@ func.func @combine(%ys: tensor<?x8xf32>, %positions: tensor<?x2xi32>,
       {experts = 4 : i64, identity_nulls, pass_through}
       : (tensor<?x8xf32>, tensor<?x2xi32>, tensor<?x2xi32>, tensor<?x2xf32>,
          tensor<?x8xbf16>) -> tensor<?x8xbf16>
+  // CHECK: moe.combine %{{.*}} x %{{.*}} member %{{.*}} {experts = 4 : i64, pass_through}
+  %part = moe.combine %ys, %positions, %indices, %weights x %x member %i
+      {experts = 4 : i64, pass_through}
+      : (tensor<?x8xf32>, tensor<?x2xi32>, tensor<?x2xi32>, tensor<?x2xf32>,
+         tensor<?x8xbf16>, tensor<i32>) -> tensor<?x8xf32>
   // CHECK: moe.combine %{{.*}}, %{{.*}}, %{{.*}} {experts = 4 : i64, unweighted} :
   %sum = moe.combine %ys, %positions, %indices {experts = 4 : i64, unweighted}
       : (tensor<?x8xf32>, tensor<?x2xi32>, tensor<?x2xi32>) -> tensor<?x8xf32>

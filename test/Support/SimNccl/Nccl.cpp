@@ -12,6 +12,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -33,7 +34,8 @@ struct UniqueId {
   char bytes[128];
 };
 
-/// From one rank to another.
+/// From one rank to another. The words are 0 again once it is there, so that
+/// streams that were recorded can repeat it.
 struct Message {
   const void *from = nullptr;
   void *to = nullptr;
@@ -50,8 +52,7 @@ struct Asked {
 struct Clique;
 struct Comm {
   Clique *clique;
-  int rank;
-  bool aborted = false;
+  int rank, device;
   std::vector<Asked> asked;
 };
 
@@ -117,6 +118,13 @@ Message *messageOf(const Call &call) {
   return message;
 }
 
+bool hasDeviceOfItsOwn(const Comm &comm) {
+  const auto &members = comm.clique->members;
+  return std::none_of(members.begin(), members.end(), [&](const auto &other) {
+    return other.second != &comm && other.second->device == comm.device;
+  });
+}
+
 bool isMatched(const Message &message) {
   return message.from && message.to && message.sent == message.received;
 }
@@ -136,13 +144,18 @@ void enqueue(Comm &comm) {
          0u);
     cuda("cuMemcpyDtoDAsync_v2", address(message.to), address(message.from),
          message.received, each.stream);
+    cuda("cuStreamWriteValue32_v2", each.stream, address(&message.isThere), 0u,
+         0u);
     cuda("cuStreamWriteValue32_v2", each.stream, address(&message.isTaken), 1u,
          0u);
   }
-  for (const Asked &each : comm.asked)
-    if (each.sends)
-      cuda("cuStreamWaitValue32_v2", each.stream,
-           address(&each.message->isTaken), 1u, 0u);
+  for (const Asked &each : comm.asked) {
+    if (!each.sends)
+      continue;
+    Address isTaken = address(&each.message->isTaken);
+    cuda("cuStreamWaitValue32_v2", each.stream, isTaken, 1u, 0u);
+    cuda("cuStreamWriteValue32_v2", each.stream, isTaken, 0u, 0u);
+  }
   comm.asked.clear();
 }
 
@@ -159,7 +172,13 @@ const char *ncclGetErrorString(int result) {
   return result == InvalidUsage ? "invalid usage" : "no error";
 }
 
-const char *ncclGetLastError(Comm *) { return ""; }
+/// Two ranks of one device would wait for each other's kernels.
+const char *ncclGetLastError(Comm *comm) {
+  std::lock_guard<std::mutex> lock(mutex);
+  return hasDeviceOfItsOwn(*comm)
+             ? ""
+             : "Duplicate GPU detected: two ranks are on one device";
+}
 
 int ncclGetUniqueId(UniqueId *id) {
   std::lock_guard<std::mutex> lock(mutex);
@@ -173,7 +192,9 @@ int ncclCommInitRankConfig(Comm **made, int size, UniqueId id, int rank,
   std::lock_guard<std::mutex> lock(mutex);
   Clique &clique = cliques[id.bytes];
   clique.size = static_cast<size_t>(size);
-  *made = clique.members[rank] = new Comm{&clique, rank, false, {}};
+  int device = -1;
+  cuda("cuCtxGetDevice", &device);
+  *made = clique.members[rank] = new Comm{&clique, rank, device, {}};
   return InProgress;
 }
 
@@ -182,6 +203,10 @@ int ncclCommGetAsyncError(Comm *comm, int *error) {
   *error = InProgress;
   if (comm->clique->members.size() < comm->clique->size)
     return Success;
+  if (!hasDeviceOfItsOwn(*comm)) {
+    *error = InvalidUsage;
+    return Success;
+  }
   for (const Asked &each : comm->asked)
     if (!isMatched(*each.message))
       return Success;
@@ -196,7 +221,6 @@ int ncclCommDestroy(Comm *) { return Success; }
 /// Nobody waits any more.
 int ncclCommAbort(Comm *comm) {
   std::lock_guard<std::mutex> lock(mutex);
-  comm->aborted = true;
   for (Message *message : comm->clique->messages)
     message->isThere = message->isTaken = 1;
   return Success;

@@ -381,6 +381,25 @@ static const BadInput inputs[] = {
        "experts.quantization.zero_points needs experts.quantization.kind to be "
        "'int4', found 'int8'"},
       {Kind::note, 4, 20, "experts.quantization.kind is given here"}}},
+    // [S33]
+    {"CodesTimesInt8",
+     experts(R"("quantization": {"kind": "int8", "activations": "fp8_e4m3"})"),
+     {{Kind::error, 4, 36,
+       "experts.quantization.activations 'fp8_e4m3' needs "
+       "experts.quantization.kind to be 'fp8_e4m3', found 'int8'"},
+      {Kind::note, 4, 20, "experts.quantization.kind is given here"}}},
+    {"CodesInOneBlock",
+     experts(
+         R"("quantization": {"kind": "fp8_e4m3", "block": [0, 0], "activations": "fp8_e4m3"})"),
+     {{Kind::error, 4, 57,
+       "experts.quantization.activations 'fp8_e4m3' needs "
+       "experts.quantization.block to be of 1 to 1048576 inputs, found [0, 0]"},
+      {Kind::note, 4, 40, "experts.quantization.block is given here"}}},
+    {"OtherCodes",
+     experts(R"("quantization": {"kind": "fp8_e4m3", "activations": "fp8"})"),
+     {{Kind::error, 4, 55,
+       "experts.quantization.activations: unknown value 'fp8', expected "
+       "'none' or 'fp8_e4m3'"}}},
     // [S26]
     {"OddInt4",
      "{\"hidden\": 64,\n \"router\": {\"experts\": 8, \"top_k\": 2},\n "

@@ -22,7 +22,8 @@ static Signature function(int64_t constant, Per per) {
 
 static void merge(std::vector<Signature> &merged,
                   const std::vector<Signature> &others) {
-  EXPECT_EQ("", llvm::toString(mergeWorkspaces(merged, others)));
+  EXPECT_EQ("", llvm::toString(
+                    mergeSignatures(merged, others, /*areOfDevice=*/false)));
 }
 
 TEST(Workspace, IsEnoughForEach) {
@@ -39,11 +40,31 @@ TEST(Workspace, IsEnoughForEach) {
   EXPECT_EQ(3, merged[1].workspaceConstant);
 }
 
+TEST(Workspace, DevicesExchangeOtherThings) {
+  auto exchanging = [](const char *kind) {
+    Signature signature = function(0, {});
+    signature.hasExchange = true;
+    signature.collectives.emplace_back().kind = kind;
+    return std::vector<Signature>{signature};
+  };
+  std::vector<Signature> merged = exchanging("all_reduce");
+  std::vector<Signature> other = exchanging("reduce_scatter");
+  merge(merged, merged);
+  EXPECT_NE("", llvm::toString(
+                    mergeSignatures(merged, other, /*areOfDevice=*/false)));
+  EXPECT_FALSE(merged[0].deviceCollectives);
+  EXPECT_EQ(
+      "", llvm::toString(mergeSignatures(merged, other, /*areOfDevice=*/true)));
+  EXPECT_EQ("all_reduce", merged[0].collectives[0].kind);
+  EXPECT_EQ("reduce_scatter", merged[0].deviceCollectives->front().kind);
+}
+
 TEST(Workspace, OfFunctionsThatDiffer) {
   std::vector<Signature> merged = {function(64, {})};
   std::vector<Signature> other = {function(64, {})};
   other[0].arguments.emplace_back().name = "x";
-  EXPECT_EQ("function 'forward' has other arguments on one target than on "
-            "another; expected a package for each target",
-            llvm::toString(mergeWorkspaces(merged, other)));
+  EXPECT_EQ(
+      "function 'forward' has other arguments on one target than on "
+      "another; expected a package for each target",
+      llvm::toString(mergeSignatures(merged, other, /*areOfDevice=*/true)));
 }

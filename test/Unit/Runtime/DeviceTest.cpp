@@ -61,7 +61,7 @@ void prepare(const int64_t *sizes, void *const *buffers) {
   void *known = nullptr;
   std::memcpy(&known, map, sizeof known);
   bool fits = known == buffers[0] && !moe_gpu_has_wgmma(device) &&
-              moe_gpu_processors(device) == 1;
+              !moe_gpu_has_fp8(device) && moe_gpu_processors(device) == 1;
   if (fits || std::getenv("FAKE_CUDA_TENSOR_MAP"))
     launch<0, 12>(sizes, buffers);
 }
@@ -278,9 +278,9 @@ TEST_F(DeviceTest, EntriesAskAndDescribe) {
 }
 
 TEST_F(DeviceTest, KernelsForOtherArchitecturesMayBeMissing) {
-  kernels.kernel_count = 5;
-  const char *more[] = {"kernel_0", "kernel_1", "kernel_2", "kernel_3",
-                        "kernel_4_wgmma"};
+  kernels.kernel_count = 6;
+  const char *more[] = {"kernel_0", "kernel_1",       "kernel_2",
+                        "kernel_3", "kernel_4_wgmma", "kernel_5_fp8"};
   kernels.names = more;
   // It is not launched by accident.
   functions[0].entry = [](const int64_t *, void *const *buffers) {

@@ -129,6 +129,15 @@ SHOWN int cuMemFree_v2(moe_cu_address address) {
     }
   return MOE_CU_INVALID_VALUE;
 }
+SHOWN int cuMemHostAlloc(void **memory, size_t size, unsigned flags) {
+  (void)flags;
+  *memory = malloc(size);
+  return needs_context();
+}
+SHOWN int cuMemFreeHost(void *memory) {
+  free(memory);
+  return 0;
+}
 /* How many blocks there are, for tests. */
 SHOWN int fake_cuda_blocks(void) {
   int count = 0;

@@ -173,6 +173,13 @@ const Corruption corruptions[] = {
      "functions[0].collectives[0].kind: expected one of all_reduce "
      "reduce_scatter all_gather broadcast all_to_all all_to_all_v send recv "
      "barrier, found \"all_reduces\""},
+    {"UnknownOfDevice",
+     [](json &m) {
+       forward(m)["device_collectives"] = {{{"kind", "all_reduces"}}};
+     },
+     "functions[0].device_collectives[0].kind: expected one of all_reduce "
+     "reduce_scatter all_gather broadcast all_to_all all_to_all_v send recv "
+     "barrier, found \"all_reduces\""},
     {"CollectiveOverNothing",
      [](json &m) { collective(m, 0)["axes"] = json::array(); },
      "functions[0].collectives[0].axes: expected at least one axis"},

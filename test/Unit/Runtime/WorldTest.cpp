@@ -390,6 +390,34 @@ TEST(WorldTest, BoundsOfSizes) {
   });
 }
 
+TEST(WorldTest, NumbersOfRowsAreAskedForOnce) {
+  Ranks ranks(2);
+  ranks.run([&](moe_world &world) {
+    Exchange exchange =
+        makeExchange(world, makeCollective(CollectiveKind::allGather, MOE_I32));
+    int32_t own = world.rank();
+    /// The bytes that this rank sends where its rows all hold its number.
+    auto gather = [&](const std::vector<int64_t> *tokens, int64_t rows,
+                      const std::vector<int32_t> &expected) {
+      std::vector<int32_t> send(size_t(rows), own), all(expected.size());
+      uint64_t before = world.statistics().sent_bytes;
+      exchange.begin(nullptr, tokens);
+      EXPECT_MOE_OK(
+          exchange.run(0, send.data(), all.data(), rows, nullptr, nullptr));
+      exchange.end();
+      EXPECT_EQ(expected, all);
+      return world.statistics().sent_bytes - before - uint64_t(4 * rows);
+    };
+    const std::vector<int64_t> tokens = {1, 2}, others = {3, 2};
+    int64_t first = own ? 2 : 1, second = own ? 2 : 3;
+    EXPECT_EQ(8u, gather(&tokens, first, {0, 1, 1}));
+    EXPECT_EQ(0u, gather(&tokens, first, {0, 1, 1}));
+    EXPECT_EQ(8u, gather(&others, second, {0, 0, 0, 1, 1}));
+    EXPECT_EQ(8u, gather(&tokens, first, {0, 1, 1}));
+    EXPECT_EQ(8u, gather(nullptr, second, {0, 0, 0, 1, 1}));
+  });
+}
+
 TEST(WorldTest, FlightRecorder) {
   TemporaryFolder folder;
   RanksOptions options;

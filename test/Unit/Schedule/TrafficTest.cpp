@@ -160,9 +160,9 @@ TEST(Traffic, OfSumsBeforeOtherOperations) {
   EXPECT_EQ(sums(smallLayer(", \"shared\": {\"intermediate\": 8}", "",
                             ", \"latent\": 2")),
             "parts of sums 24/24; parts of sums 48/48");
-  // Tokens are added to rows, of which there are 2 for each.
+  // One rank adds tokens, before the sum.
   EXPECT_EQ(sums(smallLayer("", ", \"null_experts\": {\"count\": 2}")),
-            "parts of sums 96/96");
+            "parts of sums 48/48");
   grid.sequenceParallel = true;
   // What is whole already goes back as it is: y in bf16.
   EXPECT_EQ(sums(smallLayer(", \"dtype\": {\"activation\": \"bf16\"}", "",

@@ -185,3 +185,39 @@ TEST_F(GraphTest, ValuesOfOtherThreads) {
   EXPECT_EQ(read(b), 1);
   EXPECT_EQ(cuStreamWaitValue32_v2(stream, address + 1, 2, 0), InvalidValue);
 }
+
+TEST_F(GraphTest, ValuesAreWaitedForEachTime) {
+  alignas(4) static uint32_t word;
+  word = 0;
+  auto address = reinterpret_cast<Address>(&word);
+  ASSERT_EQ(cuStreamBeginCapture_v2(stream, Relaxed), 0);
+  ASSERT_EQ(cuStreamWaitValue32_v2(stream, address, 1, 0), 0);
+  ASSERT_EQ(cuMemcpyDtoDAsync_v2(b, a, 4, stream), 0);
+  ASSERT_EQ(cuStreamWriteValue32_v2(stream, address, 0, 0), 0);
+  void *exec = finish();
+  for (int value : {4, 5}) {
+    write(a, value - 1);
+    ASSERT_EQ(cuGraphLaunch(exec, stream), 0);
+    ASSERT_EQ(cuMemcpyHtoDAsync_v2(a, &value, 4, other), 0);
+    ASSERT_EQ(cuStreamWriteValue32_v2(other, address, 1, 0), 0);
+    EXPECT_EQ(read(b), value);
+    EXPECT_EQ(word, 0u);
+  }
+  EXPECT_EQ(cuGraphExecDestroy(exec), 0);
+}
+
+/// Else ranks would wait for each other where GPUs do not.
+TEST_F(GraphTest, DevicesAreWaitedForAlone) {
+  alignas(4) static uint32_t word;
+  word = 0;
+  auto address = reinterpret_cast<Address>(&word);
+  ASSERT_EQ(cuStreamWaitValue32_v2(stream, address, 1, 0), 0);
+  useDevice(1);
+  Address there = 0;
+  EXPECT_EQ(cuCtxSynchronize(), 0);
+  ASSERT_EQ(cuMemAlloc_v2(&there, 4), 0);
+  EXPECT_EQ(cuMemFree_v2(there), 0);
+  useDevice(0);
+  ASSERT_EQ(cuStreamWriteValue32_v2(other, address, 1, 0), 0);
+  EXPECT_EQ(cuCtxSynchronize(), 0);
+}

@@ -7,16 +7,18 @@
 
 #include "Kernel.h"
 
+#include <cstdlib>
 #include <memory>
 
 using namespace simtest;
 
-static void *context = nullptr;
-
-void simtest::useDevice() {
+void simtest::useDevice(int number) {
+  static void *contexts[2] = {};
+  void *&context = contexts[number];
   if (!context) {
+    setenv("MOE_SIM_DEVICES", "2", /*overwrite=*/1);
     cuInit(0);
-    cuDevicePrimaryCtxRetain(&context, 0);
+    cuDevicePrimaryCtxRetain(&context, number);
   }
   cuCtxSetCurrent(context);
 }

@@ -61,6 +61,7 @@ void moe_sim_reset(uint64_t);
 int cuInit(unsigned);
 int cuDevicePrimaryCtxRetain(void **, int);
 int cuCtxSetCurrent(void *);
+int cuCtxSynchronize();
 int cuModuleLoadData(void **, const void *);
 int cuModuleUnload(void *);
 int cuModuleGetFunction(void **, void *, const char *);
@@ -107,8 +108,8 @@ namespace simtest {
 
 using Address = unsigned long long;
 
-/// A context, once for all tests.
-void useDevice();
+/// The context of one of two devices, once for all tests.
+void useDevice(int number = 0);
 
 /// A module with one kernel that calls whatever `run` was given last.
 const moe_sim_image *image(int64_t sharedBytes = 1 << 16,

@@ -25,6 +25,12 @@ uint16_t toBFloat(float value) {
 
 int value(int i) { return i * 7 % 13 - 6; }
 
+/// -6 to 6 in e4m3: exponents from 7, three bits of mantissa.
+uint8_t toE4m3(int value) {
+  constexpr uint8_t codes[] = {0, 0x38, 0x40, 0x44, 0x48, 0x4a, 0x4c};
+  return uint8_t(codes[value < 0 ? -value : value] | (value < 0 ? 0x80 : 0));
+}
+
 /// The lanes' fragments by the tables of the PTX manual for m16n8k16, written
 /// out once more: a0..a7 of a lane, b0..b3, c0..c3.
 struct Place {
@@ -166,6 +172,50 @@ TEST(Matrix, MmaOfBytes) {
       for (int k = 0; k < 32; ++k)
         sum += value(row * 32 + k) * value(1 + k * 8 + column);
       EXPECT_EQ(all[row * 8 + column], sum) << row << ", " << column;
+    }
+}
+
+/// The same places for floats of 8 bits, with sums of f32.
+TEST(Matrix, MmaOfE4m3) {
+  Product product = {16,
+                     8,
+                     32,
+                     Element::E4M3,
+                     Element::E4M3,
+                     Element::F32,
+                     Element::F32,
+                     0,
+                     0,
+                     0,
+                     0,
+                     0,
+                     0};
+  std::vector<float> all(128);
+  int status = runToEnd(32, [&] {
+    int lane = int(thread()), group = lane / 4, inGroup = lane % 4;
+    uint8_t a[16], b[8];
+    float c[4] = {1, 2, 3, 4}, d[4];
+    for (int i = 0; i < 16; ++i) {
+      int row = (i < 4 || (i >= 8 && i < 12)) ? group : group + 8;
+      int k = inGroup * 4 + (i & 3) + (i >= 8 ? 16 : 0);
+      a[i] = toE4m3(value(row * 32 + k));
+    }
+    for (int i = 0; i < 8; ++i)
+      b[i] = toE4m3(
+          value(1 + (inGroup * 4 + (i & 3) + (i >= 4 ? 16 : 0)) * 8 + group));
+    moe_sim_mma(&product, a, b, c, d, 0);
+    for (int i = 0; i < 4; ++i) {
+      Place q = placeC(lane, i);
+      all[q.row * 8 + q.column] = d[i] - c[i];
+    }
+  });
+  ASSERT_EQ(status, 0) << moe_sim_report();
+  for (int row = 0; row < 16; ++row)
+    for (int column = 0; column < 8; ++column) {
+      int sum = 0;
+      for (int k = 0; k < 32; ++k)
+        sum += value(row * 32 + k) * value(1 + k * 8 + column);
+      EXPECT_EQ(all[row * 8 + column], float(sum)) << row << ", " << column;
     }
 }
 
@@ -329,6 +379,68 @@ void testWgmma(unsigned swizzle, bool aIsColumns) {
       int sum = 1;
       for (int i = 0; i < k; ++i)
         sum += value(row * k + i) * value(column * k + i + 2);
+      EXPECT_EQ(all[row * n + column], float(sum)) << row << ", " << column;
+    }
+}
+
+/// Floats of 8 bits: lines of 128 of them are four products, each of which
+/// begins 32 bytes further.
+TEST(Matrix, WgmmaOfE4m3) {
+  constexpr int m = 64, n = 8, k = 32, depth = 128;
+  std::vector<float> all(size_t(m) * n);
+  int status = runToEnd(128, [&] {
+    int t = int(thread());
+    auto *a = static_cast<char *>(moe_sim_static_shared(0));
+    auto *b = static_cast<char *>(moe_sim_static_shared(16384));
+    auto fill = [&](char *to, int lines, int first) {
+      for (int i = t; i < lines * depth; i += 128) {
+        unsigned offset = unsigned(i);
+        char *at = to + (offset ^ (((offset >> 7) & 7) << 4));
+        moe_sim_store(at, 1, 1, 3, 0);
+        *at = char(toE4m3(value(i + first)));
+      }
+    };
+    fill(a, m, 0);
+    fill(b, n, 2);
+    moe_sim_fence_proxy();
+    moe_sim_barrier(0, -1, 0);
+    auto describe = [&](const char *at) {
+      return (reinterpret_cast<uintptr_t>(at) & 0x3ffff) >> 4 |
+             uint64_t(1024 >> 4) << 32 | uint64_t(1) << 62;
+    };
+    float d[4] = {9, 9, 9, 9};
+    Product first = {m,
+                     n,
+                     k,
+                     Element::E4M3,
+                     Element::E4M3,
+                     Element::F32,
+                     Element::F32,
+                     0,
+                     0,
+                     0,
+                     0,
+                     0,
+                     0};
+    Product others = first;
+    others.accumulate = 1;
+    moe_sim_wgmma_fence();
+    for (int step = 0; step < depth / k; ++step)
+      moe_sim_wgmma(step ? &others : &first, describe(a) + 2 * step,
+                    describe(b) + 2 * step, d, 0);
+    moe_sim_wgmma_commit(0);
+    moe_sim_wgmma_wait(0, 0);
+    for (int i = 0; i < 4; ++i) {
+      int row = t / 32 * 16 + t % 32 / 4 + i / 2 * 8;
+      all[row * n + t % 4 * 2 + i % 2] = d[i];
+    }
+  });
+  ASSERT_EQ(status, 0) << moe_sim_report();
+  for (int row = 0; row < m; ++row)
+    for (int column = 0; column < n; ++column) {
+      int sum = 0;
+      for (int i = 0; i < depth; ++i)
+        sum += value(row * depth + i) * value(column * depth + i + 2);
       EXPECT_EQ(all[row * n + column], float(sum)) << row << ", " << column;
     }
 }

@@ -493,9 +493,11 @@ def MoE_GroupedMatmulOp : MoE_Op<"grouped_matmul",
     matrix. With `gather`, row `r` of the product is of row `gather[r] / slots`
     of `xs`. With several weights, or to save a pass over memory, the region
     computes the result from the accumulated values. Rows past the last offset
-    are unspecified. `transposed` weights are [E, M, O] or [M, O], and used as
-    they are: what a gradient needs to go back through a product. With `tf32`
-    values of f32 may be rounded to tf32 before they are multiplied.
+    are unspecified. With a format, rows are first rounded to it, each in blocks
+    along the row as `pack_rows` does. Spec 5.1. `transposed` weights are
+    [E, M, O] or [M, O], and used as they are: what a gradient needs to go back
+    through a product. With `tf32` values of f32 may be rounded to tf32 before
+    they are multiplied.
 
     ```
        xs [R, M]   offsets    weights [E, O, M]      ys [R, O]
@@ -521,15 +523,21 @@ def MoE_GroupedMatmulOp : MoE_Op<"grouped_matmul",
       moe.yield %product
     }
     ```
+    ```mlir
+    %y = moe.grouped_matmul %x as <kind = fp8_e4m3, block = 4>, %w
+        : (tensor<?x8xf32>, tensor<6x8xf32>) -> tensor<?x6xf32>
+    ```
   }];
-  let arguments = (ins MoE_Data:$xs, Variadic<MoE_Data>:$weights,
+  let arguments = (ins MoE_Data:$xs, OptionalAttr<MoE_QuantAttr>:$format,
+      Variadic<MoE_Data>:$weights,
       Variadic<MoE_F32>:$biases, Optional<MoE_I32>:$offsets,
       Optional<MoE_I32>:$gather, DefaultValuedAttr<I64Attr, "1">:$slots,
       UnitAttr:$transposed, UnitAttr:$tf32);
   let regions = (region AnyRegion:$epilogue);
   let results = (outs MoE_Data:$ys);
   let assemblyFormat = [{
-    $xs `,` $weights (`bias` $biases^)? (`offsets` $offsets^)? (`gather` $gather^)?
+    $xs (`as` $format^)? `,` $weights (`bias` $biases^)? (`offsets` $offsets^)?
+    (`gather` $gather^)?
     attr-dict `:` functional-type(operands, results) ($epilogue^)?
   }];
   let hasRegionVerifier = 1;
@@ -638,8 +646,10 @@ def MoE_CombineOp : MoE_Op<"combine", [AttrSizedOperandSegments]> {
     the weight times row `positions[t, j]` of `ys`. Slots without a row add
     nothing, except that `identity_nulls` adds weight times row `t` of `x` where
     the index is that of a null expert, and `pass_through` where it is that of
-    an expert which had no place left. `unweighted` leaves out the weights,
-    which were on the input or are yet to come, and need not be given. Spec 5.
+    an expert which had no place left. Where the results of several ranks are
+    yet to be added up, `member` is the number of this one, and `x` is added by
+    number 0. `unweighted` leaves out the weights, which were on the input or
+    are yet to come, and need not be given. Spec 5.
 
     ```
       ys [R, M]   positions   weights        y [T, M]
@@ -657,12 +667,13 @@ def MoE_CombineOp : MoE_Op<"combine", [AttrSizedOperandSegments]> {
     ```
   }];
   let arguments = (ins RankedTensorOf<[F32, BF16]>:$ys, MoE_I32:$positions, MoE_I32:$indices,
-      Optional<MoE_F32>:$weights, Optional<MoE_Data>:$x, I64Attr:$experts,
-      UnitAttr:$unweighted, UnitAttr:$identity_nulls, UnitAttr:$pass_through);
+      Optional<MoE_F32>:$weights, Optional<MoE_Data>:$x, Optional<MoE_I32>:$member,
+      I64Attr:$experts, UnitAttr:$unweighted, UnitAttr:$identity_nulls,
+      UnitAttr:$pass_through);
   let results = (outs MoE_Data:$y);
   let assemblyFormat = [{
-    $ys `,` $positions `,` $indices (`,` $weights^)? (`x` $x^)? attr-dict `:`
-    functional-type(operands, results)
+    $ys `,` $positions `,` $indices (`,` $weights^)? (`x` $x^)?
+    (`member` $member^)? attr-dict `:` functional-type(operands, results)
   }];
   let hasCanonicalizeMethod = 1;
 }

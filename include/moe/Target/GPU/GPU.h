@@ -28,6 +28,9 @@ std::vector<std::string> kernelNames(mlir::gpu::GPUModuleOp kernels);
 /// that do end so.
 bool usesWgmma(mlir::Operation *op);
 inline constexpr llvm::StringLiteral kWgmmaSuffix = "_wgmma";
+/// The same of codes of 8 bits, by warps.
+bool usesFp8(mlir::Operation *op);
+inline constexpr llvm::StringLiteral kFp8Suffix = "_fp8";
 /// Takes those away that the architecture has no instructions for.
 void dropKernels(mlir::gpu::GPUModuleOp kernels, const GPUArch &arch);
 

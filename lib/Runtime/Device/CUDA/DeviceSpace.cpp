@@ -13,6 +13,11 @@ static moe_cu_address address(const void *pointer) {
   return reinterpret_cast<moe_cu_address>(pointer);
 }
 
+void DeviceSpace::addAddresses(std::vector<int64_t> &to) const {
+  for (const cuda::Memory &each : memory)
+    to.push_back(static_cast<int64_t>(each.address()));
+}
+
 void DeviceSpace::copy(void *to, const void *from, int64_t size) {
   if (to != from)
     stream.copy(address(to), address(from), size);
@@ -38,17 +43,20 @@ const int32_t *DeviceSpace::read(const int32_t *counts, size_t count,
 }
 
 /// Makes copies of pieces on the host; the own one never leaves the device.
+/// Nothing is under way from blocks of before when the stream has been waited
+/// for.
 void DeviceSpace::stage(const Group &group, const std::vector<moe_piece> &send,
                         const std::vector<moe_piece> &receive, Moving &moving) {
-  auto layOut = [&](const std::vector<moe_piece> &pieces, Buffer &buffer,
+  launches->finish();
+  auto layOut = [&](const std::vector<moe_piece> &pieces, void *&block,
                     std::vector<moe_piece> &copies) {
     copies = pieces;
     copies[static_cast<size_t>(group.self)] = {};
     uint64_t total = 0;
     for (const moe_piece &piece : copies)
       total += piece.bytes;
-    buffer.ensure(static_cast<int64_t>(total));
-    char *at = static_cast<char *>(buffer.data());
+    block = blocks.take(static_cast<int64_t>(total));
+    char *at = static_cast<char *>(block);
     for (moe_piece &piece : copies) {
       piece.data = at;
       at += piece.bytes;
@@ -57,7 +65,6 @@ void DeviceSpace::stage(const Group &group, const std::vector<moe_piece> &send,
   layOut(send, moving.out, moving.send);
   layOut(receive, moving.in, moving.receive);
   moving.to = receive;
-  launches->finish();
   for (size_t i = 0; i < send.size(); ++i)
     stream.toHost(moving.send[i].data, address(send[i].data),
                   static_cast<int64_t>(moving.send[i].bytes));
@@ -88,6 +95,8 @@ void DeviceSpace::finish(const Operation &operation, Moving &moving) {
   for (size_t i = 0; i < moving.to.size(); ++i)
     stream.toDevice(address(moving.to[i].data), moving.receive[i].data,
                     static_cast<int64_t>(moving.receive[i].bytes));
+  blocks.giveBack(moving.out);
+  blocks.giveBack(moving.in);
 }
 
 } // namespace moe::runtime

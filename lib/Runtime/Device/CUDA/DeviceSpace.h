@@ -14,6 +14,7 @@
 #ifndef MOE_LIB_RUNTIME_DEVICE_CUDA_DEVICESPACE_H
 #define MOE_LIB_RUNTIME_DEVICE_CUDA_DEVICESPACE_H
 
+#include "HostBlocks.h"
 #include "Kernels.h"
 
 #include "../../Collective/Space.h"
@@ -24,7 +25,7 @@ class DeviceSpace final : public Space {
 public:
   DeviceSpace(moe_world &world, const cuda::Device &device,
               cuda::Stream &stream)
-      : world(world), device(device), stream(stream) {}
+      : world(world), device(device), stream(stream), blocks(device) {}
 
   /// While it lives, exchanges are among these launches.
   class Use {
@@ -39,6 +40,9 @@ public:
   private:
     DeviceSpace &space;
   };
+
+  /// Where its memory is, for whoever records what is done with it.
+  void addAddresses(std::vector<int64_t> &to) const;
 
   bool isOfDevice() const override { return true; }
   void copy(void *to, const void *from, int64_t size) override;
@@ -60,6 +64,7 @@ private:
   cuda::Stream &stream;
   cuda::Launches *launches = nullptr;
   cuda::Memory memory[3];
+  cuda::HostBlocks blocks; // that rows pass through
 };
 
 } // namespace moe::runtime

@@ -71,6 +71,8 @@ static void findSymbols(Driver &driver, const Symbols &symbols) {
   symbols.find(driver.CtxSynchronize, "cuCtxSynchronize");
   symbols.find(driver.MemAlloc, "cuMemAlloc_v2");
   symbols.find(driver.MemFree, "cuMemFree_v2");
+  symbols.find(driver.MemHostAlloc, "cuMemHostAlloc");
+  symbols.find(driver.MemFreeHost, "cuMemFreeHost");
   symbols.find(driver.MemcpyHtoDAsync, "cuMemcpyHtoDAsync_v2");
   symbols.find(driver.MemcpyDtoHAsync, "cuMemcpyDtoHAsync_v2");
   symbols.find(driver.MemcpyDtoDAsync, "cuMemcpyDtoDAsync_v2");

@@ -30,6 +30,8 @@ struct Driver {
   moe_cu_result (*CtxSynchronize)();
   moe_cu_result (*MemAlloc)(moe_cu_address *, size_t);
   moe_cu_result (*MemFree)(moe_cu_address);
+  moe_cu_result (*MemHostAlloc)(void **, size_t, unsigned);
+  moe_cu_result (*MemFreeHost)(void *);
   moe_cu_result (*MemcpyHtoDAsync)(moe_cu_address, const void *, size_t,
                                    moe_cu_stream);
   moe_cu_result (*MemcpyDtoHAsync)(void *, moe_cu_address, size_t,

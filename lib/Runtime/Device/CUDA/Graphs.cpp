@@ -13,14 +13,24 @@ namespace moe::cuda {
 
 void Graphs::clear() {
   device.giveBack([&] {
-    for (const Entry &entry : entries)
-      device.driver.GraphExecDestroy(entry.exec);
+    for (const Graph &graph : graphs)
+      device.driver.GraphExecDestroy(graph.exec);
   });
-  entries.clear();
+  graphs.clear();
 }
 
-moe_cu_graph_exec Graphs::record(Stream &stream,
-                                 const std::function<void()> &enqueue) const {
+Graph *Graphs::find(const std::vector<int64_t> &key) {
+  auto found =
+      std::find_if(graphs.begin(), graphs.end(),
+                   [&](const Graph &graph) { return graph.key == key; });
+  if (found == graphs.end())
+    return nullptr;
+  graphs.splice(graphs.begin(), graphs, found);
+  return &graphs.front();
+}
+
+moe_cu_graph_exec Graphs::capture(Stream &stream,
+                                  const std::function<void()> &enqueue) const {
   const Driver &driver = device.driver;
   check(driver,
         driver.StreamBeginCapture(stream.handle(), MOE_CU_CAPTURE_RELAXED),
@@ -42,24 +52,28 @@ moe_cu_graph_exec Graphs::record(Stream &stream,
   return exec;
 }
 
-void Graphs::launch(Stream &stream, const Key &key,
-                    const std::function<void()> &enqueue) {
-  auto found =
-      std::find_if(entries.begin(), entries.end(),
-                   [&](const Entry &entry) { return entry.key == key; });
-  if (found != entries.end()) {
-    entries.splice(entries.begin(), entries, found);
-  } else {
-    entries.push_front({key, record(stream, enqueue)});
-    if (entries.size() > most) {
-      // It may still run.
-      stream.wait();
-      device.driver.GraphExecDestroy(entries.back().exec);
-      entries.pop_back();
-    }
+void Graphs::dropLast(Stream &stream) {
+  // It may still run.
+  stream.wait();
+  device.driver.GraphExecDestroy(graphs.back().exec);
+  graphs.pop_back();
+}
+
+Graph &Graphs::record(Stream &stream, std::vector<int64_t> key,
+                      const std::function<void()> &enqueue) {
+  moe_cu_graph_exec exec = capture(stream, enqueue);
+  if (find(key)) {
+    graphs.splice(graphs.end(), graphs, graphs.begin());
+    dropLast(stream);
   }
-  check(device.driver,
-        device.driver.GraphLaunch(entries.front().exec, stream.handle()),
+  graphs.push_front({std::move(key), exec});
+  if (graphs.size() > most)
+    dropLast(stream);
+  return graphs.front();
+}
+
+void Graphs::launch(Stream &stream, const Graph &graph) const {
+  check(device.driver, device.driver.GraphLaunch(graph.exec, stream.handle()),
         "cuGraphLaunch");
 }
 

@@ -10,11 +10,21 @@
 
 #include "Device.h"
 
+#include "moe/Runtime/moe.h"
+
 #include <functional>
 #include <list>
 #include <vector>
 
 namespace moe::cuda {
+
+/// What streams were given by one call.
+struct Graph {
+  std::vector<int64_t> key; ///< sizes and addresses
+  moe_cu_graph_exec exec;
+  int64_t number = 0; ///< of its recording, which all ranks make together
+  moe_world_statistics moved = {}; ///< among ranks
+};
 
 /// Those of one function. A graph has the sizes and addresses of one call, and
 /// serves all calls that have the same: what is there may differ.
@@ -22,29 +32,28 @@ class Graphs {
 public:
   /// The oldest goes where there would be more.
   static constexpr size_t most = 16;
-  using Key = std::vector<int64_t>;
 
   explicit Graphs(const Device &device) : device(device) {}
   Graphs(const Graphs &) = delete;
   Graphs &operator=(const Graphs &) = delete;
   ~Graphs() { clear(); }
 
-  /// Puts what `enqueue` puts into the stream there, by a graph, which is made
-  /// of it where there is none for the key.
-  void launch(Stream &stream, const Key &key,
-              const std::function<void()> &enqueue);
+  /// Null if there is none. It stays until another one is recorded.
+  Graph *find(const std::vector<int64_t> &key);
+  /// One of what `enqueue` puts into the stream, in the place of any with this
+  /// key.
+  Graph &record(Stream &stream, std::vector<int64_t> key,
+                const std::function<void()> &enqueue);
+  void launch(Stream &stream, const Graph &graph) const;
   void clear();
 
 private:
-  struct Entry {
-    Key key;
-    moe_cu_graph_exec exec;
-  };
-  moe_cu_graph_exec record(Stream &stream,
-                           const std::function<void()> &enqueue) const;
+  moe_cu_graph_exec capture(Stream &stream,
+                            const std::function<void()> &enqueue) const;
+  void dropLast(Stream &stream);
 
   const Device &device;
-  std::list<Entry> entries; // what was used last is first
+  std::list<Graph> graphs; // what was used last is first
 };
 
 } // namespace moe::cuda

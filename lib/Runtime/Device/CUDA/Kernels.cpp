@@ -27,6 +27,7 @@ struct ImageArch {
   bool specific = false; // runs on nothing else
 
   bool supportsWgmma() const { return specific && number == 90; }
+  bool supportsFp8() const { return number >= 89; }
 };
 } // namespace
 
@@ -68,8 +69,7 @@ int bestScore(const moe_kernels &code, int capability) {
   return best ? score(*best, capability) : 0;
 }
 
-static bool needsWgmma(std::string_view name) {
-  constexpr std::string_view suffix = "_wgmma";
+static bool endsIn(std::string_view name, std::string_view suffix) {
   return name.size() > suffix.size() &&
          name.substr(name.size() - suffix.size()) == suffix;
 }
@@ -80,6 +80,7 @@ Kernels::Kernels(std::shared_ptr<const Device> on, const moe_kernels &code,
   const Driver &driver = device->driver;
   const moe_image *image = chooseImage(code, device->capability());
   isForWgmma = parseArch(image->arch).supportsWgmma();
+  isForFp8 = parseArch(image->arch).supportsFp8();
   InContext scope(*device);
   if (moe_cu_result result = driver.ModuleLoadData(&module, image->data))
     fail(result == MOE_CU_OUT_OF_MEMORY ? MOE_OUT_OF_MEMORY : MOE_GPU_MISMATCH,
@@ -90,7 +91,9 @@ Kernels::Kernels(std::shared_ptr<const Device> on, const moe_kernels &code,
     moe_cu_result result =
         driver.ModuleGetFunction(&function, module, code.names[i]);
     // Nobody launches them there.
-    if (result == MOE_CU_NOT_FOUND && !isForWgmma && needsWgmma(code.names[i]))
+    if (result == MOE_CU_NOT_FOUND &&
+        ((!isForWgmma && endsIn(code.names[i], "_wgmma")) ||
+         (!isForFp8 && endsIn(code.names[i], "_fp8"))))
       result = MOE_CU_SUCCESS;
     if (result) {
       driver.ModuleUnload(module);
@@ -211,6 +214,10 @@ void moe_gpu_launch(void *device, int32_t kernel, int64_t grid_x,
 
 int32_t moe_gpu_has_wgmma(void *device) {
   return static_cast<moe::cuda::Launches *>(device)->code().hasWgmma();
+}
+
+int32_t moe_gpu_has_fp8(void *device) {
+  return static_cast<moe::cuda::Launches *>(device)->code().hasFp8();
 }
 
 int64_t moe_gpu_processors(void *device) {

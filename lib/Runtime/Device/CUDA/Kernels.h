@@ -31,11 +31,13 @@ public:
   size_t count() const { return functions.size(); }
   /// Whether its products are those of warpgroups.
   bool hasWgmma() const { return isForWgmma; }
+  /// Whether they may be those of codes of 8 bits.
+  bool hasFp8() const { return isForFp8; }
 
 private:
   const moe_kernels &code;
   moe_cu_module module = nullptr;
-  bool isForWgmma = false;
+  bool isForWgmma = false, isForFp8 = false;
   std::vector<moe_cu_function> functions;
 };
 

@@ -7,7 +7,7 @@
 
 #include "OnDevice.h"
 
-#include "../../Status.h"
+#include "../../Ranks.h"
 
 namespace moe::runtime {
 
@@ -24,9 +24,10 @@ moe_cu_address DeviceWeights::get(const cuda::Device &device,
   Slot &slot = slots[index];
   if (slot.version != weight.version) {
     slot.version = 0;
-    // Another layer may still read it, in a stream of its own.
-    cuda::check(device.driver, device.driver.CtxSynchronize(),
-                "cuCtxSynchronize");
+    // Another layer may still read what was there, in a stream of its own.
+    if (slot.memory.address())
+      cuda::check(device.driver, device.driver.CtxSynchronize(),
+                  "cuCtxSynchronize");
     slot.memory.ensure(device, bytes);
     stream.toDevice(slot.memory.address(), weight.data(), bytes);
     // Another layer may read it from a stream of its own.
@@ -213,7 +214,7 @@ void OnDevice::enqueue(moe_layer &layer, size_t function) {
   std::optional<DeviceSpace::Use> use;
   if (calls.exchange) {
     use.emplace(*space, *launches);
-    calls.exchange->begin(calls.sizes.data());
+    beginExchanges(signature, calls);
   }
   layer.package->variants[layer.variant].entries[function](calls.sizes.data(),
                                                            pointers.data());
@@ -222,19 +223,55 @@ void OnDevice::enqueue(moe_layer &layer, size_t function) {
   launches->check();
 }
 
-void OnDevice::enqueueByGraph(moe_layer &layer, size_t function) {
-  const FunctionState &calls = layer.functions[function];
-  if (calls.exchange)
-    fail(MOE_INVALID_ARGUMENT, "function '",
-         layer.manifest().functions[function].name,
-         "': it has exchanges, for which ranks talk to each other: expected no "
-         "graph");
-  cuda::Graphs::Key key(calls.sizes);
+/// What a graph of a call is made of.
+std::vector<int64_t> OnDevice::graphKey(const FunctionState &calls,
+                                        size_t function) const {
+  std::vector<int64_t> key(calls.sizes);
   for (moe_cu_address address : functions[function].addresses)
     key.push_back(static_cast<int64_t>(address));
   key.push_back(static_cast<int64_t>(workspace.address()));
-  functions[function].graphs->launch(stream, key,
-                                     [&] { enqueue(layer, function); });
+  if (calls.exchange)
+    space->addAddresses(key);
+  return key;
+}
+
+void OnDevice::enqueueByGraph(moe_layer &layer, size_t function) {
+  const FunctionState &calls = layer.functions[function];
+  cuda::Graphs &graphs = *functions[function].graphs;
+  auto give = [&] { enqueue(layer, function); };
+  const cuda::Graph *graph = graphs.find(graphKey(calls, function));
+  if (!calls.exchange) {
+    if (!graph)
+      graph = &graphs.record(stream, graphKey(calls, function), give);
+    return graphs.launch(stream, *graph);
+  }
+  checkForGraph(layer, function);
+  moe_world &world = *layer.world;
+  if (haveSame(world, graph ? graph->number : 0)) {
+    graphs.launch(stream, *graph);
+    return world.count(graph->moved);
+  }
+  // Afterwards ranks have no more to tell each other, and memory has grown.
+  give();
+  moe_world_statistics before = world.statistics();
+  cuda::Graph &made = graphs.record(stream, graphKey(calls, function), give);
+  made.number = static_cast<int64_t>(world.everyone().sequence);
+  made.moved = world.takeBack(before);
+}
+
+/// Fails unless all that a function does can be recorded.
+void OnDevice::checkForGraph(const moe_layer &layer, size_t function) const {
+  auto refuse = [&](const auto &...words) {
+    fail(MOE_INVALID_ARGUMENT, "function '",
+         layer.manifest().functions[function].name, "': ", words...);
+  };
+  if (!layer.world->movesInStreams())
+    refuse("rows of exchanges pass through the host: expected the engine "
+           "'nccl' for a graph");
+  std::string needed = layer.functions[function].exchange->neededOnHost();
+  if (!needed.empty())
+    refuse("the host needs the counts of ", needed,
+           ": expected padded rows for a graph");
 }
 
 void OnDevice::wait() {

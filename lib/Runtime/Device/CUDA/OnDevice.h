@@ -104,6 +104,9 @@ private:
   void sendState(moe_layer &layer);
   void enqueue(moe_layer &layer, size_t function);
   void enqueueByGraph(moe_layer &layer, size_t function);
+  std::vector<int64_t> graphKey(const FunctionState &calls,
+                                size_t function) const;
+  void checkForGraph(const moe_layer &layer, size_t function) const;
   void *own(cuda::Memory &memory, int64_t bytes);
   void *place(moe_layer &layer, size_t function, size_t argument,
               const DLTensor *tensor);
