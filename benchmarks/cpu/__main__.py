@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any, Dict
 
+from ..output import draw, write
 from . import plot, table
 from .about import about
 from .ceilings import KINDS, Ceilings
@@ -23,15 +24,6 @@ def earlier(results: Dict[str, Any], folder: Path) -> Dict[str, Any]:
     """The results of this day that are there already."""
     file = folder / f"{results['date']}-cpu.json"
     return json.loads(file.read_text()) if file.exists() else {}
-
-
-def write(results: Dict[str, Any], folder: Path) -> Path:
-    """The results so far, so that a run that is ended leaves what it has; the path but its end."""
-    folder.mkdir(parents=True, exist_ok=True)
-    stem = folder / f"{results['date']}-cpu"
-    stem.with_name(stem.name + ".json").write_text(json.dumps(results, indent=1) + "\n")
-    stem.with_name(stem.name + ".md").write_text(table.document(results))
-    return stem
 
 
 def main() -> None:
@@ -69,14 +61,8 @@ def main() -> None:
                 versions = about()["versions"]  # of what has been imported by now
                 results.update(versions=versions, instructions=ceilings.instructions)
                 all_results = merge(before, results) if before else results
-                stem = folder and write(all_results, folder)
-    if stem is None:
-        return
-    try:
-        plot.draw(all_results, stem)
-    except ImportError as error:
-        print(f"no plot: {error}", file=sys.stderr)
-    print(f"wrote {stem}.*", file=sys.stderr)
+                stem = folder and write(all_results, folder, "cpu", table.document)
+    draw(all_results, stem, plot.draw)
 
 
 main()

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import gc
-import json
 import sys
 from pathlib import Path
 from typing import Any, Dict
 
+from ..output import draw, write
 from . import figures, packages, rows, table
 from .options import parse
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def write(results: Dict[str, Any], folder: Path) -> Path:
-    """The results so far, so that a run that is ended leaves what it has; the path but its end."""
-    folder.mkdir(parents=True, exist_ok=True)
-    stem = folder / f"{results['date']}-gpu"
-    stem.with_name(stem.name + ".json").write_text(json.dumps(results, indent=1) + "\n")
-    stem.with_name(stem.name + ".md").write_text(table.document(results))
-    return stem
 
 
 def measured(row: rows.Row, options: Any, ceilings: Any) -> Dict[str, Any]:
@@ -115,17 +106,11 @@ def main() -> None:
         print(table.line(point, options.systems), flush=True)
         for name, why in point["skipped"].items():
             print(f"{row.id} {name}: {why}", file=sys.stderr)
-        stem = folder and write(results, folder)
+        stem = folder and write(results, folder, "gpu", table.document)
         gc.collect()
-    if stem is None:
-        return
     from . import plot
 
-    try:
-        plot.draw(results, stem)
-    except ImportError as error:
-        print(f"no plot: {error}", file=sys.stderr)
-    print(f"wrote {stem}.*", file=sys.stderr)
+    draw(results, stem, plot.draw)
 
 
 main()

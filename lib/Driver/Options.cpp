@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "CheckOptions.h"
 #include "GridOptions.h"
 
 #include "moe/Driver/Driver.h"
@@ -35,82 +36,6 @@ static constexpr StringLiteral optionNames[] = {
     "--ceilings", "--grid",   "--gpu-arch"};
 static constexpr StringLiteral flagNames[] = {"--layers", "--json",
                                               "--dequantize", "--plan"};
-
-StringRef moe::helpText() {
-  return R"(moe-opt: compiles Mixture-of-Experts layers
-
-usage: moe-opt SPEC.json [options]     from a spec to the moe dialect or beyond
-       moe-opt config.json [options]   the same for a layer of a model of Hugging
-                                       Face, of which this is the configuration
-       moe-opt FILE.mlir [options]     the same from the moe dialect
-       moe-opt FILE.mlir --moe-fuse …  single passes, as mlir-opt runs them
-
-  --emit=WHAT        what to write (default: mlir)
-                       spec     the spec with every default written out
-                       mlir     the program at the phase of --compile-to
-                       llvm     LLVM IR, optimised
-                       asm      assembly
-                       object   an object file
-                       header   the C header of the package
-                       package  a directory with library, archive, header,
-                                manifest, CMake and pkg-config files
-                       ptx      kernels as text, for --target=cuda
-                       cubin    kernels as machine code, by ptxas
-                       fatbin   the same for several architectures
-  --target=KIND      cpu (default), cuda: kernels for NVIDIA GPUs, sim: the same
-                     for a simulator that checks what they do, or reference:
-                     plain f64 loops that every other target must agree with;
-                     cpu,cuda: a package that picks where it is loaded
-  --gpu-arch=NAME,…  architectures of GPUs: sm_80, sm_90a, … machine code, by
-                     the ptxas of MOE_PTXAS, CUDA_HOME or PATH, compute_80, …
-                     PTX, which drivers compile for what is newer too
-                     (default: sm_80,compute_80, or one of them)
-  --cpu=NAME,…       native (default), x86-64-v3, x86-64-v4, znver4, …; of
-                     several, a package runs the best that the machine can
-  --compile-to=PHASE stop after import, graph (default), autodiff, sharding,
-                     kernels or target
-  --dump-dir=DIR     write the program after each phase to DIR
-  --grid=dp=1,ep=4,tp=2
-                     the devices that a package is for, instead of those of
-                     the spec: one package, which each of them runs; with
-                     ,chunks=N rows are exchanged beside the experts
-  --layer=L          the layer of a config.json (default: its first MoE layer)
-  --layers           print the layers of a config.json, in groups of which one
-                     package serves all; --json prints them for programs
-  --dequantize       plain weights for a config.json whose weights are quantised
-  --plan             print how the products are cut into blocks, and the time
-                     that a forward is expected to take beside what the machine
-                     could do at best; --json prints it for programs
-  --tokens=T,…       the numbers of tokens of a plan (default: 1,16,256,4096)
-  --devices=N        a plan for N devices: how to place the layer on them, what
-                     that takes and sends, and what cannot be; of all devices
-                     together --tokens is one number (default: 8192)
-  --nodes=N          machines that the devices are in (default: of 8 each)
-  --device-memory=M  such as 80GiB (default)
-  --link=LINKS       intra:900GB/s,inter:50GB/s: what a device sends within a
-                     node and between nodes; intra:900GB/s:3us with a latency
-  --device-flops=F   such as 989TFLOP/s; --device-bandwidth=B, such as 3.35TB/s
-                     (defaults: those of an H100)
-  --layer-count=N    layers like this one that the devices hold (default: 1)
-  --ceilings=FILE    what the machine does at best, for a plan, as measured:
-                     {"threads": 2, "bandwidth": 3.5e10, "f32": 5.2e11,
-                     "bf16": 1.0e12}, in bytes and operations a second
-  --blocks=SIZES     other blocks of products than those that are chosen, such
-                     as rows=96,outs=64,depth=2048,task=128
-  --families         print the families of models that are known
-  -o PATH            where to write (default: standard output)
-  --help             this; --help-passes lists every pass
-  --version          the version of this and of LLVM
-
-examples:
-  moe-opt examples/specs/tiny.json
-  moe-opt examples/specs/olmoe.json --emit=package -o out/
-  moe-opt examples/specs/olmoe.json --emit=package --cpu=x86-64-v3,x86-64-v4 -o out/
-  moe-opt examples/specs/olmoe.json --emit=package --target=cpu,cuda -o out/
-  moe-opt examples/specs/tiny.json --compile-to=kernels --target=reference
-  moe-opt config.json --layers
-)";
-}
 
 static std::string suggestion(StringRef text, ArrayRef<StringRef> known) {
   return didYouMean(text, {known.begin(), known.end()});
@@ -148,28 +73,6 @@ bool moe::isCompilation(ArrayRef<const char *> arguments) {
            argument == "-h" || is_contained(flagNames, argument) ||
            any_of(optionNames, isThis) || any_of(gridOptionNames(), isThis);
   });
-}
-
-/// One number of all devices, or several of one.
-static Error setTokens(CompileOptions &options, StringRef text) {
-  bool grid = options.grid.devices > 0;
-  const int64_t most = grid ? int64_t(1) << 36 : 1 << 20;
-  const size_t mostNumbers = grid ? 1 : 16;
-  SmallVector<StringRef> numbers;
-  text.split(numbers, ',');
-  options.tokens.clear();
-  for (StringRef number : numbers) {
-    int64_t tokens = 0;
-    if (number.getAsInteger(10, tokens) || tokens < 1 || tokens > most ||
-        numbers.size() > mostNumbers)
-      return createStringError(
-          "found '" + text.str() + "' for --tokens, expected " +
-          (grid ? "a number from 1 to " + Twine(most) + " with --devices"
-                : "up to " + Twine(mostNumbers) + " numbers from 1 to " +
-                      Twine(most) + ", such as 1,16,256"));
-    options.tokens.push_back(tokens);
-  }
-  return Error::success();
 }
 
 static Error setGrid(CompileOptions &options, StringRef text) {
@@ -214,11 +117,7 @@ static Error setCpus(CompileOptions &options, StringRef value) {
   return Error::success();
 }
 
-static bool isKernels(Emit emit) {
-  return emit == Emit::ptx || emit == Emit::cubin || emit == Emit::fatbin;
-}
-
-static Error setGpuArchs(CompileOptions &options, StringRef value) {
+Error moe::setGpuArchs(CompileOptions &options, StringRef value) {
   options.gpuArchs.clear();
   for (StringRef name : split(value, ',')) {
     Expected<GPUArch> arch = GPUArch::parse(name);
@@ -233,7 +132,7 @@ static Error setGpuArchs(CompileOptions &options, StringRef value) {
   return Error::success();
 }
 
-static StringRef emitName(Emit emit) {
+StringRef moe::emitName(Emit emit) {
   return find_if(emits, [&](auto &entry) { return entry.second == emit; })
       ->first;
 }
@@ -258,20 +157,14 @@ static Error setTargets(CompileOptions &options, StringRef value) {
                            "cpu,sim");
 }
 
-/// Whether what is written has room for the code of one CPU only.
-static bool isForOneCpu(Emit emit) {
-  return emit == Emit::mlir || emit == Emit::llvm || emit == Emit::assembly ||
-         emit == Emit::object || emit == Emit::plan;
-}
-
 static Error setOption(CompileOptions &options, StringRef name, StringRef value,
-                       bool &phaseGiven, std::string &tokens) {
+                       GivenOptions &given) {
   if (name == "--emit")
     return choose<Emit>(name, value, emits, options.emit);
   if (name == "--target")
     return setTargets(options, value);
   if (name == "--compile-to") {
-    phaseGiven = true;
+    given.phase = true;
     SmallVector<StringRef> names;
     for (Phase phase : allPhases())
       names.push_back(moe::name(phase));
@@ -300,7 +193,7 @@ static Error setOption(CompileOptions &options, StringRef name, StringRef value,
   if (is_contained(gridOptionNames(), name))
     return setGridOption(options.grid, name, value);
   std::string &text = name == "--blocks"     ? options.blocks
-                      : name == "--tokens"   ? tokens
+                      : name == "--tokens"   ? given.tokens
                       : name == "--ceilings" ? options.ceilings
                                              : options.dumpDirectory;
   text = value.str();
@@ -317,51 +210,9 @@ static bool setFlag(CompileOptions &options, StringRef name) {
   return flag;
 }
 
-/// What only kernels have, and what they do not have.
-static Error checkGpuOptions(CompileOptions &options) {
-  TargetKind target = options.targets.back();
-  bool isGpu = hasKernels(target);
-  bool isSimulated = target == TargetKind::sim;
-  bool isMixed = options.targets.size() > 1;
-  if (isMixed && (isForOneCpu(options.emit) || isKernels(options.emit)))
-    return createStringError("found 'cpu," + moe::name(target).str() +
-                             "' for --target, expected one name for --emit=" +
-                             emitName(options.emit).str());
-  if (!isGpu && !options.gpuArchs.empty())
-    return createStringError("--gpu-arch goes with --target=cuda or sim only");
-  if ((!isGpu || isSimulated) && isKernels(options.emit))
-    return createStringError("--emit=" + emitName(options.emit).str() +
-                             " goes with --target=cuda only");
-  if (!isGpu)
-    return Error::success();
-  if (!isMixed && options.cpus.front() == "native")
-    options.cpus = {"generic"}; // of the host, which only launches
-  if (!isMixed && options.cpus.size() > 1)
-    return createStringError("expected one name for --cpu with --target=" +
-                             moe::name(target).str());
-  if (isSimulated && options.gpuArchs.size() > 1)
-    return createStringError(
-        "expected one name for --gpu-arch with --target=sim");
-  if (isSimulated && options.gpuArchs.empty())
-    return setGpuArchs(options, "compute_80");
-  bool isOne = options.emit == Emit::ptx || options.emit == Emit::cubin;
-  if (isOne && options.gpuArchs.size() > 1)
-    return createStringError("expected one name for --gpu-arch with --emit=" +
-                             emitName(options.emit).str());
-  if (options.emit == Emit::cubin && !options.gpuArchs.empty() &&
-      options.gpuArchs.front().isPtx)
-    return createStringError("found '" + options.gpuArchs.front().name +
-                             "' for --gpu-arch, expected one such as 'sm_80' "
-                             "with --emit=cubin");
-  if (options.gpuArchs.empty())
-    return setGpuArchs(options, isOne ? "sm_80" : "sm_80,compute_80");
-  return Error::success();
-}
-
 Expected<CompileOptions> moe::parseOptions(ArrayRef<const char *> arguments) {
   CompileOptions options;
-  bool phaseGiven = false, planGiven = false;
-  std::string tokens;
+  GivenOptions given;
   for (size_t i = 0; i < arguments.size(); ++i) {
     StringRef argument = arguments[i];
     bool isPath = argument == "-" || !argument.starts_with("-");
@@ -373,7 +224,7 @@ Expected<CompileOptions> moe::parseOptions(ArrayRef<const char *> arguments) {
       return createStringError("more than one input: '" + options.input +
                                "' and '" + argument.str() + "'");
     if (argument == "--plan")
-      planGiven = true;
+      given.plan = true;
     if (argument == "--plan" || setFlag(options, argument))
       continue;
     auto [name, value] = argument.split('=');
@@ -397,59 +248,10 @@ Expected<CompileOptions> moe::parseOptions(ArrayRef<const char *> arguments) {
       return createStringError("expected a value after '" + name.str() + "'");
     if (name == "-o")
       options.output = value.str();
-    else if (Error error = setOption(options, name, value, phaseGiven, tokens))
+    else if (Error error = setOption(options, name, value, given))
       return error;
   }
-  if (options.input.empty())
-    return createStringError("no input; expected a spec such as model.json");
-  if (options.json && !options.layers && !planGiven)
-    return createStringError("--json goes with --layers or --plan only");
-  if (planGiven && (options.layers || options.emit != Emit::mlir || phaseGiven))
-    return createStringError("expected either --plan or " +
-                             Twine(options.layers ? "--layers"
-                                   : phaseGiven   ? "--compile-to"
-                                                  : "--emit"));
-  if (planGiven && options.targets.back() != TargetKind::cpu)
-    return createStringError("--plan goes with --target=cpu only");
-  for (auto [name, given] : {std::pair("--tokens", !tokens.empty()),
-                             std::pair("--ceilings", !options.ceilings.empty()),
-                             std::pair("--devices", options.grid.devices > 0)})
-    if (given && !planGiven)
-      return createStringError(Twine(name) + " goes with --plan only");
-  if (Error error = checkGridOptions(options.grid))
+  if (Error error = checkOptions(options, given))
     return error;
-  for (auto [name, given] :
-       {std::pair("--ceilings", !options.ceilings.empty()),
-        std::pair("--blocks", !options.blocks.empty()),
-        std::pair("--cpu", options.cpus.front() != "native")})
-    if (given && options.grid.devices)
-      return createStringError("expected either --devices or " + Twine(name));
-  if (tokens.empty())
-    tokens = options.grid.devices ? "8192" : "1,16,256,4096";
-  if (Error error = setTokens(options, tokens))
-    return error;
-  if (planGiven)
-    options.emit = Emit::plan;
-  if (options.layers && options.import.layer)
-    return createStringError("expected either --layers or --layer");
-  if (options.layers && (options.emit != Emit::mlir || phaseGiven))
-    return createStringError("expected either --layers or " +
-                             Twine(phaseGiven ? "--compile-to" : "--emit"));
-  if (phaseGiven && options.emit != Emit::mlir)
-    return createStringError("--compile-to goes with --emit=mlir only");
-  if (options.cpus.size() > 1 && isForOneCpu(options.emit))
-    return createStringError("found '" + join(options.cpus, ",") +
-                             "' for --cpu, expected one name for " +
-                             (options.emit == Emit::plan
-                                  ? "--plan"
-                                  : "--emit=" + emitName(options.emit)));
-  if (Error error = checkGpuOptions(options))
-    return error;
-  if (options.emit == Emit::package && options.output == "-")
-    return createStringError("expected -o DIRECTORY for --emit=package");
-  if (options.emit == Emit::plan)
-    options.compileTo = Phase::kernels;
-  else if (options.emit != Emit::mlir && options.emit != Emit::spec)
-    options.compileTo = Phase::target;
   return options;
 }

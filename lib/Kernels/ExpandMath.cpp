@@ -16,6 +16,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 #include <limits>
@@ -134,7 +135,7 @@ struct ExpandMath : moe::impl::ExpandMathPassBase<ExpandMath> {
       llvm::TypeSwitch<Operation *>(op)
           .Case([&](math::ExpOp op) {
             // Of f32 that of moe-approximate-math is enough.
-            if (op.getType().isF64())
+            if (getElementTypeOrSelf(op.getType()).isF64())
               expand(op, [](ArrayRef<Val> x) { return exp(x[0]); });
           })
           .Case([&](math::LogOp op) {
@@ -149,18 +150,26 @@ struct ExpandMath : moe::impl::ExpandMathPassBase<ExpandMath> {
     });
   }
 
+  /// Of a vector, lane by lane.
   static void expand(Operation *op,
                      llvm::function_ref<Val(ArrayRef<Val>)> function) {
-    auto type = dyn_cast<FloatType>(op->getResult(0).getType());
-    if (!type)
+    Type type = op->getResult(0).getType();
+    auto vector = dyn_cast<VectorType>(type);
+    if (vector && vector.getRank() != 1)
       return;
     auto f64 = Float64Type::get(op->getContext());
     Emitter e(op->getLoc(), op->getContext(), f64, /*sequential=*/true);
     e.setInsertionPoint(op);
-    Emitter::Vals operands;
-    for (Value operand : op->getOperands())
-      operands.push_back(e.cast(e.val(operand), f64));
-    op->getResult(0).replaceAllUsesWith(e.cast(function(operands), type));
+    Emitter::Vals lanes;
+    for (int64_t i = 0, n = vector ? vector.getNumElements() : 1; i < n; ++i) {
+      Emitter::Vals operands;
+      for (Value operand : op->getOperands()) {
+        Val whole = e.val(operand);
+        operands.push_back(e.cast(vector ? e.extract(whole, i) : whole, f64));
+      }
+      lanes.push_back(e.cast(function(operands), getElementTypeOrSelf(type)));
+    }
+    op->getResult(0).replaceAllUsesWith(vector ? e.gather(lanes) : lanes[0]);
     op->erase();
   }
 };

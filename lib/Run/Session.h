@@ -19,6 +19,9 @@
 
 namespace moe::run {
 
+/// The element type of a tensor in the manifest.
+DType dtypeOf(const nlohmann::json &tensor);
+
 struct NamedArray {
   std::string name;
   Array array;

@@ -12,6 +12,7 @@
 """
 
 from ._accelerate import AccelerateError, BlockReport, Report, accelerate, refresh, restore
+from ._device import DeviceTensor
 from ._errors import CompileError, Error, Status
 from ._layer import Layer, Statistics
 from ._package import Package, compile, load, set_threads
@@ -20,6 +21,7 @@ __all__ = [
     "AccelerateError",
     "BlockReport",
     "CompileError",
+    "DeviceTensor",
     "Error",
     "Layer",
     "Package",

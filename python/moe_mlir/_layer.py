@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import ctypes
 import os
-import re
 import weakref
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Union
 
 import numpy as np
 
 from . import _library
+from ._arguments import as_input, as_output, bind_sizes, pointers, shape_of, wanted_places
+from ._device import DeviceTensor, stream_handle
+from ._errors import Error
 from ._library import DLTensor
-from ._tensors import Tensor, as_tensor, copy_out, empty, like_input, type_name
+from ._tensors import Tensor, as_tensor, copy_out, empty, is_on_gpu, is_torch, like_input, type_name
 
 if TYPE_CHECKING:
     from ._package import Package
+
+
+MOST_IN_USE = 256  # tensors of calls in a stream, before there is a wait
 
 
 class Statistics(NamedTuple):
@@ -51,7 +56,12 @@ class Layer:
         self.package = package
         self._handle = handle
         self._runtime = _library.runtime()
-        self._destroy = weakref.finalize(self, _destroy, self._runtime, handle, package)
+        #: What calls use that have returned before their end.
+        self._in_use: List[Tensor] = []
+        self._in_stream = False  #: one of the caller's
+        self._destroy = weakref.finalize(
+            self, _destroy, self._runtime, handle, package, self._in_use
+        )
         self._functions = {f["name"]: f for f in package.manifest["functions"]}
         self._weights = {w["name"]: w for w in package.manifest["weights"]}
         #: Arrays whose memory the weights are, of all layers that share them.
@@ -80,7 +90,7 @@ class Layer:
     def set_weight(self, name: str, value: Any) -> None:
         """Copies one weight in, by its name in docs/Spec.md section 5."""
         dtype = self._weights.get(name, {}).get("dtype", "f32")
-        tensor = as_tensor(value, dtype)
+        tensor = as_tensor(value, dtype, stream=self.stream)
         self._runtime.moe_layer_set_weight(self._handle, name.encode(), ctypes.byref(tensor.dl))
         self._borrowed.pop(name, None)
 
@@ -91,7 +101,7 @@ class Layer:
         into it later is what the layer computes with.
         """
         dtype = self._weights.get(name, {}).get("dtype", "f32")
-        tensor = as_tensor(value, dtype, copy=False)
+        tensor = as_tensor(value, dtype, copy=False, stream=self.stream)
         self._runtime.moe_layer_borrow_weight(self._handle, name.encode(), ctypes.byref(tensor.dl))
         self._borrowed[name] = tensor
 
@@ -148,20 +158,28 @@ class Layer:
 
     # --- Running ---
 
-    def __call__(self, x: Any, token_ids: Any = None, **inputs: Any) -> Any:
+    def __call__(self, x: Any, token_ids: Any = None, out: Any = None, **inputs: Any) -> Any:
         """The forward of x [T, hidden] and of what else the router takes, such as `router_state`.
 
-        The result is an array of the same library and type; with `router_state_next` a dict.
+        The result is an array of the same library and type, on the same device, or `out`; with
+        `router_state_next` a dict.
         """
         if token_ids is not None:
             inputs["token_ids"] = token_ids
-        return self.run("forward", x=x, **inputs)
+        return self.run("forward", x=x, out=out, **inputs)
 
-    def run(self, function: str = "forward", sizes: Optional[Dict[str, int]] = None, **inputs: Any):
+    def run(
+        self,
+        function: str = "forward",
+        sizes: Optional[Dict[str, int]] = None,
+        out: Any = None,
+        **inputs: Any,
+    ):
         """Runs a function of the package on inputs by name.
 
         The result is one array, a dict of them if there are several, or None. `sizes` gives sizes
-        that no input's shape tells.
+        that no input's shape tells. `out` is what the result is written to, or a dict of some of
+        the results: compact arrays of its type and shape, of the host or the layer's GPU.
         """
         if function not in self._functions:
             known = ", ".join(self._functions)
@@ -172,35 +190,73 @@ class Layer:
         if names := set(inputs) ^ {a["name"] for a in wanted}:
             needs = ", ".join(a["name"] for a in wanted) or "nothing"
             raise TypeError(f"{function} takes {needs}; missing or unknown: {sorted(names)}")
-        tensors = []
-        for argument in wanted:
-            value = inputs[argument["name"]]
-            if argument["dtype"] in ("i32", "i64"):  # few and small, and often of another width
-                value = np.asarray(value, argument["dtype"].replace("i", "int"))
-            tensors.append(as_tensor(value, argument["dtype"]))
-        bound = _bind_sizes(wanted, tensors, sizes or {})
+        places, stream = wanted_places(function, results, out), self.stream
+        tensors = [as_input(inputs[a["name"]], a["dtype"], stream) for a in wanted]
+        bound = bind_sizes(wanted, tensors, sizes or {})
         like = inputs[wanted[0]["name"]] if wanted else None
-        outputs = [empty(_shape(a["shape"], bound), a["dtype"], like) for a in results]
-        wrapped = [as_tensor(o, a["dtype"]) for o, a in zip(outputs, results)]
+        outputs, wrapped = [], []
+        for argument in results:
+            name, dtype = argument["name"], argument["dtype"]
+            if name in places:
+                output = places[name]
+            else:
+                output = self._result(shape_of(argument["shape"], bound), dtype, like)
+            outputs.append(output)
+            wrapped.append(as_output(output, dtype, stream))
+        if self._in_stream:
+            self._keep(tensors + wrapped)
         self._runtime.moe_layer_run(
-            self._handle, function.encode(), _pointers(tensors), _pointers(wrapped)
+            self._handle, function.encode(), pointers(tensors), pointers(wrapped)
         )
-        named = {a["name"]: like_input(o, like) for a, o in zip(results, outputs)}
+        named = {}
+        for argument, output in zip(results, outputs):
+            name = argument["name"]
+            named[name] = output if name in places else like_input(output, like)
         return None if not named else next(iter(named.values())) if len(named) == 1 else named
 
+    def _result(self, shape: List[int], dtype: str, like: Any) -> Any:
+        if is_on_gpu(like) and not is_torch(like):
+            return self.empty(shape, dtype)
+        return empty(shape, dtype, like)
+
     # --- On a GPU ---
+
+    def empty(self, shape: Sequence[int], dtype: str = "f32") -> DeviceTensor:
+        """A tensor in memory of the layer's GPU, with an element type of the manifest."""
+        return DeviceTensor(self, shape, dtype)
 
     def use_graph(self, use: bool = True) -> None:
         """Records calls as CUDA graphs, and repeats them where sizes and addresses are the same."""
         self._runtime.moe_layer_set_graph(self._handle, int(use))
 
-    def use_stream(self, stream: Optional[int]) -> None:
-        """Puts later work into this stream of CUDA, behind what is in it; None: the layer's own."""
-        self._runtime.moe_layer_set_stream(self._handle, stream)
+    def use_stream(self, stream: Any) -> None:
+        """Puts later work into a stream of CUDA, behind what is in it; None: the layer's own.
+
+        It is a stream of torch or another library, or the number of one. A call then returns
+        before its end if all its tensors are on the device, and `wait` raises what it would have.
+        """
+        handle = stream_handle(stream)
+        self._runtime.moe_layer_set_stream(self._handle, handle)
+        self._in_use.clear()  # the runtime has waited
+        self._in_stream = handle is not None
+
+    @property
+    def stream(self) -> Optional[int]:
+        """The CUstream that calls use; None for a layer that is not on a GPU."""
+        return self._runtime.moe_layer_stream(self._handle)
 
     def wait(self) -> None:
         """Waits for calls that returned before their end, and raises what the last one would."""
-        self._runtime.moe_layer_wait(self._handle)
+        try:
+            self._runtime.moe_layer_wait(self._handle)
+        finally:
+            self._in_use.clear()
+
+    def _keep(self, tensors: List[Tensor]) -> None:
+        """Holds what the next call uses; whoever never waits does so now and then."""
+        if len(self._in_use) > MOST_IN_USE:
+            self.wait()
+        self._in_use += tensors
 
     # --- Looking inside ---
 
@@ -237,53 +293,14 @@ class Layer:
         return f"<moe_mlir.Layer of {self.package.manifest['name']}>"
 
 
-def _destroy(runtime: ctypes.CDLL, handle: ctypes.c_void_p, package: "Package") -> None:
+def _destroy(
+    runtime: ctypes.CDLL, handle: ctypes.c_void_p, package: "Package", in_use: List[Tensor]
+) -> None:
+    if in_use:
+        try:
+            runtime.moe_layer_wait(handle)
+        except Error:  # nobody has asked
+            pass
+        in_use.clear()
     # Holding the package here keeps its code loaded until the layer is gone.
     runtime.moe_layer_destroy(handle)
-
-
-def _pointers(tensors: List[Tensor]):
-    array = (ctypes.POINTER(DLTensor) * max(len(tensors), 1))()
-    for i, tensor in enumerate(tensors):
-        array[i] = ctypes.pointer(tensor.dl)
-    return array
-
-
-_EXTENT = re.compile(r"(ceil\()?(?:(\d+)\*)?([A-Za-z_]\w*)(?(1)/(\d+)\))")
-
-
-def _extent(entry: Union[int, str]) -> Tuple[Optional[str], int, int]:
-    """A shape entry of the manifest: a size (None: 1), times a number, over a number.
-
-    >>> _extent(4), _extent("T"), _extent("2*T"), _extent("ceil(2*n/64)")
-    ((None, 4, 1), ('T', 1, 1), ('T', 2, 1), ('n', 2, 64))
-    """
-    if isinstance(entry, int):
-        return None, entry, 1
-    match = _EXTENT.fullmatch(entry)
-    if not match:
-        raise ValueError(f"{entry!r} is no extent of a shape")
-    _, times, name, over = match.groups()
-    return name, int(times or 1), int(over or 1)
-
-
-def _bind_sizes(arguments: List[dict], tensors: List[Tensor], given: Dict[str, int]):
-    """The symbolic sizes that the shapes of the inputs imply."""
-    bound = dict(given)
-    for argument, tensor in zip(arguments, tensors):
-        for entry, extent in zip(argument["shape"], tensor.shape):
-            name, times, over = _extent(entry)
-            if name is not None and over == 1:
-                bound.setdefault(name, extent // times)
-    return bound
-
-
-def _shape(shape: List[Union[int, str]], bound: Dict[str, int]) -> List[int]:
-    extents = []
-    for entry in shape:
-        name, times, over = _extent(entry)
-        if name is not None and name not in bound:
-            raise TypeError(f"no input tells the size {name}; pass sizes={{{name!r}: …}}")
-        size = 1 if name is None else bound[name]
-        extents.append(-(-size * times // over))
-    return extents

@@ -35,6 +35,17 @@ class DLTensor(ctypes.Structure):
     ]
 
 
+class DLManagedTensor(ctypes.Structure):
+    pass
+
+
+DLManagedTensor._fields_ = [
+    ("dl_tensor", DLTensor),
+    ("manager_ctx", ctypes.c_void_p),
+    ("deleter", ctypes.CFUNCTYPE(None, ctypes.POINTER(DLManagedTensor))),
+]
+
+
 class LayerOptions(ctypes.Structure):
     _fields_ = [
         ("device", ctypes.c_char_p),
@@ -61,7 +72,10 @@ Progress = ctypes.CFUNCTYPE(
 )
 
 _tensor = ctypes.POINTER(DLTensor)
+_managed = ctypes.POINTER(DLManagedTensor)
+_managed_p = ctypes.POINTER(_managed)
 _tensors = ctypes.POINTER(_tensor)
+_extents = ctypes.POINTER(ctypes.c_int64)
 _text = ctypes.c_char_p
 _handle = ctypes.c_void_p
 
@@ -83,6 +97,8 @@ _CHECKED = {
     "moe_layer_set_graph": [_handle, ctypes.c_int],
     "moe_layer_set_stream": [_handle, ctypes.c_void_p],
     "moe_layer_wait": [_handle],
+    "moe_layer_new_tensor": [_handle, DLDataType, ctypes.c_int32, _extents, _managed_p],
+    "moe_tensor_share": [_managed, _managed_p],
     "moe_layer_statistics": [_handle, ctypes.POINTER(MoeStatistics)],
 }
 _PLAIN = {
@@ -90,6 +106,7 @@ _PLAIN = {
     "moe_package_manifest": ([_handle], _text),
     "moe_layer_cpu": ([_handle], _text),
     "moe_layer_device": ([_handle], _text),
+    "moe_layer_stream": ([_handle], ctypes.c_void_p),
     "moe_layer_destroy": ([_handle], None),
     "moe_set_threads": ([ctypes.c_int], None),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Any, Sequence
+from typing import Any, Optional, Sequence
 
 import numpy as np
 
@@ -18,7 +18,7 @@ except ImportError:
 
 _KINDS = {"i": 0, "u": 1, "f": 2}
 _BFLOAT = 4
-_CPU = (1, 3)  # kDLCPU, kDLCUDAHost
+_CUDA = 2  # kDLCUDA
 
 _NUMPY = {
     "f32": np.dtype(np.float32),
@@ -72,6 +72,11 @@ def element_type(value: Any) -> str:
     return _SHORT.get(name, name)
 
 
+def is_on_gpu(value: Any) -> bool:
+    """Whether an array of any library is in memory of CUDA."""
+    return hasattr(value, "__dlpack_device__") and value.__dlpack_device__()[0] == _CUDA
+
+
 def is_compact(value: Any) -> bool:
     """Whether the elements lie row by row without gaps."""
     return bool(value.is_contiguous() if is_torch(value) else value.flags.c_contiguous)
@@ -88,26 +93,29 @@ class Tensor:
         return tuple(self.dl.shape[i] for i in range(self.dl.ndim))
 
 
-def as_tensor(value: Any, dtype: str, copy: bool = True) -> Tensor:
+def as_tensor(
+    value: Any, dtype: str, copy: bool = True, stream: Optional[int] = None
+) -> Tensor:
     """`value` as the runtime takes it. Compact arrays are not copied.
 
     `dtype` is what the callee expects: bf16 in numpy is told from uint16 by it, and
     lists become arrays of it. Without `copy` what would have to be copied is refused.
+    What is on a GPU is there for what comes into `stream` from now on.
     """
     if not copy and not (is_torch(value) or isinstance(value, np.ndarray)):
         if not hasattr(value, "__dlpack__"):
-            raise TypeError(f"a {type(value).__name__} has no memory to borrow, expected an array")
+            raise TypeError(f"a {type(value).__name__} has no memory to use, expected an array")
     if is_torch(value):
         if not copy and not value.is_contiguous():
-            raise ValueError("the tensor is not compact, so that its memory cannot be borrowed")
-        return _from_capsule(value.detach().contiguous())
+            raise ValueError("the tensor is not compact, so that its memory cannot be used")
+        return _from_capsule(value.detach().contiguous(), stream)
     if hasattr(value, "__dlpack__") and not isinstance(value, np.ndarray):
-        return _from_capsule(value)
+        return _from_capsule(value, stream)
     wanted = numpy_type(dtype)
     if not isinstance(value, np.ndarray):
         value = np.asarray(value, wanted)
     if not copy and not value.flags.c_contiguous:
-        raise ValueError("the array is not compact, so that its memory cannot be borrowed")
+        raise ValueError("the array is not compact, so that its memory cannot be used")
     return _from_numpy(np.ascontiguousarray(value).reshape(value.shape), dtype)
 
 
@@ -133,22 +141,28 @@ def _from_numpy(array: np.ndarray, dtype: str) -> Tensor:
     return Tensor(dl, (array, shape))
 
 
-def _from_capsule(value: Any) -> Tensor:
-    # The capsule stays ours: it frees its tensor when it goes, after the call.
-    capsule = value.__dlpack__()
+def _from_capsule(value: Any, stream: Optional[int]) -> Tensor:
+    # The capsule stays ours: it holds the memory, and frees its tensor when it goes.
+    ordered = stream is not None and is_on_gpu(value)
+    capsule = value.__dlpack__(stream=stream) if ordered else value.__dlpack__()
     pointer = _capsule_pointer(capsule, b"dltensor")
     dl = DLTensor.from_buffer_copy(ctypes.cast(pointer, ctypes.POINTER(DLTensor)).contents)
-    if dl.device.device_type not in _CPU:
-        raise TypeError("the array is not in the memory of the CPU")
-    return Tensor(dl, (value, capsule))
+    return Tensor(dl, capsule)
+
+
+def dlpack_type(dtype: str) -> DLDataType:
+    """An element type of the manifest as DLPack has it."""
+    if dtype == "bf16":
+        return DLDataType(_BFLOAT, 16, 1)
+    return DLDataType(_KINDS[dtype[0]], int(dtype[1:]), 1)
 
 
 def empty(shape: Sequence[int], dtype: str, like: Any = None) -> Any:
-    """An array for a result: of torch where `like` is, else of numpy."""
+    """An array for a result: of torch where `like` is, on the same device, else of numpy."""
     if is_torch(like):
         import torch
 
-        return torch.empty(tuple(shape), dtype=getattr(torch, _LONG[dtype]), device="cpu")
+        return torch.empty(tuple(shape), dtype=getattr(torch, _LONG[dtype]), device=like.device)
     kept_bits = isinstance(like, np.ndarray) and dtype == "bf16" and like.dtype == np.uint16
     return np.empty(shape, np.uint16 if kept_bits else numpy_type(dtype))
 
@@ -157,7 +171,8 @@ def like_input(result: Any, like: Any) -> Any:
     """`result` in the array library of `like`, where that is neither numpy nor torch."""
     if isinstance(like, np.ndarray) or is_torch(like) or not hasattr(like, "__array_namespace__"):
         return result
-    return like.__array_namespace__().asarray(result)
+    library = like.__array_namespace__()
+    return library.from_dlpack(result) if is_on_gpu(result) else library.asarray(result)
 
 
 def copy_out(dl: DLTensor, dtype: str) -> np.ndarray:

@@ -64,10 +64,10 @@ def some_values(n, seed):
 
 def run(layer, function, inputs, outputs):
     """Like `layer.run`, into arrays that are there even if it fails. The status or None."""
-    from moe_mlir import _layer, _tensors
+    from moe_mlir import _arguments, _tensors
 
     given, wanted = (
-        _layer._pointers([_tensors.as_tensor(array, "f32") for array in arrays])
+        _arguments.pointers([_tensors.as_tensor(array, "f32") for array in arrays])
         for arrays in (inputs, outputs)
     )
     try:

@@ -478,10 +478,10 @@ class Strided:
 
 def run_into(layer, x, y, *ids):
     """The forward into an array that is there even if it fails."""
-    from moe_mlir import _layer, _tensors
+    from moe_mlir import _arguments, _tensors
 
     given = [_tensors.as_tensor(x, "f32"), *(_tensors.as_tensor(i, "i64") for i in ids)]
-    given, wanted = (_layer._pointers(t) for t in (given, [_tensors.as_tensor(y, "f32")]))
+    given, wanted = (_arguments.pointers(t) for t in (given, [_tensors.as_tensor(y, "f32")]))
     layer._runtime.moe_layer_run(layer._handle, b"forward", given, wanted)
 
 

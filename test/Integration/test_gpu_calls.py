@@ -143,6 +143,22 @@ class Calls(unittest.TestCase):
             self.layer.wait()
         self.layer.wait()
 
+    def test_pinned_input_in_a_stream(self):
+        """It is copied when the stream comes to it, and has been when the call returns."""
+        x = self.tokens(4)
+        expected, memory = self.layer(x), ctypes.c_void_p()
+        assert SIM.cuMemHostAlloc(ctypes.byref(memory), ctypes.c_size_t(x.nbytes), 0) == 0
+        floats = ctypes.cast(memory, ctypes.POINTER(ctypes.c_float))
+        pinned = np.ctypeslib.as_array(floats, x.shape)
+        pinned[:] = x
+        stream, b = DEVICE.stream(), DEVICE.put(np.zeros_like(x))
+        self.layer.use_stream(stream)
+        given = on_device(memory.value, x.shape)
+        given.device.device_type = 3  # kDLCUDAHost
+        run(self.layer, given, on_device(b, x.shape))
+        pinned[:] = 0
+        np.testing.assert_array_equal(DEVICE.get(b, x.shape, stream), expected)
+
     def test_weights_on_the_device(self):
         x = self.tokens(6)
         expected, weights = self.layer(x), self.layer.weights

@@ -100,8 +100,10 @@ class Wgmma(unittest.TestCase):
                 self.assertEqual(few.tobytes(), some[:5].tobytes())
                 self.assertEqual(some.tobytes(), many[:20].tobytes())
 
-    def test_biases(self):
-        self.check(spec(64, 72, 4, 2, bias=True), (5, 90))
+    def test_biases_and_functions(self):
+        # An activation whose functions no library has on a GPU.
+        activation = "log1p(abs(g)) * u + log(abs(u) + 1)"
+        self.check(spec(64, 72, 4, 2, bias=True, activation=activation), (5, 90))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Callable
 import numpy as np
 
 import moe_mlir
-from moe_mlir._layer import _pointers
+from moe_mlir._arguments import pointers
 from moe_mlir._library import runtime
 from moe_mlir._tensors import as_tensor
 
@@ -37,7 +37,7 @@ class Ours:
         """What computes the batch into memory that is there already."""
         y = np.zeros_like(batch.x)
         inputs, outputs = [as_tensor(batch.x, self.activation)], [as_tensor(y, self.activation)]
-        x_pointers, y_pointers = _pointers(inputs), _pointers(outputs)
+        x_pointers, y_pointers = pointers(inputs), pointers(outputs)
         run, handle = runtime().moe_layer_run, self.layer._handle
 
         def call() -> np.ndarray:

@@ -120,10 +120,11 @@ def ExpandMathPass : Pass<"moe-expand-math"> {
   let description = [{
     For targets without one: `exp` and `log` of f64 become series, within two
     units in the last place; `log`, `log1p` and `powf` of f32 are computed as f64.
-    Only scalars.
+    Vectors are computed lane by lane.
   }];
   let dependentDialects = [
-    "::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
+    "::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
+    "::mlir::vector::VectorDialect"];
 }
 
 def OutlineParallelPass : Pass<"moe-outline-parallel", "::mlir::ModuleOp"> {

@@ -220,6 +220,16 @@ MOE_API moe_status moe_layer_wait(moe_layer *layer);
  * that it used last. A function with exchanges between ranks is recorded by all
  * of them at the same call, if rows are padded and the engine is `nccl`. */
 MOE_API moe_status moe_layer_set_graph(moe_layer *layer, int use);
+/** A compact tensor in memory of the device that the layer runs on, which is
+ * the host's for a CPU; what it holds is undefined. Its deleter frees it, from
+ * any thread, before or after the layer's end. */
+MOE_API moe_status moe_layer_new_tensor(const moe_layer *layer,
+                                        DLDataType dtype, int32_t ndim,
+                                        const int64_t *shape,
+                                        DLManagedTensor **tensor);
+/** A further one over the memory of such a tensor, which goes with the last. */
+MOE_API moe_status moe_tensor_share(const DLManagedTensor *tensor,
+                                    DLManagedTensor **shared);
 
 /** A view of a weight, a state tensor or a tensor of the last forward's plan
  *  ("indices", "weights", "rows", "offsets", "positions", "counts", ...), valid

@@ -13,12 +13,39 @@
 
 #include <cstdlib>
 #include <dlfcn.h>
+#include <mutex>
+#include <set>
 
 #include "Runtime/Engine/Threads.h"
 
 using namespace moe::runtime;
 
 namespace moe::test {
+
+namespace {
+/// What has been started and not released. A rank that dies leaves its own
+/// there, where the sanitizer does not take them for lost.
+class Outstanding {
+public:
+  void add(moe_engine_request *request) {
+    std::lock_guard<std::mutex> lock(mutex);
+    requests.insert(request);
+  }
+  void remove(moe_engine_request *request) {
+    std::lock_guard<std::mutex> lock(mutex);
+    requests.erase(request);
+  }
+
+private:
+  std::mutex mutex;
+  std::set<moe_engine_request *> requests;
+};
+} // namespace
+
+static Outstanding &outstanding() {
+  static auto *all = new Outstanding;
+  return *all;
+}
 
 TamperedEngine::TamperedEngine(const moe_engine &inner) : inner(inner) {}
 
@@ -35,7 +62,12 @@ moe_engine TamperedEngine::table() {
   out.wait = wait;
   out.poll = [](void *self, moe_engine_request *request,
                 moe_engine_failure *failure) {
-    return of(self).inner.poll(of(self).inner.self, request, failure);
+    outstanding().remove(request);
+    moe_status status =
+        of(self).inner.poll(of(self).inner.self, request, failure);
+    if (status == MOE_IN_PROGRESS)
+      outstanding().add(request);
+    return status;
   };
   out.abort = [](void *self, moe_status status, const char *text) {
     if (!of(self).closed)
@@ -66,6 +98,8 @@ moe_status TamperedEngine::start(void *self, const moe_transfer *transfer,
   }
   moe_status status =
       engine.inner.start(engine.inner.self, &changed, request, failure);
+  if (status == MOE_OK)
+    outstanding().add(*request);
   if (now && engine.after)
     engine.after();
   return status;
@@ -76,6 +110,7 @@ moe_status TamperedEngine::wait(void *self, moe_engine_request *request,
   TamperedEngine &engine = of(self);
   if (engine.closed)
     return MOE_ABORTED;
+  outstanding().remove(request);
   return engine.inner.wait(engine.inner.self, request, deadline, failure);
 }
 

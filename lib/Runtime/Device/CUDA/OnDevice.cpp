@@ -148,6 +148,7 @@ bool OnDevice::run(moe_layer &layer, size_t function,
   sendState(layer);
   std::vector<moe_cu_address> &addresses = functions[function].addresses;
   std::vector<size_t> toFetch, toMove; // to the host, to where they are wanted
+  bool isAllThere = true;              // nothing of the caller's on the host
   for (size_t i = 0; i < count; ++i) {
     Role role = signature.arguments[i].role;
     const DLTensor *tensor = nullptr;
@@ -157,9 +158,9 @@ bool OnDevice::run(moe_layer &layer, size_t function,
       tensor = outputs[output++];
     addresses[i] =
         reinterpret_cast<moe_cu_address>(place(layer, function, i, tensor));
-    bool isBrought =
-        role == Role::output && tensor && tensor->device.device_type != kDLCUDA;
-    if (isBrought)
+    bool isOnHost = tensor && tensor->device.device_type != kDLCUDA;
+    isAllThere &= !isOnHost;
+    if (role == Role::output && isOnHost)
       toFetch.push_back(i);
     else if (role == Role::output && tensor &&
              addresses[i] !=
@@ -176,13 +177,15 @@ bool OnDevice::run(moe_layer &layer, size_t function,
     else
       enqueue(layer, function);
   } catch (...) {
+    // What was launched before may still use the caller's tensors.
+    device.driver.StreamSynchronize(stream.handle());
     launches.reset();
     throw;
   }
   for (size_t i : toMove)
     stream.copy(reinterpret_cast<moe_cu_address>(calls.pointers[i]),
                 addresses[i], sizeOf(signature, calls, i));
-  if (stream.isCallers() && toFetch.empty() && !calls.exchange)
+  if (stream.isCallers() && isAllThere && !calls.exchange)
     return false;
   wait();
   if (calls.exchange)

@@ -39,4 +39,10 @@ typedef struct {
   uint64_t byte_offset;
 } DLTensor;
 
+typedef struct DLManagedTensor {
+  DLTensor dl_tensor;
+  void *manager_ctx;
+  void (*deleter)(struct DLManagedTensor *self);
+} DLManagedTensor;
+
 #endif /* DLPACK_DLPACK_H_ */
