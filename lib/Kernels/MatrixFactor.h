@@ -23,7 +23,7 @@ public:
                int64_t begin);
 
   /// Places of the depth in a step: 64 bytes of them.
-  static int64_t depth(mlir::Type element) { return 2 * depthOf(element); }
+  static int64_t depth(mlir::Type element) { return 2 * mmaDepth(element); }
   /// Whether copies of 16 bytes are all inside of a matrix or outside.
   static bool fits(mlir::Value buffer);
   static int64_t bytes(mlir::Type element, bool isAcross);

@@ -75,7 +75,7 @@ void MatrixTile::copyStep(Val number) {
 }
 
 Emitter::Vals MatrixTile::multiply(Val stage, Emitter::Vals sums) {
-  for (int64_t k = 0; k < step(); k += depthOf(element)) {
+  for (int64_t k = 0; k < step(); k += mmaDepth(element)) {
     SmallVector<SmallVector<Value>> a;
     for (int64_t i = 0; i < rowTiles; ++i)
       a.push_back(

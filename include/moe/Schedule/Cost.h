@@ -55,7 +55,7 @@ Cost predict(const Machine &machine, const Ceilings &ceilings, const Part &part,
 /// The steps of a forward of a layer, in order. `bf16Pairs`: the CPU multiplies
 /// such. `blocks`: forced ones, or empty.
 std::vector<Part> partsOf(const Spec &spec, const Machine &machine,
-                          bool bf16Pairs, std::string_view blocks,
+                          bool bf16Pairs, std::string_view blocks = {},
                           bool packs = true);
 
 } // namespace moe

@@ -122,6 +122,8 @@ LogicalResult GroupedMatmulOp::verify() {
       format && format.getKind() != QuantKind::fp8_e4m3)
     return emitOpError() << "expected rows as fp8_e4m3, found "
                          << stringifyQuantKind(format.getKind());
+  if (getFormat() && getTransposed())
+    return emitOpError() << "expected no format with 'transposed'";
   bool isGrouped = static_cast<bool>(getOffsets());
   bool isGathered = static_cast<bool>(getGather());
   // Without offsets, rows that are no slots would be read.

@@ -1915,3 +1915,13 @@ func.func @op(%x: tensor<?x8xf32>, %y: tensor<?x6xf32>, %o: tensor<4xi32>) {
       : (tensor<?x8xf32>, tensor<?x6xf32>, tensor<4xi32>) -> tensor<4x8x6xf32>
   return
 }
+
+// -----
+
+// [O38]
+func.func @op(%x: tensor<?x8xf32>, %w: tensor<8x6xf32>) {
+  // expected-error @below {{expected no format with 'transposed'}}
+  %0 = moe.grouped_matmul %x as <kind = fp8_e4m3, block = 4>, %w {transposed}
+      : (tensor<?x8xf32>, tensor<8x6xf32>) -> tensor<?x6xf32>
+  return
+}
