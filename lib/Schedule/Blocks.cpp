@@ -132,9 +132,10 @@ Blocks moe::chooseBlocks(const Machine &machine, const ProductShape &shape,
   Blocks blocks = chooseBest(machine, shape);
   if (forced.empty())
     return blocks;
-  Blocks loose = blocks;
-  loose.tileRows = loose.tileOutputs = 1;
-  if (std::optional<Blocks> wanted = parseBlocks(forced, loose)) {
+  Blocks any = blocks;
+  if (shape.packed) // text is for tiles of weights in rows
+    any.tileRows = any.tileOutputs = 1;
+  if (std::optional<Blocks> wanted = parseBlocks(forced, any)) {
     wanted->tileRows = blocks.tileRows;
     wanted->tileOutputs = blocks.tileOutputs;
     wanted->rowBlock = roundUp(wanted->rowBlock, blocks.tileRows);

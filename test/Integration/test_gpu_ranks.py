@@ -147,11 +147,18 @@ class GpuRanks(unittest.TestCase):
 
     def test_no_graph(self):
         for name, engine, expected in (
-            ("sequence", "threads", "rows of exchanges pass through the host: expected the engine "
-             "'nccl' for a graph"),
-            ("parts", "nccl", "the host needs the counts of all_to_all_v 'rows to experts' over ep: "
-             "expected padded rows for a graph"),
-        ):  # fmt: skip
+            (
+                "sequence",
+                "threads",
+                "rows of exchanges pass through the host: expected the engine 'nccl' for a graph",
+            ),
+            (
+                "parts",
+                "nccl",
+                "the host needs the counts of all_to_all_v 'rows to experts' over ep: "
+                "expected padded rows for a graph",
+            ),
+        ):
             layer = next(layer for layer, _ in SPECS if layer["name"] == name)
             with self.subTest(name):
                 ended = ranks.call(

@@ -145,12 +145,12 @@ MOE_API moe_status moe_layer_set_weight(moe_layer *layer, const char *name,
                                         const DLTensor *value);
 /** Uses the caller's memory for one weight, without a copy and without writing
  *  to it; on a CPU those that the manifest calls `packed` are copied, which
- *  `moe-opt --unpacked` avoids. It is compact, aligned to its elements, and stays as it is until the
- *  weight is set, loaded or borrowed anew, or the last layer that shares it is
- *  destroyed. On a rank that has a slice of it, the slice; one that has zeros
- *  keeps them and does not use it. A layer on a GPU uses memory of its device
- * as well, aligned to 16 bytes; what runs before the values are there is the
- *  caller's to order. */
+ *  `moe-opt --unpacked` avoids. It is compact, aligned to its elements, and
+ * stays as it is until the weight is set, loaded or borrowed anew, or the last
+ * layer that shares it is destroyed. On a rank that has a slice of it, the
+ * slice; one that has zeros keeps them and does not use it. A layer on a GPU
+ * uses memory of its device as well, aligned to 16 bytes; what runs before the
+ * values are there is the caller's to order. */
 MOE_API moe_status moe_layer_borrow_weight(moe_layer *layer, const char *name,
                                            const DLTensor *value);
 /** Uniform values in [-bound, bound] with bound = 1/sqrt(fan in), the same for
