@@ -12,13 +12,20 @@ HIDDEN, INNER, EXPERTS = 192, 128, 6
 
 
 def spec(dtype, **more):
-    layer = {"name": f"packed_{dtype}", "hidden": HIDDEN, "dtype": {"activation": dtype}}
-    experts = {"intermediate": INNER}
-    return {"moe_spec": 1, **layer, "router": {"experts": EXPERTS, "top_k": 2}, "experts": experts, **more}
+    return {
+        "moe_spec": 1,
+        "name": f"packed_{dtype}",
+        "hidden": HIDDEN,
+        "dtype": {"activation": dtype},
+        "router": {"experts": EXPERTS, "top_k": 2},
+        "experts": {"intermediate": INNER},
+        **more,
+    }
 
 
 def values(name, shape, seed):
-    return np.random.default_rng([seed, len(name)]).uniform(-0.1, 0.1, shape).astype(np.float32)
+    numbers = np.random.default_rng([seed, len(name)]).uniform(-0.1, 0.1, shape)
+    return numbers.astype(np.float32)
 
 
 def fill(layer, seed=1, borrow=False):

@@ -55,6 +55,29 @@ static void expectValid(const Machine &machine, const ProductShape &shape) {
   }
 }
 
+TEST(Blocks, Strips) {
+  for (const Machine &machine : machines())
+    for (int64_t bits : {16, 32})
+      for (int64_t depth : {8, 64, 768, 2880, 14336})
+        for (int64_t outputs : {64, 192, 2880, 4096}) {
+          ProductShape shape = {outputs, depth, 2, bits / 8, bits};
+          shape.packed = true;
+          Blocks b = chooseBlocks(machine, shape);
+          SCOPED_TRACE(printBlocks(b));
+          EXPECT_EQ(b.depthChunk * bits % (stripTurn * 32), 0);
+          EXPECT_LE(b.depthChunk, depth);
+          EXPECT_LE(b.depthChunk * stripOutputs * bits / 8, machine.l1);
+          EXPECT_EQ(b.rowBlock % b.tileRows, 0);
+          EXPECT_EQ(b.outBlock % stripOutputs, 0);
+          EXPECT_EQ(b.taskOutputs % b.outBlock, 0);
+          EXPECT_EQ(chooseBlocks(machine, shape, "rows=7,outs=8").rowBlock, 12);
+        }
+  EXPECT_TRUE(fillsStrips(64, 8, 16));
+  EXPECT_FALSE(fillsStrips(64, 4, 16));
+  EXPECT_TRUE(fillsStrips(64, 4, 32));
+  EXPECT_FALSE(fillsStrips(96, 8, 16));
+}
+
 TEST(Blocks, TileFitsRegisters) {
   Blocks wide = chooseBlocks(machineOf("znver5", 16, 32), {1024, 2048});
   EXPECT_EQ(wide.tileRows, 3);
