@@ -97,6 +97,9 @@ class Layer:
     def borrow_weight(self, name: str, value: Any) -> None:
         """Uses the memory of an array for one weight, without a copy.
 
+        A weight that products on a CPU want in an order of their own (`packed` in the manifest)
+        is copied; packages made with `unpacked=True` have none.
+
         The array is compact and of the weight's type; the layer keeps it alive. What is written
         into it later is what the layer computes with.
         """

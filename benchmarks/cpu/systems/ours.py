@@ -16,7 +16,7 @@ from ..problem import Batch, Weights, from_bf16
 
 
 class Ours:
-    """Borrows the weights, so that there is one copy of them for all systems."""
+    """Borrows the weights, of which it keeps those that it packs as a copy."""
 
     name = "ours"
 
