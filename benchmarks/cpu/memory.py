@@ -1,5 +1,5 @@
-"""How much memory a forward takes beside the weights, x and y. Run in a process of its own:
-python -m benchmarks.cpu.memory SHAPE DTYPE TOKENS THREADS
+"""How much memory a forward takes beside one copy of the weights, x and y. Run in a process of its
+own: python -m benchmarks.cpu.memory SHAPE DTYPE TOKENS THREADS
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ def _above(shape: str, dtype: str, tokens: int, threads: int) -> int:
     batch = batches(SHAPES[shape], dtype, tokens, "uniform", 1)[0]
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
     before = _field(_STATUS, "VmRSS")
-    Ours(weights, threads).bind(batch)()
-    above = _field(_STATUS, "VmHWM") - before
+    ours = Ours(weights, threads)
+    ours.bind(batch)()
+    above = _field(_STATUS, "VmHWM") - before - ours.packed_bytes
     return max(0, above - batch.x.nbytes)  # y is as large as x
 
 

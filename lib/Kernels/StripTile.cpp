@@ -21,9 +21,10 @@ using namespace moe;
 /// Rows that one tile takes for half as many outputs: the time goes to weights
 /// that come from memory, and each is read once.
 static constexpr int64_t wideRows = 12;
-/// Tiles of other heights take as long as one of the next that is here.
-static constexpr int64_t narrowHeights[] = {1, 2, 3, 4, 6};
-static constexpr int64_t wideHeights[] = {8, wideRows};
+/// Tiles of other heights take as long as one of the next that is here, where
+/// they do not wait for memory anyway. Each is code that has to be compiled.
+static constexpr int64_t narrowHeights[] = {1, 2, 4, 6};
+static constexpr int64_t wideHeights[] = {wideRows};
 
 /// Values of a turn fill so many lines of memory.
 static constexpr int64_t turnLines = stripTurn * stripOutputs * 4 / 64;

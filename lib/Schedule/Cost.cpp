@@ -76,7 +76,8 @@ template <typename Body> double pieces(int64_t total, int64_t size, Body body) {
 /// row. What a strip has in the first-level cache, tiles read from there.
 double ProductCost::stripTile(int64_t rows, int64_t outs, int64_t depth) const {
   double vectors = double(outs) / double(machine.lanes);
-  double height = double(rows == 5 ? 6 : rows), sums = height * vectors;
+  double height = double(rows == 1 ? 1 : (rows + 1) / 2 * 2),
+         sums = height * vectors;
   double step =
       std::max(std::max(sums, inFlight) * multiplyAdd, height + vectors);
   return double(depth * shape.xBytes) / 4 * step + sums * slotsPerStripSum +

@@ -28,6 +28,11 @@ class Ours:
         self.layer = package.layer()
         for name, array in weights.arrays.items():
             self.layer.borrow_weight(name, array)
+        named = {w["name"]: w for w in package.manifest["weights"]}
+        #: of the weights that it has in an order of its own
+        self.packed_bytes = sum(
+            array.nbytes for name, array in weights.arrays.items() if named[name].get("packed")
+        )
         self.set_threads(threads)
 
     def set_threads(self, threads: int) -> None:
