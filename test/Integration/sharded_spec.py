@@ -104,6 +104,7 @@ def _widths(spec, tp, on_tp):
         unit = math.lcm(UNITS.get(quantization.get("kind"), 1), *blocks)
         if unit > 64 and blocks != [1, 1]:
             quantization["block"] = [1, 0]
+            quantization.pop("activations", None)  # rows need blocks of the depth
             unit = UNITS.get(quantization.get("kind"), 1)
         part["intermediate"] += -part["intermediate"] % (tp * unit)
 
