@@ -53,6 +53,9 @@ static void chooseTile(Blocks &blocks, const Machine &machine,
 
 /// Rows of a tile whose sums are vectors of outputs.
 static constexpr int64_t packedTileRows = 6;
+/// Fewer in a block would read the weights again and again; rows that do not
+/// fit the second-level cache come from the third fast enough.
+static constexpr int64_t leastStripRows = 126;
 
 /// What blocks of outputs are multiples of: whole tiles, and whole vectors of
 /// results.
@@ -107,7 +110,8 @@ static Blocks chooseStrips(const Machine &machine, const ProductShape &shape) {
   blocks.depthChunk =
       std::min(roundUp(ceilDiv(shape.depth, chunks), turn), shape.depth);
 
-  int64_t rows = machine.l2 * 3 / 4 / (shape.depth * shape.xBytes);
+  int64_t rows = std::max(machine.l2 * 3 / 4 / (shape.depth * shape.xBytes),
+                          leastStripRows);
   blocks.rowBlock = wholes(std::min(rows, maxRowBlock), blocks.tileRows);
   chooseOutBlock(machine, shape, blocks);
   return blocks;
