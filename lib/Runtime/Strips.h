@@ -14,9 +14,9 @@
 
 #include "Layer.h"
 
-namespace moe::runtime {
+#include "moe/Support/Strips.h"
 
-constexpr int64_t stripOutputs = 64;
+namespace moe::runtime {
 
 /// Whether a tensor of such a shape can be packed.
 bool fillsStrips(const Tensor &tensor);

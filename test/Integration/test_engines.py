@@ -92,10 +92,6 @@ class Engines:
     def test_exchanges(self):
         for count in (2, 4):
             ended = self.run_ranks(count, "exchange")
-            if not ended.ranks:
-                # To be found: twice all ranks of NCCL's stand-in ended without a word of theirs.
-                print("no rank has said anything:", ended.code, ended.output)
-                ended = self.run_ranks(count, "exchange")
             self.assertEqual(len(ended.ranks), count, (ended.code, ended.output))
             self.assertEqual(len(ended.output.splitlines()), count, ended.output)
             for rank in range(count):

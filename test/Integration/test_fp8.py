@@ -3,10 +3,8 @@ all targets against the reference, and what ptxas makes of the products.
 """
 
 import json
-import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import unittest
@@ -17,6 +15,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "test" / "Oracle")]
 
+from command import command
 import moe_mlir
 from quantisation import round_rows
 
@@ -37,17 +36,6 @@ def spec(hidden, intermediate, experts, top_k, block=(128, 128), dtype="bf16", *
         "router": {"experts": experts, "top_k": top_k},
         "experts": {"intermediate": intermediate, "quantization": quantization, **others},
     }
-
-
-def command(*arguments, **environment):
-    return subprocess.run(
-        arguments,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=600,
-        env={**os.environ, **environment},
-    )
 
 
 class Fp8(unittest.TestCase):

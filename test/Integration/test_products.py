@@ -2,13 +2,13 @@
 operations compute, on the CPU, the reference and simulated GPUs, is compared with numpy in f64.
 """
 
-import os
-import subprocess
 import tempfile
 import unittest
 from pathlib import Path
 
 import numpy as np
+
+from command import command
 
 # x [R, M] times w [E, M, O], and for each expert x' y of its rows.
 PROGRAM = """
@@ -47,17 +47,6 @@ PACKAGES = {
     "newer": (["--target=sim", "--gpu-arch=sm_90a"], [("sim", "sm_90a")]),
     "narrow": (["--target=cpu", "--cpu=x86-64-v3"], [("cpu", "")]),
 }
-
-
-def command(*arguments, **environment):
-    return subprocess.run(
-        arguments,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=600,
-        env={**os.environ, **environment},
-    )
 
 
 def rounded(values, kept):

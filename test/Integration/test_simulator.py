@@ -6,11 +6,11 @@ Random specs are sweep.py's: --device sim.
 """
 
 import json
-import os
-import subprocess
 import tempfile
 import unittest
 from pathlib import Path
+
+from command import command
 
 SEEDS = (1, 2, 3)
 
@@ -21,17 +21,6 @@ BF16 = {
     "router": {"experts": 4, "top_k": 2},
     "experts": {"intermediate": 96},
 }
-
-
-def command(*arguments, **environment):
-    return subprocess.run(
-        arguments,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=600,
-        env={**os.environ, **environment},
-    )
 
 
 class Simulator(unittest.TestCase):

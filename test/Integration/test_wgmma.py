@@ -3,8 +3,6 @@ no multiples of tiles, experts without rows and one that has them all, blocks th
 """
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import unittest
@@ -15,6 +13,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "test" / "Oracle")]
 
+from command import command
 import moe_mlir
 import oracle
 
@@ -27,17 +26,6 @@ def spec(hidden, intermediate, experts, top_k, dtype="bf16", **others):
         "router": {"experts": experts, "top_k": top_k},
         "experts": {"intermediate": intermediate, **others},
     }
-
-
-def command(*arguments, **environment):
-    return subprocess.run(
-        arguments,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=600,
-        env={**os.environ, **environment},
-    )
 
 
 class Wgmma(unittest.TestCase):

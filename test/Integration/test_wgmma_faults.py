@@ -5,10 +5,11 @@ takes one away or changes it. Rows and weights are ones.
 """
 
 import re
-import subprocess
 import tempfile
 import unittest
 from pathlib import Path
+
+from command import command
 
 DEPTH, OUTPUTS, ROWS = 640, 64, 256
 PRODUCT = f"""
@@ -78,12 +79,6 @@ FAULTS = {
         r" nvvm.cp.async.shared.global %z, \2, 16, \3", "data race|overlapping|unwritten",
     ),
 }  # fmt: skip
-
-
-def command(*arguments):
-    return subprocess.run(
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600
-    )
 
 
 def plant(kernel, pattern, which, replacement):

@@ -13,6 +13,7 @@
 #define MOE_SCHEDULE_BLOCKS_H
 
 #include "moe/Schedule/Machine.h"
+#include "moe/Support/Strips.h"
 
 #include <optional>
 #include <string>
@@ -34,9 +35,6 @@ struct ProductShape {
   bool hasScalesInDepth() const { return block > 0 && block < depth; }
 };
 
-/// Outputs of a strip: packed weights have, for each step of the depth, the
-/// values of so many outputs next to each other, four bytes of each.
-inline constexpr int64_t stripOutputs = 64;
 /// Steps of the depth that are taken in one turn.
 inline constexpr int64_t stripTurn = 4;
 

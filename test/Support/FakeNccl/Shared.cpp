@@ -23,7 +23,9 @@ namespace fake {
 
 /// Where neither the system nor a sanitizer puts anything.
 static constexpr uintptr_t place = 0x7ea000000000;
-static constexpr size_t extent = size_t(1) << 30;
+/// A rank may keep some 400 MiB, of which each block takes up to twice its size
+/// here. Only what is touched is memory.
+static constexpr size_t extent = size_t(1) << 33;
 
 namespace {
 struct Arena {
@@ -54,8 +56,10 @@ static Arena *map() {
     first = file >= 0;
     if (!first)
       file = ::open(path, O_RDWR);
-    if (file < 0 || ::ftruncate(file, extent) != 0)
+    if (file < 0 || ::ftruncate(file, extent) != 0) {
+      std::perror("fake nccl: memory");
       std::abort();
+    }
   } else {
     flags |= MAP_ANONYMOUS;
   }
@@ -97,9 +101,13 @@ void *allocate(size_t bytes) {
     std::memcpy(&all->free[index], block + 16, sizeof(void *));
   } else {
     block = all->fresh;
-    all->fresh += size_t(1) << index;
-    if (all->fresh > reinterpret_cast<char *>(place) + extent)
+    size_t used = size_t(block - reinterpret_cast<char *>(place));
+    if ((size_t(1) << index) > extent - used) {
+      std::fprintf(stderr, "fake nccl: no room for %zu bytes beside %zu\n",
+                   bytes, used);
       throw std::bad_alloc();
+    }
+    all->fresh += size_t(1) << index;
   }
   std::memcpy(block, &index, sizeof index);
   return block + 16;
