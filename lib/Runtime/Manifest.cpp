@@ -99,7 +99,7 @@ static void checkSources(const JsonNode &node, const Weight &weight) {
 static bool readPacked(const JsonNode &node, const Weight &weight) {
   if (node.boolean() && !fillsStrips(weight))
     node.failBecause("expected whole strips of 64 outputs, and rows of whole "
-                     "words of 4 bytes");
+                     "16 bytes");
   return node.boolean();
 }
 

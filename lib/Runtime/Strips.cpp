@@ -9,8 +9,6 @@
 #include "Threads.h"
 #include "Turn.h"
 
-#include <algorithm>
-
 namespace moe::runtime {
 
 static constexpr int64_t wordBytes = 4, lineBytes = stripOutputs * wordBytes;
@@ -22,32 +20,21 @@ static int64_t rowBytes(const Tensor &tensor) {
 bool fillsStrips(const Tensor &tensor) {
   size_t rank = tensor.shape.size();
   return rank >= 2 && tensor.shape[rank - 2] % stripOutputs == 0 &&
-         rowBytes(tensor) % wordBytes == 0;
+         rowBytes(tensor) % (wordBytes * Tile<uint32_t>::size) == 0;
 }
 
-/// A matrix of words, turned; both of its sizes are multiples of 4, or it has
-/// fewer rows or columns left for single words.
+/// A matrix of words, turned.
 static void turnWords(const char *from, int64_t rows, int64_t columns,
                       char *to) {
   using Words = Tile<uint32_t>;
   int64_t pitch = columns * wordBytes, turned = rows * wordBytes;
   for (int64_t row = 0; row < rows; row += Words::size)
     for (int64_t column = 0; column < columns; column += Words::size) {
-      const char *source = from + row * pitch + column * wordBytes;
-      char *target = to + column * turned + row * wordBytes;
-      if (rows - row >= Words::size && columns - column >= Words::size) {
-        Words tile;
-        tile.load(source, pitch);
-        tile.turn();
-        for (int i = 0; i < Words::size; ++i)
-          tile.store(i, target + i * turned);
-        continue;
-      }
-      for (int64_t i = 0; i < std::min<int64_t>(Words::size, rows - row); ++i)
-        for (int64_t j = 0;
-             j < std::min<int64_t>(Words::size, columns - column); ++j)
-          std::memcpy(target + j * turned + i * wordBytes,
-                      source + i * pitch + j * wordBytes, wordBytes);
+      Words tile;
+      tile.load(from + row * pitch + column * wordBytes, pitch);
+      tile.turn();
+      for (int i = 0; i < Words::size; ++i)
+        tile.store(i, to + (column + i) * turned + row * wordBytes);
     }
 }
 

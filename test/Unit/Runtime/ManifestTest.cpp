@@ -54,7 +54,7 @@ const Corruption corruptions[] = {
     {"PackedRowsThatAreNoStrips",
      [](json &m) { m["weights"][0]["packed"] = true; },
      "weights[0].packed: expected whole strips of 64 outputs, and rows of "
-     "whole words of 4 bytes"},
+     "whole 16 bytes"},
     {"PackedIsANumber", [](json &m) { m["weights"][0]["packed"] = 64; },
      "weights[0].packed: expected"},
     {"NoCpu", [](json &m) { m["target"]["variants"][0].erase("cpu"); },
