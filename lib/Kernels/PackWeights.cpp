@@ -10,6 +10,8 @@
 #include "moe/Kernels/Passes.h"
 #include "moe/Schedule/Blocks.h"
 
+#include "Weight.h"
+
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/StringSet.h"
 
@@ -23,44 +25,46 @@ using namespace moe;
 
 namespace {
 
+/// An argument of a function, and how it lies in strips.
+struct Packed {
+  BlockArgument argument;
+  StripOrder order;
+
+  StringRef name() const { return text(boundary::kName); }
+  bool isWeight() const { return text(boundary::kRole) == "weight"; }
+  void mark() const {
+    Builder b(argument.getContext());
+    func().setArgAttr(argument.getArgNumber(), boundary::kPacked,
+                      b.getStringAttr(nameOf(order)));
+  }
+
+private:
+  func::FuncOp func() const {
+    return cast<func::FuncOp>(argument.getOwner()->getParentOp());
+  }
+  StringRef text(StringRef attr) const {
+    auto value =
+        func().getArgAttrOfType<StringAttr>(argument.getArgNumber(), attr);
+    return value ? value.getValue() : "";
+  }
+};
+
+/// What is packed all or not at all.
+using Together = SmallVector<Packed, 4>;
+
 struct PackWeights : moe::impl::PackWeightsPassBase<PackWeights> {
   using PackWeightsPassBase::PackWeightsPassBase;
   void runOnOperation() override;
 
 private:
+  SmallVector<Together> all;
   llvm::StringSet<> refused; // names of weights
-};
 
-/// A weight of a function.
-struct Candidate {
-  func::FuncOp func;
-  unsigned number;
-
-  BlockArgument value() { return func.getArgument(number); }
-  StringRef name() {
-    auto name = func.getArgAttrOfType<StringAttr>(number, boundary::kName);
-    return name ? name.getValue() : "";
-  }
-  bool isWeight() {
-    auto role = func.getArgAttrOfType<StringAttr>(number, boundary::kRole);
-    return role && role.getValue() == "weight";
-  }
+  void add(ValueRange weights);
+  void refuseOthers(func::FuncOp func);
 };
 
 } // namespace
-
-static bool hasStrips(Type type) {
-  auto tensor = dyn_cast<RankedTensorType>(type);
-  if (!tensor || !tensor.hasStaticShape() || tensor.getRank() < 2 ||
-      tensor.getRank() > 3)
-    return false;
-  Type element = tensor.getElementType();
-  if (!element.isF32() && !element.isBF16())
-    return false;
-  ArrayRef<int64_t> shape = tensor.getShape();
-  return fillsStrips(shape[shape.size() - 2], shape.back(),
-                     element.getIntOrFloatBitWidth());
-}
 
 /// The weights that a product multiplies together.
 static OperandRange weightsOf(Operation *op) {
@@ -82,36 +86,103 @@ static bool isWeight(OpOperand &use) {
   return both && &use == &both.getDownMutable();
 }
 
+/// Whether only products read it, as a weight.
+static bool isOnlyWeight(Value value) {
+  return llvm::all_of(value.getUses(), [](OpOperand &use) {
+    if (auto decode = dyn_cast<DecodeOp>(use.getOwner()))
+      return llvm::all_of(decode.getValues().getUses(), isWeight);
+    return isWeight(use);
+  });
+}
+
+static bool fillsStrips(Value weight, int64_t bits) {
+  auto type = cast<RankedTensorType>(weight.getType());
+  ArrayRef<int64_t> shape = type.getShape();
+  return type.hasStaticShape() && shape.size() >= 2 && shape.size() <= 3 &&
+         fillsStrips(shape[shape.size() - 2], shape.back(), bits);
+}
+
+/// The arguments that a weight is made of; none, if it stays in rows.
+static Together stripsOf(Value weight) {
+  Together found;
+  auto add = [&](Value value, StripOrder order) {
+    if (auto argument = dyn_cast<BlockArgument>(value))
+      found.push_back({argument, order});
+  };
+  Type element = getElementTypeOrSelf(weight);
+  auto decode = weight.getDefiningOp<DecodeOp>();
+  if (!decode) {
+    if ((element.isF32() || element.isBF16()) &&
+        fillsStrips(weight, element.getIntOrFloatBitWidth()))
+      add(weight, StripOrder::words);
+    return found;
+  }
+  FormatAttr format = decode.getFormat();
+  int64_t depth = cast<ShapedType>(weight.getType()).getShape().back();
+  if (!fillsStrips(weight, 8 / format.getValuesPerByte()) ||
+      !hasStrips(format, depth))
+    return found;
+  if (format.getKind() == WeightFormatKind::int8) {
+    add(decode.getData(), StripOrder::words);
+    return found;
+  }
+  add(decode.getData(), StripOrder::nibbles);
+  add(decode.getScales(), StripOrder::bytes);
+  if (found.size() < 2)
+    found.clear();
+  return found;
+}
+
+void PackWeights::add(ValueRange weights) {
+  bool areDecoded = weights.front().getDefiningOp<DecodeOp>() != nullptr;
+  bool isRefused = areDecoded && !areDecodedAlike(weights);
+  Together together;
+  for (Value weight : weights) {
+    Together found = stripsOf(weight);
+    isRefused |= found.empty();
+    llvm::append_range(together, found);
+  }
+  for (const Packed &packed : together)
+    if (isRefused || !packed.isWeight() || packed.name().empty() ||
+        !isOnlyWeight(packed.argument))
+      isRefused = true;
+  if (isRefused)
+    for (const Packed &packed : together)
+      refused.insert(packed.name());
+  all.push_back(together);
+}
+
+/// Weights that something else reads.
+void PackWeights::refuseOthers(func::FuncOp func) {
+  for (BlockArgument argument : func.getArguments())
+    if (!isOnlyWeight(argument))
+      refused.insert(Packed{argument, StripOrder::rows}.name());
+}
+
 void PackWeights::runOnOperation() {
-  SmallVector<Candidate> candidates;
-  for (auto func : getOperation().getOps<func::FuncOp>())
-    if (!func.isExternal())
-      for (unsigned i = 0; i < func.getNumArguments(); ++i)
-        if (Candidate candidate{func, i}; candidate.isWeight())
-          candidates.push_back(candidate);
-  for (Candidate &candidate : candidates)
-    if (!hasStrips(candidate.value().getType()) ||
-        !llvm::all_of(candidate.value().getUses(), isWeight))
-      refused.insert(candidate.name());
-  // Those of one product are packed all or none.
-  auto isRefused = [&](Value value) {
-    auto argument = dyn_cast<BlockArgument>(value);
-    return !argument ||
-           refused.contains(
-               Candidate{cast<func::FuncOp>(argument.getOwner()->getParentOp()),
-                         argument.getArgNumber()}
-                   .name());
+  for (auto func : getOperation().getOps<func::FuncOp>()) {
+    if (func.isExternal())
+      continue;
+    refuseOthers(func);
+    func.walk([&](Operation *op) {
+      if (OperandRange weights = weightsOf(op); !weights.empty())
+        add(weights);
+      if (auto both = dyn_cast<FeedForwardOp>(op))
+        add(both.getDown());
+    });
+  }
+  auto isRefused = [&](const Packed &packed) {
+    return refused.contains(packed.name());
   };
   for (bool changed = true; changed;) {
     changed = false;
-    for (Candidate &candidate : candidates)
-      for (OpOperand &use : candidate.value().getUses())
-        if (llvm::any_of(weightsOf(use.getOwner()), isRefused) &&
-            llvm::is_contained(weightsOf(use.getOwner()), use.get()))
-          changed |= refused.insert(candidate.name()).second;
+    for (const Together &together : all)
+      if (llvm::any_of(together, isRefused))
+        for (const Packed &packed : together)
+          changed |= refused.insert(packed.name()).second;
   }
-  for (Candidate &candidate : candidates)
-    if (!refused.contains(candidate.name()) && !candidate.name().empty())
-      candidate.func.setArgAttr(candidate.number, boundary::kPacked,
-                                UnitAttr::get(&getContext()));
+  for (const Together &together : all)
+    for (const Packed &packed : together)
+      if (!isRefused(packed))
+        packed.mark();
 }

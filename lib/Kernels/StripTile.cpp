@@ -26,9 +26,6 @@ static constexpr int64_t wideRows = 12;
 static constexpr int64_t narrowHeights[] = {1, 2, 4, 6};
 static constexpr int64_t wideHeights[] = {wideRows};
 
-/// Values of a turn fill so many lines of memory.
-static constexpr int64_t turnLines = stripTurn * stripOutputs * 4 / 64;
-
 int64_t VectorProduct::stripRows() const {
   return std::max(blocks.rowBlock, wideRows);
 }
@@ -40,32 +37,54 @@ static Emitter::Vals halves(Emitter &e, Val words) {
   return {e.bitcast(bits << 16, e.real), e.bitcast(bits >> 16 << 16, e.real)};
 }
 
+/// How many values of an output lie together.
+int64_t VectorProduct::inStep(const StripTile &tile) const {
+  if (tile.fromPanel)
+    return pairs ? 2 : 1;
+  return 32 / tile.weight->bits();
+}
+
+int64_t VectorProduct::inTurn(const StripTile &tile) const {
+  return stripTurn * inStep(tile);
+}
+
 /// Of one output each, at one step of the depth: values to multiply one after
 /// the other.
 Emitter::Vals VectorProduct::stripWeights(const StripTile &tile, Val c,
                                           int64_t vector) {
-  Val first = tile.first + double(vector * l.lanes);
-  Val values = e.loadRaw(
-      tile.strips, {tile.expert, tile.strip, c * stripOutputs + first * inStep},
-      inStep * l.lanes, inStep * l.lanes);
+  int64_t count = inStep(tile) * l.lanes;
+  Val at = tile.first * inStep(tile) + double(vector * count);
+  if (tile.fromPanel)
+    return {e.loadRaw(
+        panel, {e.index(0), e.index(0), (c - tile.begin) * stripOutputs + at},
+        count, count)};
+  Val values = e.loadRaw(tile.strips.values,
+                         {tile.expert, tile.strip, c * stripOutputs + at},
+                         count, count);
   if (!hasHalves())
     return {values};
   return halves(e, e.regroup(values, VectorType::get(l.lanes, e.real)));
 }
 
+/// Two values of a row, in all lanes.
+Val VectorProduct::stripPairs(Val source, Val c) {
+  Val both = e.loadRaw(product.x, {source, c}, 2, 2);
+  Val word = e.extract(e.regroup(both, VectorType::get(1, e.real)), 0);
+  return e.broadcast(word, l.lanes);
+}
+
 /// Those of one row, in all lanes.
-Emitter::Vals VectorProduct::stripRow(Val source, Val c) {
+Emitter::Vals VectorProduct::stripRow(const StripTile &tile, Val source,
+                                      Val c) {
   Type element = cast<MemRefType>(product.x.getType()).getElementType();
-  if (inStep == 2 && element.isBF16()) {
-    Val both = e.loadRaw(product.x, {source, c}, 2, 2);
-    Val word = e.extract(e.regroup(both, VectorType::get(1, e.real)), 0);
-    Val words = e.broadcast(word, l.lanes);
+  if (inStep(tile) == 2 && element.isBF16()) {
+    Val words = stripPairs(source, c);
     if (pairs)
       return {e.regroup(words, VectorType::get(2 * l.lanes, element))};
     return halves(e, words);
   }
   Emitter::Vals values;
-  for (int64_t i = 0; i < inStep; ++i)
+  for (int64_t i = 0; i < inStep(tile); ++i)
     values.push_back(
         e.broadcast(e.load(product.x, {source, c + double(i)}), l.lanes));
   return values;
@@ -73,11 +92,15 @@ Emitter::Vals VectorProduct::stripRow(Val source, Val c) {
 
 /// What will be read after this part of the strip: some lines at each turn.
 void VectorProduct::askForStrip(const StripTile &tile, Val c) {
-  int64_t inLine = 16 * inStep;
-  Val begin = (c + double(blocks.depthChunk)) * stripOutputs;
+  const Weight &weight = *tile.weight;
+  int64_t inLine = weight.valuesPerLine() / weight.perElement();
+  // Of few bits the next part is too near.
+XX
+  Val begin = (c + double(parts * blocks.depthChunk)) *
+              (stripOutputs / weight.perElement());
   e.loop(tile.asked, [&](Val line) {
     Val next = begin + (tile.firstAsked + line) * inLine;
-    e.prefetch(tile.strips, {tile.expert, tile.strip, next});
+    e.prefetch(tile.strips.values, {tile.expert, tile.strip, next});
   });
 }
 
@@ -94,25 +117,34 @@ void VectorProduct::stripTile(const Place &place, const StripTile &tile,
     for (int64_t vector = 0; vector < vectors; ++vector)
       ws.push_back(stripWeights(tile, c, vector));
     for (int64_t r = 0; r < rows; ++r)
-      for (auto [i, x] : llvm::enumerate(stripRow(sources[r], c)))
+      for (auto [i, x] : llvm::enumerate(stripRow(tile, sources[r], c)))
         for (int64_t vector = 0; vector < vectors; ++vector) {
           Val &sum = next[r * vectors + vector];
           sum = e.multiplyAdd(ws[vector][i], x, sum);
         }
     return next;
   };
+  int64_t step = inStep(tile);
   auto turn = [&](Val c, ArrayRef<Val> sums) {
     askForStrip(tile, c);
+    Val end = c + double(inTurn(tile));
+    if (hasCodes && !tile.fromPanel) {
+      Emitter::Vals keys = keysOfTurn(tile, c, vectors);
+      auto coded = [&](Val c, ArrayRef<Val> sums) {
+        return codedStep(tile, sources, c, keys, sums);
+      };
+      return e.carry(c, end, sums, coded, step);
+    }
     // Unrolled, compilers would first make numbers of all words of the turn.
     if (hasHalves())
-      return e.carry(c, c + double(stripTurn * inStep), sums, advance, inStep);
+      return e.carry(c, end, sums, advance, step);
     Emitter::Vals next(sums);
     for (int64_t i = 0; i < stripTurn; ++i)
-      next = advance(c + double(i * inStep), next);
+      next = advance(c + double(i * step), next);
     return next;
   };
-  Emitter::Vals sums = e.carry(tile.begin, tile.end, zeros(rows * vectors),
-                               turn, stripTurn * inStep);
+  Emitter::Vals sums =
+      e.carry(tile.begin, tile.end, zeros(rows * vectors), turn, inTurn(tile));
   Val column = tile.strip * stripOutputs + tile.first - place.outBegin;
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t vector = 0; vector < vectors; ++vector) {
@@ -132,6 +164,8 @@ void VectorProduct::stripTiles(const Place &place, StripTile tile,
   int64_t parts = stripOutputs / outs;
   Val tiles = (place.rowEnd - place.rowBegin + double(most - 1)) / most;
   Val count = tiles * parts;
+  // Values of a turn fill so many lines of memory.
+  int64_t turnLines = inTurn(tile) * stripOutputs / tile.weight->valuesPerLine();
   Val asked = (count + double(turnLines - 1)) / count;
   auto part = [&](Val row, Val number, Val first) {
     tile.first = first;
@@ -157,29 +191,39 @@ void VectorProduct::stripTiles(const Place &place, StripTile tile,
   });
 }
 
-/// All rows and outputs of a block, a strip of each weight after the other.
-void VectorProduct::stripRowsAndOutputs(const Place &place) {
-  clearSums(place);
-  int64_t vectors = l.unit.core.registers >= 32 ? 4 : 2,
-          depth = product.depth();
+/// Weights that are multiplied as they lie there.
+void VectorProduct::plainStrip(const Place &place, const StripTile &tile) {
+  int64_t vectors = l.unit.core.registers >= 32 ? 4 : 2;
   if (hasHalves())
     vectors /= 2;
   vectors = std::min(vectors, stripOutputs / l.lanes);
   Val rows = place.rowEnd - place.rowBegin;
   Val isWide = (rows > double(blocks.tileRows)) & (rows <= double(wideRows));
+  e.when(isWide, [&] {
+    stripTiles(place, tile, wideHeights, std::max<int64_t>(vectors / 2, 1));
+  });
+  e.when(isWide == 0,
+         [&] { stripTiles(place, tile, narrowHeights, vectors); });
+}
+
+/// All rows and outputs of a block, a strip of each weight after the other.
+void VectorProduct::stripRowsAndOutputs(const Place &place) {
+  clearSums(place);
+  int64_t depth = product.depth();
   auto ofChunk = [&](size_t weight, Val out, Val begin) {
     StripTile tile;
+    tile.weight = &weights[weight];
     tile.strips = strips[weight];
+    tile.fromPanel = false;
     tile.sums = sums[weight];
     tile.expert = product.isGrouped() ? place.expert : e.index(0);
     tile.strip = out / stripOutputs;
     tile.begin = begin;
     tile.end = e.min(begin + blocks.depthChunk, e.index(depth));
-    e.when(isWide, [&] {
-      stripTiles(place, tile, wideHeights, std::max<int64_t>(vectors / 2, 1));
-    });
-    e.when(isWide == 0,
-           [&] { stripTiles(place, tile, narrowHeights, vectors); });
+    if (hasCodes)
+      codedStrip(place, tile);
+    else
+      plainStrip(place, tile);
   };
   e.loop(
       place.outBegin, place.outEnd,

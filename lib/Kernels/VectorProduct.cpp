@@ -41,13 +41,13 @@ VectorProduct::VectorProduct(Lowering &l, const Product &product)
   shape.xBytes = pairs ? 2 : 4;
   shape.weightBits = weights.front().bits();
   shape.decoded = !isHeldAs(computed());
-  shape.block = weights.front().block();
   shape.packed = weights.front().isPacked();
-  if (shape.packed)
-    inStep = 32 / shape.weightBits;
+  if (!shape.packed)
+    shape.block = weights.front().block();
   for (const Weight &weight : weights)
     if (shape.packed)
-      strips.push_back(weight.strips());
+      strips.push_back({weight.strips(), weight.scaleStrips()});
+  hasCodes = shape.hasCodes();
   isScaledInTile = shape.hasScalesInDepth();
   blocks = chooseBlocks(l.unit.core, shape, l.unit.blocks);
 }
@@ -67,6 +67,8 @@ void VectorProduct::allocate() {
   for (size_t i = 0; i < weights.size(); ++i)
     sums.push_back(e.local(
         e.real, {strips.empty() ? blocks.rowBlock : stripRows(), columns}));
+  if (!strips.empty() && hasCodes)
+    panel = e.local(computed(), {1, 1, stripOutputs * blocks.depthChunk});
   if (isHeldAs(computed()) || !strips.empty())
     return;
   // A line more than a chunk: rows of w, and of x, need not be where they push
@@ -285,11 +287,14 @@ void VectorProduct::rowsAndOutputs(const Place &place) {
 void VectorProduct::finish(const Place &place) {
   auto vector = [&](Val row, Val out, int64_t valid) {
     SmallVector<Val, 2> values;
-    for (auto [weight, buffer] : llvm::zip_equal(weights, sums))
-      values.push_back(weight.applyFactor(
+    for (auto [weight, buffer] : llvm::zip_equal(weights, sums)) {
+      SmallVector<Val, 3> at = product.at(place.expert, out, e.index(0));
+      Val found =
           e.loadRaw(buffer, {row - place.rowBegin, out - place.outBegin},
-                    l.lanes, l.lanes),
-          product.at(place.expert, out, e.index(0))));
+                    l.lanes, l.lanes);
+      values.push_back(strips.empty() ? weight.applyFactor(found, at)
+                                      : weight.stripFactor(found, at));
+    }
     product.finish(place.expert, row, out, valid, values);
   };
   int64_t rest = product.outputs() % l.lanes;

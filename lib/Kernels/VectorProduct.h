@@ -39,12 +39,15 @@ private:
   bool pairs;          // whether values are multiplied as pairs of bf16
   bool isScaledInTile; // whether the sums of parts of the depth have scales
   int64_t step;        // values in a vector
-  int64_t inStep = 1;  // values of an output that a strip has side by side
+  bool hasCodes;       // whether weights are stored in few bits
   Blocks blocks;
 
   llvm::SmallVector<mlir::Value, 2> sums; // [rowBlock, outBlock]
   mlir::Value panel; // decoded weights of a tile; null if there is no need
-  llvm::SmallVector<mlir::Value, 2> strips; // packed weights; or else empty
+  struct Strips {
+    mlir::Value values, scales; // scales may be null
+  };
+  llvm::SmallVector<Strips, 2> strips; // of packed weights; or else empty
 
   struct Place {
     Val expert, rowBegin, rowEnd, outBegin, outEnd;
@@ -66,7 +69,10 @@ private:
 
   /// Some outputs of a strip, and a part of the depth.
   struct StripTile {
-    mlir::Value strips, sums;
+    const Weight *weight;
+    Strips strips;
+    bool fromPanel; // where this part of the strip has been decoded
+    mlir::Value sums;
     Val expert, strip, first;
     Val begin, end;
     Val firstAsked, asked; // lines of each turn, of the part after this one
@@ -100,15 +106,30 @@ private:
   void clearSums(const Place &place);
   int64_t stripRows() const;
   /// Whether two values of an output that lie together become two numbers.
-  bool hasHalves() const { return inStep == 2 && !pairs; }
+  bool hasHalves() const {
+    return !pairs && weights.front().holds(e.getBF16Type());
+  }
+  int64_t inStep(const StripTile &tile) const;
+  int64_t inTurn(const StripTile &tile) const;
   Emitter::Vals stripWeights(const StripTile &tile, Val c, int64_t vector);
-  Emitter::Vals stripRow(Val source, Val c);
+  Val stripPairs(Val source, Val c);
+  Emitter::Vals stripRow(const StripTile &tile, Val source, Val c);
   void askForStrip(const StripTile &tile, Val c);
   void stripTile(const Place &place, const StripTile &tile, Val row,
                  int64_t rows, int64_t vectors);
   void stripTiles(const Place &place, StripTile tile,
                   llvm::ArrayRef<int64_t> heights, int64_t vectors);
+  void plainStrip(const Place &place, const StripTile &tile);
   void stripRowsAndOutputs(const Place &place);
+  Val stripWords(const StripTile &tile, Val c, Val first);
+  Val scaleBytes(const StripTile &tile, Val c, Val first);
+  Emitter::Vals keysOfTurn(const StripTile &tile, Val c, int64_t vectors);
+  Emitter::Vals codedStep(const StripTile &tile, llvm::ArrayRef<Val> sources,
+                          Val c, llvm::ArrayRef<Val> keys,
+                          llvm::ArrayRef<Val> sums);
+  Val areUsual(const StripTile &tile);
+  void decodeStrip(const StripTile &tile, bool areUsual);
+  void codedStrip(const Place &place, StripTile tile);
   void rowsAndOutputs(const Place &place);
   void finish(const Place &place);
   void

@@ -13,8 +13,6 @@
 
 #include "SmallFloat.h"
 
-#include "moe/Schedule/Blocks.h"
-
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/BuiltinTypes.h"
 
@@ -55,23 +53,12 @@ Weight::Weight(Lowering &l, Value buffer)
     : l(&l), sizes(cast<MemRefType>(buffer.getType()).getShape()), data(buffer),
       packed(l.isPacked(buffer)) {}
 
-Value Weight::strips() const {
-  bool isGrouped = sizes.size() == 3;
-  SmallVector<int64_t> shape = {isGrouped ? sizes.front() : 1,
-                                sizes[sizes.size() - 2] / stripOutputs,
-                                stripOutputs * depth()};
-  SmallVector<int64_t> strides = {shape[1] * shape[2], shape[2], 1};
-  auto type =
-      MemRefType::get(shape, cast<MemRefType>(data.getType()).getElementType());
-  return memref::ReinterpretCastOp::create(l->e, type, data, 0, shape, strides);
-}
-
 Weight::Weight(Lowering &l, DecodeOp op)
     : l(&l), sizes(op.getValues().getType().getShape()), data(l[op.getData()]),
       scales(l[op.getScales()]),
       zeros(op.getZeros() ? l[op.getZeros()] : Value()),
       globalScale(op.getGlobalScale() ? l[op.getGlobalScale()] : Value()),
-      format(op.getFormat()) {}
+      format(op.getFormat()), packed(l.isPacked(data)) {}
 
 /// A byte of a buffer, unsigned.
 static Val byteAt(Emitter &e, Value buffer, ArrayRef<Val> at) {
@@ -214,7 +201,7 @@ int64_t Weight::bits() const {
          (format ? format.getValuesPerByte() : 1);
 }
 
-static bool areDecodedAlike(ValueRange weights) {
+bool moe::areDecodedAlike(ValueRange weights) {
   auto first = weights.front().getDefiningOp<DecodeOp>();
   return first && llvm::all_of(weights, [&](Value weight) {
            auto decode = weight.getDefiningOp<DecodeOp>();

@@ -48,9 +48,26 @@ public:
   }
   /// Whether its outputs are in strips, as moe-pack-weights says.
   bool isPacked() const { return packed; }
-  /// [E, O / stripOutputs, stripOutputs * depth], and for each step of the
+  /// [E, O / stripOutputs, stripOutputs * row], and for each step of the
   /// depth the values of its outputs, four bytes of each.
   mlir::Value strips() const;
+  /// Where the scales of a block are part of the values: the same of them, a
+  /// byte of each output; or else null.
+  mlir::Value scaleStrips() const;
+  /// Of words of such strips the numbers at place `i`, times the scales that
+  /// bytes stand for.
+  Val stripNumber(Val words, int64_t i, Val scales) const;
+  Val stripScales(Val bytes) const;
+  /// Two such numbers that bf16 can hold, next to each other.
+  Val joined(Val first, Val second) const;
+  /// The same at 2 * i and after that, with a key that is made of the scales
+  /// unless `unusual` is negative; null where they are no part of the values.
+  Val stripPair(Val words, int64_t i, Val key) const;
+  Val stripKey(Val bytes) const;
+  Val unusual(Val bytes) const;
+  /// Sums of the numbers as those of the values, for the outputs from a place
+  /// on.
+  Val stripFactor(Val sums, llvm::ArrayRef<Val> at) const;
   /// Whether `loadPairs` gives its values without loss.
   bool fitsPairs() const;
   /// Vectors will be of bf16. Scales of few bits are then part of the values.
@@ -117,6 +134,12 @@ Val valueOfE4m3(Val code);
 
 /// How much of the depth has one scale.
 int64_t blockOf(FormatAttr format, int64_t depth);
+
+/// Whether codes of such a format can lie in strips.
+bool hasStrips(FormatAttr format, int64_t depth);
+
+/// Whether all are decoded, from one format.
+bool areDecodedAlike(mlir::ValueRange weights);
 
 /// Whether vectors of `step` bf16 hold the values of such a weight without
 /// loss: the scales of a vector are alike, or become part of its values.

@@ -104,8 +104,8 @@ static Json weight(const Argument &argument, const Spec *spec) {
   }
   if (llvm::StringRef(argument.name).starts_with("experts."))
     entry["per_expert"] = true;
-  if (argument.packed)
-    entry["packed"] = true;
+  if (!argument.packed.empty())
+    entry["packed"] = argument.packed;
   if (argument.shard)
     entry["shard"] = shard(*argument.shard);
   if (argument.fanIn)
@@ -246,7 +246,8 @@ llvm::Error moe::mergeSignatures(std::vector<Signature> &signatures,
         std::max(signature.workspaceConstant, other.workspaceConstant);
     for (auto [argument, otherOne] :
          llvm::zip_equal(signature.arguments, other.arguments))
-      argument.packed |= otherOne.packed;
+      if (argument.packed.empty())
+        argument.packed = otherOne.packed;
     for (const auto &per : other.workspacePer) {
       auto same = llvm::find_if(signature.workspacePer, [&](const auto &known) {
         return known.first == per.first;

@@ -191,7 +191,7 @@ LogicalResult Reader::readArgument(DictionaryAttr attrs, Argument &argument) {
   argument.name = text(attrs.get(boundary::kName));
   argument.role = text(attrs.get(boundary::kRole));
   argument.startsAsWeight = attrs.contains(boundary::kInitial);
-  argument.packed = attrs.contains(boundary::kPacked);
+  argument.packed = text(attrs.get(boundary::kPacked));
   if (auto fanIn = attrs.getAs<IntegerAttr>(boundary::kFanIn))
     argument.fanIn = std::max<int64_t>(fanIn.getInt(), 0);
   Type type;

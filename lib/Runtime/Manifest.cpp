@@ -96,11 +96,13 @@ static void checkSources(const JsonNode &node, const Weight &weight) {
     node.failBecause("the sizes of its sources overflow");
 }
 
-static bool readPacked(const JsonNode &node, const Weight &weight) {
-  if (node.boolean() && !fillsStrips(weight))
+static StripOrder readPacked(const JsonNode &node, const Tensor &tensor) {
+  size_t order = 1 + readOneOf(node, {std::next(std::begin(stripOrderNames)),
+                                      std::end(stripOrderNames)});
+  if (!fillsStrips(tensor, StripOrder(order)))
     node.failBecause("expected whole strips of 64 outputs, and rows of whole "
-                     "16 bytes");
-  return node.boolean();
+                     "words");
+  return StripOrder(order);
 }
 
 static void readWeights(const JsonNode &list, Manifest &manifest) {

@@ -17,6 +17,8 @@
 #include "Slice.h"
 #include "Sources.h"
 
+#include "moe/Support/Strips.h"
+
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,7 +50,7 @@ struct Weight : Tensor {
   std::string fileName;
   int64_t fanIn = 1;
   bool perExpert = false; ///< the first dimension counts experts
-  bool packed = false;    ///< on a CPU, in strips of outputs
+  StripOrder packed = StripOrder::rows; ///< on a CPU
   /// None: the weight is in the tensor `fileName`.
   std::vector<SourceList> alternatives;
   std::optional<Shard> shard; ///< where ranks have slices of it

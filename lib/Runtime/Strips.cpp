@@ -11,55 +11,89 @@
 
 namespace moe::runtime {
 
-static constexpr int64_t wordBytes = 4, lineBytes = stripOutputs * wordBytes;
-
 static int64_t rowBytes(const Tensor &tensor) {
   return tensor.shape.back() * bytes(tensor.dtype);
 }
 
-bool fillsStrips(const Tensor &tensor) {
+bool fillsStrips(const Tensor &tensor, StripOrder order) {
   size_t rank = tensor.shape.size();
   return rank >= 2 && tensor.shape[rank - 2] % stripOutputs == 0 &&
-         rowBytes(tensor) % (wordBytes * Tile<uint32_t>::size) == 0;
+         rowBytes(tensor) % unitBytes(order) == 0;
 }
 
-/// A matrix of words, turned.
-static void turnWords(const char *from, int64_t rows, int64_t columns,
+/// A matrix of units, turned.
+template <typename Unit>
+static void turnUnits(const char *from, int64_t rows, int64_t columns,
                       char *to) {
-  using Words = Tile<uint32_t>;
-  int64_t pitch = columns * wordBytes, turned = rows * wordBytes;
-  for (int64_t row = 0; row < rows; row += Words::size)
-    for (int64_t column = 0; column < columns; column += Words::size) {
-      Words tile;
-      tile.load(from + row * pitch + column * wordBytes, pitch);
+  constexpr int64_t bytes = sizeof(Unit), size = Tile<Unit>::size;
+  auto source = [&](int64_t row, int64_t column) {
+    return from + (row * columns + column) * bytes;
+  };
+  auto target = [&](int64_t column, int64_t row) {
+    return to + (column * rows + row) * bytes;
+  };
+  int64_t wholeRows = rows / size * size, whole = columns / size * size;
+  for (int64_t row = 0; row < wholeRows; row += size)
+    for (int64_t column = 0; column < whole; column += size) {
+      Tile<Unit> tile;
+      tile.load(source(row, column), columns * bytes);
       tile.turn();
-      for (int i = 0; i < Words::size; ++i)
-        tile.store(i, to + (column + i) * turned + row * wordBytes);
+      for (int64_t i = 0; i < size; ++i)
+        tile.store(int(i), target(column + i, row));
     }
+  for (int64_t row = 0; row < rows; ++row)
+    for (int64_t column = row < wholeRows ? whole : 0; column < columns;
+         ++column)
+      std::memcpy(target(column, row), source(row, column), bytes);
+}
+
+/// The bits of `mask` change places with those `shift` above them.
+static uint32_t swapBits(uint32_t word, uint32_t mask, int shift) {
+  uint32_t differ = (word ^ word >> shift) & mask;
+  return word ^ differ ^ differ << shift;
+}
+
+/// Eight values 0 1 2 3 4 5 6 7 become 0 2 4 6 1 3 5 7, or the other way.
+static void orderNibbles(char *words, int64_t count, bool back) {
+  for (int64_t i = 0; i < count; ++i) {
+    uint32_t word;
+    std::memcpy(&word, words + 4 * i, 4);
+    if (back)
+      word = swapBits(swapBits(word, 0xFF00, 8), 0x00F000F0, 4);
+    else
+      word = swapBits(swapBits(word, 0x00F000F0, 4), 0xFF00, 8);
+    std::memcpy(words + 4 * i, &word, 4);
+  }
 }
 
 /// In memory where it is: a strip at a time goes aside.
-static void turn(void *data, const Tensor &tensor, bool toRows) {
-  if (!tensor.byteSize)
+static void turn(void *data, const Weight &weight, bool toRows) {
+  if (!weight.byteSize)
     return;
-  int64_t columns = rowBytes(tensor) / wordBytes, size = columns * lineBytes;
-  onAllThreads(tensor.byteSize / size, [&](int64_t strip, Buffer &scratch) {
+  int64_t unit = unitBytes(weight.packed), columns = rowBytes(weight) / unit;
+  int64_t size = rowBytes(weight) * stripOutputs;
+  auto turned = unit == 1 ? turnUnits<uint8_t> : turnUnits<uint32_t>;
+  bool isOfNibbles = weight.packed == StripOrder::nibbles;
+  onAllThreads(weight.byteSize / size, [&](int64_t strip, Buffer &scratch) {
     scratch.ensure(size);
     char *values = static_cast<char *>(data) + strip * size;
     char *aside = static_cast<char *>(scratch.data());
     std::memcpy(aside, values, static_cast<size_t>(size));
+    if (isOfNibbles)
+      orderNibbles(aside, size / unit, toRows);
     if (toRows)
-      turnWords(aside, columns, stripOutputs, values);
+      turned(aside, columns, stripOutputs, values);
     else
-      turnWords(aside, stripOutputs, columns, values);
+      turned(aside, stripOutputs, columns, values);
   });
 }
 
-void toStrips(void *data, const Tensor &tensor) { turn(data, tensor, false); }
-void toRows(void *data, const Tensor &tensor) { turn(data, tensor, true); }
+void toStrips(void *data, const Weight &weight) { turn(data, weight, false); }
+void toRows(void *data, const Weight &weight) { turn(data, weight, true); }
 
 bool isPackedBy(const moe_layer &layer, size_t weight) {
-  return layer.manifest().weights[weight].packed && !layer.device;
+  return layer.manifest().weights[weight].packed != StripOrder::rows &&
+         !layer.device;
 }
 
 void *rowsOf(const moe_layer &layer, size_t weight) {

@@ -4,8 +4,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-// Code for CPUs may want the outputs of a weight in strips: of 64 rows, word by
-// word, one word of each. What the caller sees of a weight are rows.
+// Code for CPUs may want the outputs of a weight in strips: of 64 rows, unit by
+// unit, one unit of each. What the caller sees of a weight are rows.
 //
 //===----------------------------------------------------------------------===//
 
@@ -14,16 +14,14 @@
 
 #include "Layer.h"
 
-#include "moe/Support/Strips.h"
-
 namespace moe::runtime {
 
 /// Whether a tensor of such a shape can be packed.
-bool fillsStrips(const Tensor &tensor);
+bool fillsStrips(const Tensor &tensor, StripOrder order);
 
 /// Both ways, where the values are.
-void toStrips(void *data, const Tensor &tensor);
-void toRows(void *data, const Tensor &tensor);
+void toStrips(void *data, const Weight &weight);
+void toRows(void *data, const Weight &weight);
 
 /// Whether the code of a layer wants a weight packed.
 bool isPackedBy(const moe_layer &layer, size_t weight);

@@ -104,7 +104,9 @@ static Blocks chooseStrips(const Machine &machine, const ProductShape &shape) {
   Blocks blocks;
   blocks.tileRows = packedTileRows;
   blocks.tileOutputs = stripOutputs;
-  int64_t bytes = shape.weightBits / 8, turn = stripTurn * 4 / bytes;
+  // Of few bits there are decoded values in the cache.
+  int64_t bytes = shape.hasCodes() ? shape.xBytes : shape.weightBits / 8;
+  int64_t turn = stripTurn * 32 / shape.weightBits;
   int64_t most = wholes(machine.l1 * 2 / 3 / (stripOutputs * bytes), turn);
   int64_t chunks = ceilDiv(shape.depth, most);
   blocks.depthChunk =

@@ -108,7 +108,7 @@ double ProductCost::tile(int64_t rows, int64_t outs, int64_t depth,
 /// A load, some arithmetic on codes of that size, and a store if the values are
 /// kept for other tiles.
 double ProductCost::decode(int64_t outs, int64_t depth, bool kept) const {
-  if (!shape.decoded || shape.packed)
+  if (!shape.decoded || (shape.packed && !shape.hasCodes()))
     return 0;
   double vectors =
       double(outs) * std::ceil(double(depth * shape.xBytes) / vectorBytes);

@@ -67,6 +67,21 @@ private:
   void router();
 };
 
+/// As moe-pack-weights has it.
+static bool hasStrips(const QuantizationSpec &quantization, DType type,
+                      int64_t depth) {
+  switch (quantization.kind) {
+  case WeightKind::none:
+    return type != DType::f16;
+  case WeightKind::int8: {
+    auto [outputs, inputs] = *quantization.block;
+    return outputs == 1 && (inputs == 0 || inputs >= depth);
+  }
+  default:
+    return quantization.kind == WeightKind::mxfp4;
+  }
+}
+
 Product Builder::product(int64_t outputs, int64_t depth, int64_t weights,
                          DType type, const QuantizationSpec &quantization,
                          bool bias, bool ofRouter) const {
@@ -83,8 +98,10 @@ Product Builder::product(int64_t outputs, int64_t depth, int64_t weights,
   shape.decoded = shape.weightBits != 8 * shape.xBytes;
   if (!plain)
     shape.block = (*quantization.block)[1];
-  shape.packed = packs && plain && !ofRouter && type != DType::f16 &&
+  shape.packed = packs && !ofRouter && hasStrips(quantization, type, depth) &&
                  fillsStrips(outputs, depth, shape.weightBits);
+  if (shape.packed)
+    shape.block = 0;
   product.blocks = chooseBlocks(machine, shape, blocks);
   double bytes = double(outputs * depth * shape.weightBits) / 8 +
                  scaleBytes(quantization, outputs, depth) +

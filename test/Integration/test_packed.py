@@ -10,17 +10,33 @@ import moe_mlir
 
 HIDDEN, INNER, EXPERTS = 192, 128, 6
 
+# Of each, what rows are and what weights are.
+KINDS = {
+    "f32": ("f32", None),
+    "bf16": ("bf16", None),
+    "int8": ("bf16", "int8"),
+    "mxfp4": ("bf16", "mxfp4"),
+    "int8_f32": ("f32", "int8"),
+    "mxfp4_f32": ("f32", "mxfp4"),
+}
 
-def spec(dtype, **more):
+
+def spec(kind):
+    rows, codes = KINDS[kind]
+    stored = {"quantization": {"kind": codes}} if codes else {}
     return {
         "moe_spec": 1,
-        "name": f"packed_{dtype}",
+        "name": f"packed_{kind}",
         "hidden": HIDDEN,
-        "dtype": {"activation": dtype},
+        "dtype": {"activation": rows},
         "router": {"experts": EXPERTS, "top_k": 2},
-        "experts": {"intermediate": INNER},
-        **more,
+        "experts": {"intermediate": INNER, **stored},
+        "shared": {"intermediate": 64},
     }
+
+
+def to_bf16(array):
+    return (array.view(np.uint32) >> 16).astype(np.uint16)
 
 
 def values(name, shape, seed):
@@ -28,13 +44,23 @@ def values(name, shape, seed):
     return numbers.astype(np.float32)
 
 
+def codes(weight, seed):
+    dice = np.random.default_rng([seed, len(weight["name"])])
+    least, end = (118, 126) if weight["name"].endswith("scales") else (0, 256)
+    found = dice.integers(least, end, weight["shape"], np.uint8)
+    return found.view(np.int8 if weight["dtype"] == "i8" else np.uint8)
+
+
 def fill(layer, seed=1, borrow=False):
     """The weights, as they were given."""
     given = {}
     for weight in layer.package.manifest["weights"]:
-        array = values(weight["name"], weight["shape"], seed)
+        if weight["dtype"] in ("i8", "u8"):
+            array = codes(weight, seed)
+        else:
+            array = values(weight["name"], weight["shape"], seed)
         if weight["dtype"] == "bf16":
-            array = (array.view(np.uint32) >> 16).astype(np.uint16)
+            array = to_bf16(array)
         given[weight["name"]] = array
         if borrow and weight["dtype"] == "f32":
             layer.borrow_weight(weight["name"], array)
@@ -50,20 +76,19 @@ def bits(array):
 class Packed(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        shared = {"shared": {"intermediate": 64}}
-        cls.packages = {d: moe_mlir.compile(spec(d, **shared)) for d in ("f32", "bf16")}
-        cls.rows = {d: moe_mlir.compile(spec(d, **shared), unpacked=True) for d in ("f32", "bf16")}
+        cls.packages = {kind: moe_mlir.compile(spec(kind)) for kind in KINDS}
+        cls.rows = {kind: moe_mlir.compile(spec(kind), unpacked=True) for kind in KINDS}
 
     def packed(self, package):
         return [w["name"] for w in package.manifest["weights"] if w.get("packed")]
 
     def test_which(self):
         """Those of experts, and not the router's; none if they are to stay in rows."""
-        for dtype, package in self.packages.items():
+        for kind, package in self.packages.items():
             names = self.packed(package)
-            self.assertEqual(6, len(names), names)
+            self.assertEqual(9 if "mxfp4" in kind else 6, len(names), names)
             self.assertTrue(all("router" not in name for name in names), names)
-            self.assertEqual([], self.packed(self.rows[dtype]))
+            self.assertEqual([], self.packed(self.rows[kind]))
 
     def test_callers_see_rows(self):
         """What was set or borrowed comes back, and goes to files and from there."""
@@ -90,12 +115,13 @@ class Packed(unittest.TestCase):
 
     def test_results(self):
         """Of any number of rows: of one tile, of wide ones, of many, with some left."""
-        for dtype, package in self.packages.items():
-            packed, rows = package.layer(), self.rows[dtype].layer()
+        for kind, package in self.packages.items():
+            dtype = KINDS[kind][0]
+            packed, rows = package.layer(), self.rows[kind].layer()
             fill(packed), fill(rows)
             x = values("x", (400, HIDDEN), 3) * 10
             if dtype == "bf16":
-                x = (x.view(np.uint32) >> 16).astype(np.uint16)
+                x = to_bf16(x)
             all_rows = None
             for tokens in (400, 0, 1, 2, 3, 5, 7, 13, 17, 24, 37, 38, 100):
                 y, expected = packed(x[:tokens]), rows(x[:tokens])
@@ -104,7 +130,29 @@ class Packed(unittest.TestCase):
                 np.testing.assert_array_equal(bits(y), bits(all_rows[:tokens]))
                 wide = [self.numbers(a, dtype) for a in (y, expected)]
                 error = np.linalg.norm(wide[0] - wide[1]) / (np.linalg.norm(wide[1]) or 1)
-                self.assertLess(error, 4e-3 if dtype == "bf16" else 2e-6, (dtype, tokens))
+                self.assertLess(error, 4e-3 if dtype == "bf16" else 2e-6, (kind, tokens))
+
+    def test_unusual_scales(self):
+        """Powers of two that bf16 cannot hold, and one that is no number."""
+        for kind in ("mxfp4", "mxfp4_f32"):
+            packed, rows = self.packages[kind].layer(), self.rows[kind].layer()
+            given = fill(packed)
+            fill(rows)
+            scales = given["experts.down.scales"]
+            scales[:, :64, 1] = 0
+            scales[:, 5, 0] = 255
+            scales[:, 70, 2] = 254
+            for layer in (packed, rows):
+                layer.set_weight("experts.down.scales", scales)
+            dtype = KINDS[kind][0]
+            x = values("x", (40, HIDDEN), 3)
+            x = to_bf16(x) if dtype == "bf16" else x
+            for tokens in (2, 40):
+                y, expected = (self.numbers(layer(x[:tokens]), dtype) for layer in (packed, rows))
+                self.assertTrue(np.isnan(y[:, 5]).all())
+                self.assertTrue(np.isfinite(y[:, 6:64]).all())
+                self.assertTrue((np.abs(y[:, 70]) > 1e30).all())
+                np.testing.assert_allclose(y, expected, rtol=1e-2, atol=1e-3, equal_nan=True)
 
     @staticmethod
     def numbers(array, dtype):

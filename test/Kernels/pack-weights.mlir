@@ -2,9 +2,9 @@
 
 // Weights that only products read, whole strips of whole turns.
 // CHECK-LABEL: func.func @packed
-// CHECK-SAME: "gate", moe.packed, moe.role = "weight"
-// CHECK-SAME: "up", moe.packed, moe.role = "weight"
-// CHECK-SAME: "down", moe.packed, moe.role = "weight"
+// CHECK-SAME: "gate", moe.packed = "words", moe.role = "weight"
+// CHECK-SAME: "up", moe.packed = "words", moe.role = "weight"
+// CHECK-SAME: "down", moe.packed = "words", moe.role = "weight"
 func.func @packed(%x: tensor<?x32xbf16> {moe.name = "x", moe.role = "input"},
                   %o: tensor<3xi32> {moe.name = "o", moe.role = "input"},
                   %g: tensor<2x64x32xbf16> {moe.name = "gate", moe.role = "weight"},
@@ -57,4 +57,43 @@ func.func @both(%x: tensor<?x32xf32> {moe.name = "x", moe.role = "input"},
 }
 func.func @other(%a: tensor<64x32xf32> {moe.name = "a", moe.role = "weight"}) -> tensor<64x32xf32> {
   return %a : tensor<64x32xf32>
+}
+
+// Codes of few bits, where scales are of whole outputs or of a turn each.
+// CHECK-LABEL: func.func @codes
+// CHECK-SAME: "int8", moe.packed = "words"
+// CHECK-SAME: "int8.scales", moe.role
+// CHECK-SAME: "mxfp4", moe.packed = "nibbles"
+// CHECK-SAME: "mxfp4.scales", moe.packed = "bytes"
+func.func @codes(%x: tensor<?x64xbf16> {moe.name = "x", moe.role = "input"},
+                 %a: tensor<64x64xi8> {moe.name = "int8", moe.role = "weight"},
+                 %b: tensor<64x1xf32> {moe.name = "int8.scales", moe.role = "weight"},
+                 %c: tensor<64x32xi8> {moe.name = "mxfp4", moe.role = "weight"},
+                 %d: tensor<64x2xi8> {moe.name = "mxfp4.scales", moe.role = "weight"})
+    -> (tensor<?x64xf32>, tensor<?x64xf32>) {
+  %v = moe.decode %a, %b <kind = int8> : (tensor<64x64xi8>, tensor<64x1xf32>) -> tensor<64x64xf32>
+  %w = moe.decode %c, %d <kind = mxfp4, inputs = 32> : (tensor<64x32xi8>, tensor<64x2xi8>) -> tensor<64x64xf32>
+  %0 = moe.grouped_matmul %x, %v : (tensor<?x64xbf16>, tensor<64x64xf32>) -> tensor<?x64xf32>
+  %1 = moe.grouped_matmul %x, %w : (tensor<?x64xbf16>, tensor<64x64xf32>) -> tensor<?x64xf32>
+  return %0, %1 : tensor<?x64xf32>, tensor<?x64xf32>
+}
+
+// Scales of parts of an output, other formats, and values that are read.
+// CHECK-LABEL: func.func @other_codes
+// CHECK-NOT: moe.packed
+// CHECK: return
+func.func @other_codes(%x: tensor<?x64xbf16> {moe.name = "x", moe.role = "input"},
+                       %a: tensor<64x64xi8> {moe.name = "parts", moe.role = "weight"},
+                       %b: tensor<64x2xf32> {moe.name = "parts.scales", moe.role = "weight"},
+                       %c: tensor<64x32xi8> {moe.name = "int4", moe.role = "weight"},
+                       %d: tensor<64x1xf32> {moe.name = "int4.scales", moe.role = "weight"},
+                       %e: tensor<64x32xi8> {moe.name = "read", moe.role = "weight"},
+                       %f: tensor<64x2xi8> {moe.name = "read.scales", moe.role = "weight"})
+    -> (tensor<?x64xf32>, tensor<?x64xf32>, tensor<64x64xf32>) {
+  %u = moe.decode %a, %b <kind = int8, inputs = 32> : (tensor<64x64xi8>, tensor<64x2xf32>) -> tensor<64x64xf32>
+  %v = moe.decode %c, %d <kind = int4> : (tensor<64x32xi8>, tensor<64x1xf32>) -> tensor<64x64xf32>
+  %w = moe.decode %e, %f <kind = mxfp4, inputs = 32> : (tensor<64x32xi8>, tensor<64x2xi8>) -> tensor<64x64xf32>
+  %0 = moe.grouped_matmul %x, %u : (tensor<?x64xbf16>, tensor<64x64xf32>) -> tensor<?x64xf32>
+  %1 = moe.grouped_matmul %x, %v : (tensor<?x64xbf16>, tensor<64x64xf32>) -> tensor<?x64xf32>
+  return %0, %1, %w : tensor<?x64xf32>, tensor<?x64xf32>, tensor<64x64xf32>
 }

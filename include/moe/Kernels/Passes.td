@@ -50,17 +50,17 @@ def PackWeightsPass : Pass<"moe-pack-weights", "::mlir::ModuleOp"> {
   let summary = "Choose the weights whose outputs lie in strips";
   let description = [{
     A CPU multiplies fastest where a vector of weights has one value of each of
-    many outputs. A weight of f32 or bf16 that all functions use for nothing but
-    products gets `moe.packed`, if its outputs are whole strips of 64 and its
-    depth whole turns of 16 bytes: the runtime then keeps it as the manifest's
-    `packed` says.
+    many outputs. A weight of f32, bf16, int8 or mxfp4 that all functions use for
+    nothing but products gets `moe.packed`, if its outputs are whole strips of 64
+    and its depth whole turns of 16 bytes: the runtime then keeps it as the
+    manifest's `packed` says. So do the scales of mxfp4.
 
     ```mlir
     %w: tensor<8x64x32xbf16> {moe.name = "experts.gate.weight", moe.role = "weight"}
     ```
     becomes
     ```mlir
-    %w: tensor<8x64x32xbf16> {moe.name = "experts.gate.weight", moe.packed, moe.role = "weight"}
+    %w: tensor<8x64x32xbf16> {moe.name = "experts.gate.weight", moe.packed = "words", moe.role = "weight"}
     ```
   }];
   let dependentDialects = ["::moe::MoEDialect"];

@@ -56,7 +56,7 @@ struct Argument {
   bool startsAsWeight = false;
   int64_t fanIn = 0; // of a weight; 0: its last size
   std::optional<Shard> shard;
-  bool packed = false; // a weight, in strips of outputs
+  std::string packed; // a weight in strips: their order
 };
 
 /// A size that is the sum of one over a group.

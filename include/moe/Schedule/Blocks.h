@@ -33,6 +33,7 @@ struct ProductShape {
   bool packed = false; // in strips of outputs
 
   bool hasScalesInDepth() const { return block > 0 && block < depth; }
+  bool hasCodes() const { return weightBits < 16; }
 };
 
 /// Steps of the depth that are taken in one turn.

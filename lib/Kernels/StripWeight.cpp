@@ -1,0 +1,139 @@
+//===- StripWeight.cpp - Weights in strips --------------------------------===//
+//
+// Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Codes come as words of each output: four of 8 bits, or eight of 4 bits, in
+// the order of StripOrder::nibbles. Lower and upper halves of the words are
+// then pairs, whose codes are shifted to the lowest bits together.
+//
+//===----------------------------------------------------------------------===//
+
+#include "SmallFloat.h"
+#include "Weight.h"
+
+#include "moe/Schedule/Blocks.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "llvm/ADT/bit.h"
+
+using namespace mlir;
+using namespace moe;
+
+bool moe::hasStrips(FormatAttr format, int64_t depth) {
+  if (format.getOutputs() != 1)
+    return false;
+  if (format.getKind() == WeightFormatKind::int8)
+    return blockOf(format, depth) == depth;
+  return format.getKind() == WeightFormatKind::mxfp4 &&
+         blockOf(format, depth) == 8 * stripTurn;
+}
+
+static Value asStrips(Emitter &e, Value buffer) {
+  auto rows = cast<MemRefType>(buffer.getType());
+  ArrayRef<int64_t> sizes = rows.getShape();
+  SmallVector<int64_t> shape = {sizes.size() == 3 ? sizes.front() : 1,
+                                sizes[sizes.size() - 2] / stripOutputs,
+                                stripOutputs * sizes.back()};
+  SmallVector<int64_t> strides = {shape[1] * shape[2], shape[2], 1};
+  auto type = MemRefType::get(shape, rows.getElementType());
+  return memref::ReinterpretCastOp::create(e, type, buffer, 0, shape, strides);
+}
+
+Value Weight::strips() const { return asStrips(l->e, data); }
+
+Value Weight::scaleStrips() const {
+  return format && format.hasSmallScales() ? asStrips(l->e, scales) : Value();
+}
+
+/// Signed bits from the lowest one on, of those that are left above.
+static Val shiftSigned(Val words, double bits) {
+  return words.e->val(
+      arith::ShRSIOp::create(*words.e, words, words.like(bits)));
+}
+
+static VectorType halvesOf(Emitter &e, Val words) {
+  int64_t lanes = cast<VectorType>(words.type()).getNumElements();
+  return VectorType::get(2 * lanes, e.getI16Type());
+}
+
+Val Weight::stripNumber(Val words, int64_t i, Val scales) const {
+  Emitter &e = l->e;
+  if (format.getKind() == WeightFormatKind::int8)
+    return e.cast(shiftSigned(words << double(24 - 8 * i), 24), e.real);
+  int64_t bit = i % 2 * 16 + i / 2 * 4;
+  return decode((words >> double(bit)) & 15, scales);
+}
+
+Val Weight::joined(Val first, Val second) const {
+  Emitter &e = l->e;
+  Type word = e.getI32Type();
+  Val both = (e.bitcast(first, word) >> 16) | e.bitcast(second, word);
+  return e.bitcast(e.regroup(both, halvesOf(e, both)), e.getBF16Type());
+}
+
+/// Of e2m1 as bf16, twice: of five bits, the uppermost is of another code.
+static Val tableOfHalves(Emitter &e) {
+  auto half = [](unsigned code) {
+    auto value = static_cast<float>(e2m1.value(code % 16));
+    return llvm::bit_cast<uint32_t>(value) >> 16;
+  };
+  SmallVector<int32_t> words;
+  for (unsigned i = 0; i < 32; i += 2)
+    words.push_back(static_cast<int32_t>(half(i) | half(i + 1) << 16));
+  Val table = e.numbers(words);
+  return e.regroup(table, halvesOf(e, table));
+}
+
+Val Weight::stripPair(Val words, int64_t i, Val key) const {
+  Emitter &e = l->e;
+  if (!key.value)
+    return joined(stripNumber(words, 2 * i, key),
+                  stripNumber(words, 2 * i + 1, key));
+  // Exponents are added, but to those of zero.
+  Val codes = e.regroup(words, halvesOf(e, words));
+  if (i)
+    codes = codes >> double(4 * i);
+  Val scaled = e.lookUp({tableOfHalves(e)}, codes) + key;
+  Val values = e.select((codes & 7) != 0, scaled, scaled.like(0));
+  return e.bitcast(values, e.getBF16Type());
+}
+
+Val Weight::stripKey(Val bytes) const {
+  Emitter &e = l->e;
+  Val exponents = (e.extend(bytes, e.getI32Type()) - 127) << 7;
+  Val words = (exponents & 0xFFFF) | (exponents << 16);
+  return e.regroup(words, halvesOf(e, words));
+}
+
+Val Weight::unusual(Val bytes) const {
+  Val code = l->e.extend(bytes, l->e.getI32Type());
+  return (code - 1) | (code.like(252) - code);
+}
+
+Val Weight::stripScales(Val bytes) const {
+  Emitter &e = l->e;
+  Val code = e.extend(bytes, e.getI32Type());
+  Val bits = code << 23;
+  bits = e.select(code == 0, bits.like(0x00400000), bits);
+  bits = e.select(code == 255, bits.like(0x7FC00000), bits);
+  return e.bitcast(bits, e.real);
+}
+
+Val Weight::stripFactor(Val sums, ArrayRef<Val> at) const {
+  if (!format || format.hasSmallScales())
+    return sums;
+  Emitter &e = l->e;
+  // Of [E, O, 1]: one number after the other.
+  auto lanes = cast<VectorType>(sums.type());
+  Value numbers = memref::CollapseShapeOp::create(
+      e, scales,
+      sizes.size() == 3
+          ? SmallVector<ReassociationIndices>{{0}, {1, 2}}
+          : SmallVector<ReassociationIndices>{{0, 1}});
+  return sums * e.loadVector(numbers, at.drop_back(), lanes.getNumElements(),
+                             lanes.getNumElements());
+}
