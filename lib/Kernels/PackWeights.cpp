@@ -11,6 +11,7 @@
 #include "moe/Schedule/Blocks.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/StringSet.h"
 
 namespace moe {
@@ -72,7 +73,20 @@ static OperandRange weightsOf(Operation *op) {
   return op->getOperands().take_front(0);
 }
 
+/// Whether a slice is of whole strips, of all of the depth.
+static bool isOfStrips(tensor::ExtractSliceOp slice) {
+  RankedTensorType from = slice.getSourceType(), to = slice.getType();
+  if (from.getRank() != to.getRank() || !hasStrips(to) ||
+      !llvm::all_of(slice.getStaticStrides(), [](auto s) { return s == 1; }))
+    return false;
+  ArrayRef<int64_t> offsets = slice.getStaticOffsets();
+  return offsets[offsets.size() - 2] % stripOutputs == 0 &&
+         to.getShape().back() == from.getShape().back();
+}
+
 static bool isWeight(OpOperand &use) {
+  if (auto slice = dyn_cast<tensor::ExtractSliceOp>(use.getOwner()))
+    return isOfStrips(slice) && llvm::all_of(slice->getUses(), isWeight);
   OperandRange weights = weightsOf(use.getOwner());
   unsigned first = weights.getBeginOperandIndex();
   unsigned number = use.getOperandNumber();
@@ -80,6 +94,18 @@ static bool isWeight(OpOperand &use) {
     return true;
   auto both = dyn_cast<FeedForwardOp>(use.getOwner());
   return both && &use == &both.getDownMutable();
+}
+
+/// Of the weight that a value is, or a slice of; empty if it is none.
+static StringRef nameOf(Value value) {
+  while (auto slice = value.getDefiningOp<tensor::ExtractSliceOp>())
+    value = slice.getSource();
+  auto argument = dyn_cast<BlockArgument>(value);
+  if (!argument)
+    return "";
+  auto func = cast<func::FuncOp>(argument.getOwner()->getParentOp());
+  Candidate candidate{func, argument.getArgNumber()};
+  return candidate.isWeight() ? candidate.name() : "";
 }
 
 void PackWeights::runOnOperation() {
@@ -95,20 +121,17 @@ void PackWeights::runOnOperation() {
       refused.insert(candidate.name());
   // Those of one product are packed all or none.
   auto isRefused = [&](Value value) {
-    auto argument = dyn_cast<BlockArgument>(value);
-    return !argument ||
-           refused.contains(
-               Candidate{cast<func::FuncOp>(argument.getOwner()->getParentOp()),
-                         argument.getArgNumber()}
-                   .name());
+    StringRef name = nameOf(value);
+    return name.empty() || refused.contains(name);
   };
   for (bool changed = true; changed;) {
     changed = false;
-    for (Candidate &candidate : candidates)
-      for (OpOperand &use : candidate.value().getUses())
-        if (llvm::any_of(weightsOf(use.getOwner()), isRefused) &&
-            llvm::is_contained(weightsOf(use.getOwner()), use.get()))
-          changed |= refused.insert(candidate.name()).second;
+    getOperation().walk([&](Operation *op) {
+      OperandRange weights = weightsOf(op);
+      if (llvm::any_of(weights, isRefused))
+        for (Value weight : weights)
+          changed |= refused.insert(nameOf(weight)).second;
+    });
   }
   for (Candidate &candidate : candidates)
     if (!refused.contains(candidate.name()) && !candidate.name().empty())

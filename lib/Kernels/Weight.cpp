@@ -56,14 +56,18 @@ Weight::Weight(Lowering &l, Value buffer)
       packed(l.isPacked(buffer)) {}
 
 Value Weight::strips() const {
+  auto type = cast<MemRefType>(data.getType());
+  auto [strides, offset] = type.getStridesAndOffset();
   bool isGrouped = sizes.size() == 3;
   SmallVector<int64_t> shape = {isGrouped ? sizes.front() : 1,
                                 sizes[sizes.size() - 2] / stripOutputs,
                                 stripOutputs * depth()};
-  SmallVector<int64_t> strides = {shape[1] * shape[2], shape[2], 1};
-  auto type =
-      MemRefType::get(shape, cast<MemRefType>(data.getType()).getElementType());
-  return memref::ReinterpretCastOp::create(l->e, type, data, 0, shape, strides);
+  // A slice has the experts of its source as far from each other.
+  strides = {isGrouped ? strides.front() : shape[1] * shape[2], shape[2], 1};
+  auto layout = StridedLayoutAttr::get(l->e.getContext(), offset, strides);
+  type = MemRefType::get(shape, type.getElementType(), layout);
+  return memref::ReinterpretCastOp::create(l->e, type, data, offset, shape,
+                                           strides);
 }
 
 Weight::Weight(Lowering &l, DecodeOp op)
