@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 //
 // The lanes of a sum are outputs, each of which goes through the depth in
-// order. A strip lies in memory as it is read: what a tile asks for is the part
-// of the strip after the one at hand, and so the next strip at its end.
+// order. A strip lies in memory as it is read, a part of the depth at a time:
+// while tiles of rows go over one they ask for the one that is read next.
 //
 //===----------------------------------------------------------------------===//
 
@@ -46,7 +46,8 @@ Emitter::Vals VectorProduct::stripWeights(const StripTile &tile, Val c,
                                           int64_t vector) {
   Val first = tile.first + double(vector * l.lanes);
   Val values = e.loadRaw(
-      tile.strips, {tile.expert, tile.strip, c * stripOutputs + first * inStep},
+      tile.part.strips,
+      {tile.part.expert, tile.part.strip, c * stripOutputs + first * inStep},
       inStep * l.lanes, inStep * l.lanes);
   if (!hasHalves())
     return {values};
@@ -71,13 +72,14 @@ Emitter::Vals VectorProduct::stripRow(Val source, Val c) {
   return values;
 }
 
-/// What will be read after this part of the strip: some lines at each turn.
+/// What will be read after this part: some lines of it at each turn.
 void VectorProduct::askForStrip(const StripTile &tile, Val c) {
+  const StripPart &next = tile.next;
   int64_t inLine = 16 * inStep;
-  Val begin = (c + double(blocks.depthChunk)) * stripOutputs;
+  Val begin = (c - tile.part.begin + next.begin) * stripOutputs;
   e.loop(tile.asked, [&](Val line) {
-    Val next = begin + (tile.firstAsked + line) * inLine;
-    e.prefetch(tile.strips, {tile.expert, tile.strip, next});
+    Val at = begin + (tile.firstAsked + line) * inLine;
+    e.prefetch(next.strips, {next.expert, next.strip, at});
   });
 }
 
@@ -111,9 +113,9 @@ void VectorProduct::stripTile(const Place &place, const StripTile &tile,
       next = advance(c + double(i * inStep), next);
     return next;
   };
-  Emitter::Vals sums = e.carry(tile.begin, tile.end, zeros(rows * vectors),
+  Emitter::Vals sums = e.carry(tile.part.begin, tile.end, zeros(rows * vectors),
                                turn, stripTurn * inStep);
-  Val column = tile.strip * stripOutputs + tile.first - place.outBegin;
+  Val column = tile.part.strip * stripOutputs + tile.first - place.outBegin;
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t vector = 0; vector < vectors; ++vector) {
       SmallVector<Val> at = {row + double(r) - place.rowBegin,
@@ -157,7 +159,7 @@ void VectorProduct::stripTiles(const Place &place, StripTile tile,
   });
 }
 
-/// All rows and outputs of a block, a strip of each weight after the other.
+/// All rows and outputs of a block, a part of each weight after the other.
 void VectorProduct::stripRowsAndOutputs(const Place &place) {
   clearSums(place);
   int64_t vectors = l.unit.core.registers >= 32 ? 4 : 2,
@@ -167,28 +169,48 @@ void VectorProduct::stripRowsAndOutputs(const Place &place) {
   vectors = std::min(vectors, stripOutputs / l.lanes);
   Val rows = place.rowEnd - place.rowBegin;
   Val isWide = (rows > double(blocks.tileRows)) & (rows <= double(wideRows));
-  auto ofChunk = [&](size_t weight, Val out, Val begin) {
+  auto ofPart = [&](size_t weight, const StripPart &part,
+                    const StripPart &next) {
     StripTile tile;
-    tile.strips = strips[weight];
+    tile.part = part;
+    tile.next = next;
     tile.sums = sums[weight];
-    tile.expert = product.isGrouped() ? place.expert : e.index(0);
-    tile.strip = out / stripOutputs;
-    tile.begin = begin;
-    tile.end = e.min(begin + blocks.depthChunk, e.index(depth));
+    tile.end = e.min(part.begin + blocks.depthChunk, e.index(depth));
     e.when(isWide, [&] {
       stripTiles(place, tile, wideHeights, std::max<int64_t>(vectors / 2, 1));
     });
     e.when(isWide == 0,
            [&] { stripTiles(place, tile, narrowHeights, vectors); });
   };
+  Val none = e.index(0);
+  auto expert = [&](Val number) { return product.isGrouped() ? number : none; };
+  auto ofChunk = [&](Val out, Val begin) {
+    StripPart part = {strips[0], expert(place.expert), out / stripOutputs,
+                      begin};
+    Val nextBegin = begin + blocks.depthChunk;
+    Val isInside = nextBegin < double(depth);
+    Val nextOut = out + stripOutputs;
+    Val isInBlock = isInside | (nextOut < place.outEnd);
+    nextOut =
+        e.select(isInside, out, e.select(isInBlock, nextOut, place.after.out));
+    StripPart next = {
+        strips[0], e.select(isInBlock, part.expert, expert(place.after.expert)),
+        nextOut / stripOutputs, e.select(isInside, nextBegin, none)};
+    for (size_t weight = 0; weight < weights.size(); ++weight) {
+      part.strips = strips[weight];
+      if (weight + 1 == weights.size())
+        return ofPart(weight, part, next);
+      StripPart other = part;
+      other.strips = strips[weight + 1];
+      ofPart(weight, part, other);
+    }
+  };
   e.loop(
       place.outBegin, place.outEnd,
       [&](Val out) {
-        for (size_t weight = 0; weight < weights.size(); ++weight)
-          e.loop(
-              e.index(0), e.index(depth),
-              [&](Val begin) { ofChunk(weight, out, begin); },
-              blocks.depthChunk);
+        e.loop(
+            none, e.index(depth), [&](Val begin) { ofChunk(out, begin); },
+            blocks.depthChunk);
       },
       stripOutputs);
 }
