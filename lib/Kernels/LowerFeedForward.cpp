@@ -176,7 +176,7 @@ void FeedForward::downTasks(VectorProduct &product) {
     });
     e.loop(e.index(experts), [&](Val expert) {
       auto [begin, end] = rowsInWindow(expert);
-      product.run(expert, begin, end, outBegin, outEnd);
+      product.run(expert, begin, end, outBegin, outEnd, {expert + 1, outBegin});
     });
     if (!put)
       return;

@@ -35,6 +35,8 @@ LogicalResult moe::lowerSlice(Lowering &l, tensor::ExtractSliceOp op) {
   Value view =
       memref::SubViewOp::create(e, l[op.getSource()], op.getMixedOffsets(),
                                 op.getMixedSizes(), op.getMixedStrides());
+  if (l.isPacked(l[op.getSource()]))
+    l.setPacked(view);
   SmallVector<Extent, 3> shape;
   for (int64_t size : to.getShape())
     shape.push_back(Extent::constant(size));

@@ -13,6 +13,7 @@
 #include "Weight.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/StringSet.h"
 
 namespace moe {
@@ -76,6 +77,19 @@ static OperandRange weightsOf(Operation *op) {
   return op->getOperands().take_front(0);
 }
 
+/// Whether a slice is of whole strips, of all of the depth.
+static bool isOfStrips(tensor::ExtractSliceOp slice) {
+  RankedTensorType from = slice.getSourceType(), to = slice.getType();
+  if (from.getRank() != to.getRank() || to.getRank() < 2 ||
+      !to.hasStaticShape() ||
+      !llvm::all_of(slice.getStaticStrides(), [](auto s) { return s == 1; }))
+    return false;
+  size_t outputs = to.getRank() - 2;
+  return slice.getStaticOffsets()[outputs] % stripOutputs == 0 &&
+         to.getShape()[outputs] % stripOutputs == 0 &&
+         to.getShape().back() == from.getShape().back();
+}
+
 static bool isWeight(OpOperand &use) {
   OperandRange weights = weightsOf(use.getOwner());
   unsigned first = weights.getBeginOperandIndex();
@@ -89,6 +103,8 @@ static bool isWeight(OpOperand &use) {
 /// Whether only products read it, as a weight.
 static bool isOnlyWeight(Value value) {
   return llvm::all_of(value.getUses(), [](OpOperand &use) {
+    if (auto slice = dyn_cast<tensor::ExtractSliceOp>(use.getOwner()))
+      return isOfStrips(slice) && isOnlyWeight(slice);
     if (auto decode = dyn_cast<DecodeOp>(use.getOwner()))
       return llvm::all_of(decode.getValues().getUses(), isWeight);
     return isWeight(use);
@@ -106,6 +122,8 @@ static bool fillsStrips(Value weight, int64_t bits) {
 static Together stripsOf(Value weight) {
   Together found;
   auto add = [&](Value value, StripOrder order) {
+    while (auto slice = value.getDefiningOp<tensor::ExtractSliceOp>())
+      value = slice.getSource();
     if (auto argument = dyn_cast<BlockArgument>(value))
       found.push_back({argument, order});
   };

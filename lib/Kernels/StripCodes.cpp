@@ -29,7 +29,7 @@ static constexpr int64_t fewHeights[] = {1, 2, 4}, someHeights[] = {6, 8},
 Val VectorProduct::stripWords(const StripTile &tile, Val c, Val first) {
   int64_t bytes = 4 * l.lanes;
   Val at = c * (stripOutputs / tile.weight->perElement()) + first * 4;
-  Val found = e.loadRaw(tile.strips.values, {tile.expert, tile.strip, at},
+  Val found = e.loadRaw(tile.part.strips.values, {tile.part.expert, tile.part.strip, at},
                         bytes, bytes);
   return e.regroup(found, VectorType::get(l.lanes, e.getI32Type()));
 }
@@ -37,14 +37,14 @@ Val VectorProduct::stripWords(const StripTile &tile, Val c, Val first) {
 /// The scale of each output, which a turn has in common.
 Val VectorProduct::scaleBytes(const StripTile &tile, Val c, Val first) {
   Val at = c / inTurn(tile) * stripOutputs + first;
-  return e.loadRaw(tile.strips.scales, {tile.expert, tile.strip, at}, l.lanes,
+  return e.loadRaw(tile.part.strips.scales, {tile.part.expert, tile.part.strip, at}, l.lanes,
                    l.lanes);
 }
 
 Emitter::Vals VectorProduct::keysOfTurn(const StripTile &tile, Val c,
                                         int64_t vectors) {
   Emitter::Vals keys(vectors, Val());
-  if (tile.strips.scales)
+  if (tile.part.strips.scales)
     for (int64_t vector = 0; vector < vectors; ++vector)
       keys[vector] = tile.weight->stripKey(
           scaleBytes(tile, c, tile.first + double(vector * l.lanes)));
@@ -78,7 +78,7 @@ Emitter::Vals VectorProduct::codedStep(const StripTile &tile,
 
 /// Whether keys can be made of all scales; null if there are none.
 Val VectorProduct::areUsual(const StripTile &tile) {
-  if (!tile.strips.scales)
+  if (!tile.part.strips.scales)
     return {};
   auto type = VectorType::get(l.lanes, e.getI32Type());
   auto add = [&](Val c, ArrayRef<Val> found) {
@@ -87,7 +87,7 @@ Val VectorProduct::areUsual(const StripTile &tile) {
       all = all | tile.weight->unusual(scaleBytes(tile, c, e.index(first)));
     return Emitter::Vals{all};
   };
-  Val all = e.carry(tile.begin, tile.end, {e.constant(type, 0)}, add,
+  Val all = e.carry(tile.part.begin, tile.end, {e.constant(type, 0)}, add,
                     inTurn(tile))[0];
   return e.val(vector::ReductionOp::create(e, vector::CombiningKind::OR, all)) >=
          0;
@@ -103,18 +103,18 @@ void VectorProduct::decodeStrip(const StripTile &tile, bool areUsual) {
                   : areUsual ? weight.stripPair(words, i / 2, key)
                              : weight.joined(weight.stripNumber(words, i, key),
                                              weight.stripNumber(words, i + 1, key));
-      Val at = (c - tile.begin + double(i)) * stripOutputs +
+      Val at = (c - tile.part.begin + double(i)) * stripOutputs +
                double(first * inPanel);
       e.storeVector(value, panel, {e.index(0), e.index(0), at},
                     l.lanes * inPanel);
     }
   };
   e.loop(
-      tile.begin, tile.end,
+      tile.part.begin, tile.end,
       [&](Val c) {
         for (int64_t first = 0; first < stripOutputs; first += l.lanes) {
           Val key;
-          if (tile.strips.scales) {
+          if (tile.part.strips.scales) {
             Val bytes = scaleBytes(tile, c, e.index(first));
             key = areUsual && pairs ? weight.stripKey(bytes)
                                     : weight.stripScales(bytes);

@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 //
 // The lanes of a sum are outputs, each of which goes through the depth in
-// order. A strip lies in memory as it is read: what a tile asks for is the part
-// of the strip after the one at hand, and so the next strip at its end.
+// order. A strip lies in memory as it is read, a part of the depth at a time:
+// while tiles of rows go over one they ask for the one that is read next.
 //
 //===----------------------------------------------------------------------===//
 
@@ -55,12 +55,13 @@ Emitter::Vals VectorProduct::stripWeights(const StripTile &tile, Val c,
   int64_t count = inStep(tile) * l.lanes;
   Val at = tile.first * inStep(tile) + double(vector * count);
   if (tile.fromPanel)
-    return {e.loadRaw(
-        panel, {e.index(0), e.index(0), (c - tile.begin) * stripOutputs + at},
-        count, count)};
-  Val values = e.loadRaw(tile.strips.values,
-                         {tile.expert, tile.strip, c * stripOutputs + at},
-                         count, count);
+    return {e.loadRaw(panel,
+                      {e.index(0), e.index(0),
+                       (c - tile.part.begin) * stripOutputs + at},
+                      count, count)};
+  Val values = e.loadRaw(
+      tile.part.strips.values,
+      {tile.part.expert, tile.part.strip, c * stripOutputs + at}, count, count);
   if (!hasHalves())
     return {values};
   return halves(e, e.regroup(values, VectorType::get(l.lanes, e.real)));
@@ -90,17 +91,16 @@ Emitter::Vals VectorProduct::stripRow(const StripTile &tile, Val source,
   return values;
 }
 
-/// What will be read after this part of the strip: some lines at each turn.
+/// What will be read after this part: some lines of it at each turn.
 void VectorProduct::askForStrip(const StripTile &tile, Val c) {
-  const Weight &weight = *tile.weight;
-  int64_t inLine = weight.valuesPerLine() / weight.perElement();
-  // Of few bits the next part is too near.
-XX
-  Val begin = (c + double(parts * blocks.depthChunk)) *
-              (stripOutputs / weight.perElement());
+  const StripPart &next = tile.next;
+  int64_t perElement = tile.weight->perElement();
+  int64_t inLine = tile.weight->valuesPerLine() / perElement;
+  Val begin =
+      (c - tile.part.begin + next.begin) * (stripOutputs / perElement);
   e.loop(tile.asked, [&](Val line) {
-    Val next = begin + (tile.firstAsked + line) * inLine;
-    e.prefetch(tile.strips.values, {tile.expert, tile.strip, next});
+    Val at = begin + (tile.firstAsked + line) * inLine;
+    e.prefetch(next.strips.values, {next.expert, next.strip, at});
   });
 }
 
@@ -143,9 +143,9 @@ void VectorProduct::stripTile(const Place &place, const StripTile &tile,
       next = advance(c + double(i * step), next);
     return next;
   };
-  Emitter::Vals sums =
-      e.carry(tile.begin, tile.end, zeros(rows * vectors), turn, inTurn(tile));
-  Val column = tile.strip * stripOutputs + tile.first - place.outBegin;
+  Emitter::Vals sums = e.carry(tile.part.begin, tile.end, zeros(rows * vectors),
+                               turn, inTurn(tile));
+  Val column = tile.part.strip * stripOutputs + tile.first - place.outBegin;
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t vector = 0; vector < vectors; ++vector) {
       SmallVector<Val> at = {row + double(r) - place.rowBegin,
@@ -206,33 +206,53 @@ void VectorProduct::plainStrip(const Place &place, const StripTile &tile) {
          [&] { stripTiles(place, tile, narrowHeights, vectors); });
 }
 
-/// All rows and outputs of a block, a strip of each weight after the other.
+/// All rows and outputs of a block, a part of each weight after the other.
 void VectorProduct::stripRowsAndOutputs(const Place &place) {
   clearSums(place);
   int64_t depth = product.depth();
-  auto ofChunk = [&](size_t weight, Val out, Val begin) {
+  auto ofPart = [&](size_t weight, const StripPart &part,
+                    const StripPart &next) {
     StripTile tile;
     tile.weight = &weights[weight];
-    tile.strips = strips[weight];
+    tile.part = part;
+    tile.next = next;
     tile.fromPanel = false;
     tile.sums = sums[weight];
-    tile.expert = product.isGrouped() ? place.expert : e.index(0);
-    tile.strip = out / stripOutputs;
-    tile.begin = begin;
-    tile.end = e.min(begin + blocks.depthChunk, e.index(depth));
+    tile.end = e.min(part.begin + blocks.depthChunk, e.index(depth));
     if (hasCodes)
       codedStrip(place, tile);
     else
       plainStrip(place, tile);
   };
+  Val none = e.index(0);
+  auto expert = [&](Val number) { return product.isGrouped() ? number : none; };
+  auto ofChunk = [&](Val out, Val begin) {
+    StripPart part = {strips[0], expert(place.expert), out / stripOutputs,
+                      begin};
+    Val nextBegin = begin + blocks.depthChunk;
+    Val isInside = nextBegin < double(depth);
+    Val nextOut = out + stripOutputs;
+    Val isInBlock = isInside | (nextOut < place.outEnd);
+    nextOut =
+        e.select(isInside, out, e.select(isInBlock, nextOut, place.after.out));
+    StripPart next = {
+        strips[0], e.select(isInBlock, part.expert, expert(place.after.expert)),
+        nextOut / stripOutputs, e.select(isInside, nextBegin, none)};
+    for (size_t weight = 0; weight < weights.size(); ++weight) {
+      part.strips = strips[weight];
+      if (weight + 1 == weights.size())
+        return ofPart(weight, part, next);
+      StripPart other = part;
+      other.strips = strips[weight + 1];
+      ofPart(weight, part, other);
+    }
+  };
   e.loop(
       place.outBegin, place.outEnd,
       [&](Val out) {
-        for (size_t weight = 0; weight < weights.size(); ++weight)
-          e.loop(
-              e.index(0), e.index(depth),
-              [&](Val begin) { ofChunk(weight, out, begin); },
-              blocks.depthChunk);
+        e.loop(
+            none, e.index(depth), [&](Val begin) { ofChunk(out, begin); },
+            blocks.depthChunk);
       },
       stripOutputs);
 }

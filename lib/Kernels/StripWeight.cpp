@@ -35,12 +35,17 @@ bool moe::hasStrips(FormatAttr format, int64_t depth) {
 static Value asStrips(Emitter &e, Value buffer) {
   auto rows = cast<MemRefType>(buffer.getType());
   ArrayRef<int64_t> sizes = rows.getShape();
-  SmallVector<int64_t> shape = {sizes.size() == 3 ? sizes.front() : 1,
+  auto [strides, offset] = rows.getStridesAndOffset();
+  bool isGrouped = sizes.size() == 3;
+  SmallVector<int64_t> shape = {isGrouped ? sizes.front() : 1,
                                 sizes[sizes.size() - 2] / stripOutputs,
                                 stripOutputs * sizes.back()};
-  SmallVector<int64_t> strides = {shape[1] * shape[2], shape[2], 1};
-  auto type = MemRefType::get(shape, rows.getElementType());
-  return memref::ReinterpretCastOp::create(e, type, buffer, 0, shape, strides);
+  // A slice has the experts of its source as far from each other.
+  strides = {isGrouped ? strides.front() : shape[1] * shape[2], shape[2], 1};
+  auto layout = StridedLayoutAttr::get(e.getContext(), offset, strides);
+  auto type = MemRefType::get(shape, rows.getElementType(), layout);
+  return memref::ReinterpretCastOp::create(e, type, buffer, offset, shape,
+                                           strides);
 }
 
 Value Weight::strips() const { return asStrips(l->e, data); }

@@ -310,7 +310,7 @@ void VectorProduct::finish(const Place &place) {
 }
 
 void VectorProduct::run(Val expert, Val rowBegin, Val rowEnd, Val outBegin,
-                        Val outEnd) {
+                        Val outEnd, Position after) {
   e.loop(
       rowBegin, rowEnd,
       [&](Val row) {
@@ -318,8 +318,14 @@ void VectorProduct::run(Val expert, Val rowBegin, Val rowEnd, Val outBegin,
         e.loop(
             outBegin, outEnd,
             [&](Val out) {
-              Place place = {expert, row, end, out,
-                             e.min(out + blocks.outBlock, outEnd)};
+              Val next = out + blocks.outBlock, isInside = next < outEnd;
+              Place place = {expert,
+                             row,
+                             end,
+                             out,
+                             e.min(next, outEnd),
+                             {e.select(isInside, expert, after.expert),
+                              e.select(isInside, next, after.out)}};
               if (strips.empty())
                 rowsAndOutputs(place);
               else

@@ -21,8 +21,14 @@ public:
 
   /// Room for what a task keeps; at the start of its body.
   void allocate();
-  /// All sums of some rows of an expert and some outputs.
-  void run(Val expert, Val rowBegin, Val rowEnd, Val outBegin, Val outEnd);
+  /// An expert, and outputs from one on.
+  struct Position {
+    Val expert, out;
+  };
+  /// All sums of some rows of an expert and some outputs; `after` are the
+  /// weights that are read then.
+  void run(Val expert, Val rowBegin, Val rowEnd, Val outBegin, Val outEnd,
+           Position after);
   /// All outputs of the rows of each expert, on all threads.
   void runExperts(llvm::function_ref<std::pair<Val, Val>(Val expert)> rows);
   /// All outputs of some rows with one weight for all, on all threads.
@@ -51,6 +57,7 @@ private:
 
   struct Place {
     Val expert, rowBegin, rowEnd, outBegin, outEnd;
+    Position after;
   };
   /// `count` vectors of sums in a tile, and what they read.
   struct Tile {
@@ -67,15 +74,19 @@ private:
     int64_t asked = 0;
   };
 
-  /// Some outputs of a strip, and a part of the depth.
+  /// A strip, from somewhere in the depth on.
+  struct StripPart {
+    Strips strips;
+    Val expert, strip, begin;
+  };
+  /// Some outputs of a part of a strip.
   struct StripTile {
     const Weight *weight;
-    Strips strips;
-    bool fromPanel; // where this part of the strip has been decoded
+    StripPart part, next; // next: what is read after all tiles of this part
+    bool fromPanel;       // where this part has been decoded
     mlir::Value sums;
-    Val expert, strip, first;
-    Val begin, end;
-    Val firstAsked, asked; // lines of each turn, of the part after this one
+    Val first, end;
+    Val firstAsked, asked; // lines of `next` at each turn
   };
 
   mlir::Type computed() const; // what values are multiplied as
@@ -135,6 +146,7 @@ private:
   void
   eachTask(Val parts,
            llvm::function_ref<void(Val part, Val outBegin, Val outEnd)> body);
+  Position following(Val expert, Val outEnd);
 };
 
 } // namespace moe

@@ -23,13 +23,20 @@ void VectorProduct::eachTask(Val parts,
   });
 }
 
+/// The weights of the next task: a thread does several in a row.
+VectorProduct::Position VectorProduct::following(Val expert, Val outEnd) {
+  Val isInside = outEnd < double(product.outputs());
+  return {e.select(isInside, expert, expert + 1),
+          e.select(isInside, outEnd, e.index(0))};
+}
+
 void VectorProduct::runExperts(
     llvm::function_ref<std::pair<Val, Val>(Val)> rows) {
-  eachTask(e.index(product.experts()),
-           [&](Val expert, Val outBegin, Val outEnd) {
-             auto [begin, end] = rows(expert);
-             run(expert, begin, end, outBegin, outEnd);
-           });
+  eachTask(
+      e.index(product.experts()), [&](Val expert, Val outBegin, Val outEnd) {
+        auto [begin, end] = rows(expert);
+        run(expert, begin, end, outBegin, outEnd, following(expert, outEnd));
+      });
 }
 
 void VectorProduct::runDense(Val rowBegin, Val rowEnd) {
@@ -37,7 +44,8 @@ void VectorProduct::runDense(Val rowBegin, Val rowEnd) {
   Val parts = (rowEnd - rowBegin + (taskRows - 1)) / taskRows;
   eachTask(parts, [&](Val part, Val outBegin, Val outEnd) {
     Val row = rowBegin + part * taskRows;
-    run(e.index(0), row, e.min(row + taskRows, rowEnd), outBegin, outEnd);
+    run(e.index(0), row, e.min(row + taskRows, rowEnd), outBegin, outEnd,
+        following(e.index(0), outEnd));
   });
 }
 

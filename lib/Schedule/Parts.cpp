@@ -59,11 +59,12 @@ private:
 
   Product product(int64_t outputs, int64_t depth, int64_t weights, DType type,
                   const QuantizationSpec &quantization, bool bias,
-                  bool ofRouter = false) const;
+                  bool inRows = false) const;
   void dense(const char *name, int64_t outputs, int64_t depth, DType type,
-             bool ofRouter);
+             bool inRows);
   void feedForward(const Experts &experts, int64_t width, int64_t inner,
-                   const QuantizationSpec &quantization, bool bias);
+                   GateUp gateUp, const QuantizationSpec &quantization,
+                   bool bias);
   void router();
 };
 
@@ -84,7 +85,7 @@ static bool hasStrips(const QuantizationSpec &quantization, DType type,
 
 Product Builder::product(int64_t outputs, int64_t depth, int64_t weights,
                          DType type, const QuantizationSpec &quantization,
-                         bool bias, bool ofRouter) const {
+                         bool bias, bool inRows) const {
   bool plain = quantization.kind == WeightKind::none;
   Product product;
   product.bf16 = bf16Pairs && spec.dtype.activation == DType::bf16 &&
@@ -98,7 +99,7 @@ Product Builder::product(int64_t outputs, int64_t depth, int64_t weights,
   shape.decoded = shape.weightBits != 8 * shape.xBytes;
   if (!plain)
     shape.block = (*quantization.block)[1];
-  shape.packed = packs && !ofRouter && hasStrips(quantization, type, depth) &&
+  shape.packed = packs && !inRows && hasStrips(quantization, type, depth) &&
                  fillsStrips(outputs, depth, shape.weightBits);
   if (shape.packed)
     shape.block = 0;
@@ -111,9 +112,9 @@ Product Builder::product(int64_t outputs, int64_t depth, int64_t weights,
 }
 
 void Builder::dense(const char *name, int64_t outputs, int64_t depth,
-                    DType type, bool ofRouter) {
+                    DType type, bool inRows) {
   parts.push_back(
-      {name, 1, 1, product(outputs, depth, 1, type, {}, false, ofRouter), 0});
+      {name, 1, 1, product(outputs, depth, 1, type, {}, false, inRows), 0});
 }
 
 void Builder::router() {
@@ -136,7 +137,8 @@ void Builder::router() {
 }
 
 void Builder::feedForward(const Experts &experts, int64_t width, int64_t inner,
-                          const QuantizationSpec &quantization, bool bias) {
+                          GateUp gateUp, const QuantizationSpec &quantization,
+                          bool bias) {
   if (experts.count == 0)
     return;
   auto add = [&](const char *name, const std::optional<Product> &product,
@@ -147,7 +149,9 @@ void Builder::feedForward(const Experts &experts, int64_t width, int64_t inner,
   int64_t weights = spec.experts.form == ExpertForm::glu ? 2 : 1;
   DType type = spec.dtype.weights;
   add(weights == 2 ? "gate, up" : "up",
-      product(inner, width, weights, type, quantization, bias), 0);
+      product(inner, width, weights, type, quantization, bias,
+              gateUp == GateUp::interleaved),
+      0);
   add("activation", std::nullopt, double(inner) * activationOperations);
   // Each row is weighted and added to that of its token.
   add("down", product(width, inner, 1, type, quantization, bias),
@@ -167,13 +171,13 @@ void Builder::build() {
     dense("latent, down", latent, spec.hidden, spec.dtype.weights, false);
   for (const Experts &some : {Experts{"", chosen, probability},
                               Experts{"always on, ", r.alwaysOn, 1}})
-    feedForward(some, width, experts.intermediate, experts.quantization,
-                experts.bias);
+    feedForward(some, width, experts.intermediate, experts.gateUp,
+                experts.quantization, experts.bias);
   if (latent)
     dense("latent, up", spec.hidden, latent, spec.dtype.weights, false);
   if (spec.shared.intermediate)
     feedForward({"shared, ", 1, 1}, spec.hidden, spec.shared.intermediate,
-                spec.shared.quantization, false);
+                spec.shared.gateUp, spec.shared.quantization, false);
 }
 
 } // namespace

@@ -10,19 +10,19 @@ import moe_mlir
 
 HIDDEN, INNER, EXPERTS = 192, 128, 6
 
-# Of each, what rows are and what weights are.
+# Of each, what rows and what weights are, and how gates and ups lie.
 KINDS = {
-    "f32": ("f32", None),
-    "bf16": ("bf16", None),
-    "int8": ("bf16", "int8"),
-    "mxfp4": ("bf16", "mxfp4"),
-    "int8_f32": ("f32", "int8"),
-    "mxfp4_f32": ("f32", "mxfp4"),
+    "f32": ("f32", None, "separate"),
+    "bf16": ("bf16", None, "concatenated"),
+    "int8": ("bf16", "int8", "separate"),
+    "mxfp4": ("bf16", "mxfp4", "concatenated"),
+    "int8_f32": ("f32", "int8", "concatenated"),
+    "mxfp4_f32": ("f32", "mxfp4", "separate"),
 }
 
 
 def spec(kind):
-    rows, codes = KINDS[kind]
+    rows, codes, form = KINDS[kind]
     stored = {"quantization": {"kind": codes}} if codes else {}
     return {
         "moe_spec": 1,
@@ -30,8 +30,8 @@ def spec(kind):
         "hidden": HIDDEN,
         "dtype": {"activation": rows},
         "router": {"experts": EXPERTS, "top_k": 2},
-        "experts": {"intermediate": INNER, **stored},
-        "shared": {"intermediate": 64},
+        "experts": {"intermediate": INNER, "gate_up": form, **stored},
+        "shared": {"intermediate": 64, "gate_up": form},
     }
 
 
@@ -86,7 +86,9 @@ class Packed(unittest.TestCase):
         """Those of experts, and not the router's; none if they are to stay in rows."""
         for kind, package in self.packages.items():
             names = self.packed(package)
-            self.assertEqual(9 if "mxfp4" in kind else 6, len(names), names)
+            joined = KINDS[kind][2] == "concatenated"
+            count = (4 if joined else 6) + (2 if joined else 3) * ("mxfp4" in kind)
+            self.assertEqual(count, len(names), names)
             self.assertTrue(all("router" not in name for name in names), names)
             self.assertEqual([], self.packed(self.rows[kind]))
 

@@ -96,4 +96,45 @@ func.func @other_codes(%x: tensor<?x64xbf16> {moe.name = "x", moe.role = "input"
   %0 = moe.grouped_matmul %x, %u : (tensor<?x64xbf16>, tensor<64x64xf32>) -> tensor<?x64xf32>
   %1 = moe.grouped_matmul %x, %v : (tensor<?x64xbf16>, tensor<64x64xf32>) -> tensor<?x64xf32>
   return %0, %1, %w : tensor<?x64xf32>, tensor<?x64xf32>, tensor<64x64xf32>
+
+// Halves that are whole strips each.
+// CHECK-LABEL: func.func @halves
+// CHECK-SAME: "joined", moe.packed = "words", moe.role = "weight"
+func.func @halves(%x: tensor<?x32xbf16> {moe.name = "x", moe.role = "input"},
+                  %o: tensor<3xi32> {moe.name = "o", moe.role = "input"},
+                  %w: tensor<2x128x32xbf16> {moe.name = "joined", moe.role = "weight"}) -> tensor<?x64xf32> {
+  %g = tensor.extract_slice %w[0, 0, 0] [2, 64, 32] [1, 1, 1] : tensor<2x128x32xbf16> to tensor<2x64x32xbf16>
+  %u = tensor.extract_slice %w[0, 64, 0] [2, 64, 32] [1, 1, 1] : tensor<2x128x32xbf16> to tensor<2x64x32xbf16>
+  %a = moe.grouped_matmul %x, %g offsets %o : (tensor<?x32xbf16>, tensor<2x64x32xbf16>, tensor<3xi32>) -> tensor<?x64xf32>
+  %b = moe.grouped_matmul %x, %u offsets %o : (tensor<?x32xbf16>, tensor<2x64x32xbf16>, tensor<3xi32>) -> tensor<?x64xf32>
+  %y = arith.addf %a, %b : tensor<?x64xf32>
+  return %y : tensor<?x64xf32>
+}
+
+// Every other output, outputs of two strips, a part of the depth, and what is
+// multiplied together with a half that is also read otherwise.
+// CHECK-LABEL: func.func @parts
+// CHECK-NOT: moe.packed
+// CHECK: return
+func.func @parts(%x: tensor<?x32xf32> {moe.name = "x", moe.role = "input"},
+                 %a: tensor<128x32xf32> {moe.name = "turns", moe.role = "weight"},
+                 %b: tensor<128x32xf32> {moe.name = "between", moe.role = "weight"},
+                 %c: tensor<128x64xf32> {moe.name = "left", moe.role = "weight"},
+                 %d: tensor<128x32xf32> {moe.name = "returned", moe.role = "weight"},
+                 %e: tensor<64x32xf32> {moe.name = "beside", moe.role = "weight"})
+    -> (tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>, tensor<64x32xf32>) {
+  %0 = tensor.extract_slice %a[0, 0] [64, 32] [2, 1] : tensor<128x32xf32> to tensor<64x32xf32>
+  %1 = tensor.extract_slice %b[32, 0] [64, 32] [1, 1] : tensor<128x32xf32> to tensor<64x32xf32>
+  %2 = tensor.extract_slice %c[0, 0] [64, 32] [1, 1] : tensor<128x64xf32> to tensor<64x32xf32>
+  %3 = tensor.extract_slice %d[64, 0] [64, 32] [1, 1] : tensor<128x32xf32> to tensor<64x32xf32>
+  %y0 = moe.grouped_matmul %x, %0 : (tensor<?x32xf32>, tensor<64x32xf32>) -> tensor<?x64xf32>
+  %y1 = moe.grouped_matmul %x, %1 : (tensor<?x32xf32>, tensor<64x32xf32>) -> tensor<?x64xf32>
+  %y2 = moe.grouped_matmul %x, %2 : (tensor<?x32xf32>, tensor<64x32xf32>) -> tensor<?x64xf32>
+  %y3 = moe.grouped_matmul %x, %3, %e
+      : (tensor<?x32xf32>, tensor<64x32xf32>, tensor<64x32xf32>) -> tensor<?x64xf32> {
+  ^bb0(%p: f32, %q: f32):
+    %r = arith.mulf %p, %q : f32
+    moe.yield %r
+  }
+  return %y0, %y1, %y2, %y3, %3 : tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>, tensor<64x32xf32>
 }

@@ -119,3 +119,16 @@ TEST(Parts, QuantisedWeights) {
               512.0 * 96 * double(kind.bits) / 8 + kind.scales);
   }
 }
+
+TEST(Parts, HalvesThatAreNoStrips) {
+  auto isPacked = [](const std::string &gateUp, const char *name) {
+    std::vector<Part> parts =
+        partsWith("", "}, \"shared\": {\"intermediate\": 64, \"gate_up\": \"" +
+                          gateUp + "\"}");
+    return named(parts, name).product->shape.packed;
+  };
+  EXPECT_TRUE(isPacked("separate", "shared, gate, up"));
+  EXPECT_TRUE(isPacked("concatenated", "shared, gate, up"));
+  EXPECT_FALSE(isPacked("interleaved", "shared, gate, up"));
+  EXPECT_TRUE(isPacked("interleaved", "shared, down"));
+}
