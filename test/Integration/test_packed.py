@@ -140,12 +140,15 @@ class Packed(unittest.TestCase):
             packed, rows = self.packages[kind].layer(), self.rows[kind].layer()
             given = fill(packed)
             fill(rows)
-            scales = given["experts.down.scales"]
+            scales, down = given["experts.down.scales"], given["experts.down.weight"]
             scales[:, :64, 1] = 0
             scales[:, 5, 0] = 255
-            scales[:, 70, 2] = 254
+            scales[:, 70, 2] = 254  # of one and zeros
+            down[:, 70, 32:48] = 0
+            down[:, 70, 32] = 2
             for layer in (packed, rows):
                 layer.set_weight("experts.down.scales", scales)
+                layer.set_weight("experts.down.weight", down)
             dtype = KINDS[kind][0]
             x = values("x", (40, HIDDEN), 3)
             x = to_bf16(x) if dtype == "bf16" else x

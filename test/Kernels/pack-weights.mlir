@@ -96,6 +96,7 @@ func.func @other_codes(%x: tensor<?x64xbf16> {moe.name = "x", moe.role = "input"
   %0 = moe.grouped_matmul %x, %u : (tensor<?x64xbf16>, tensor<64x64xf32>) -> tensor<?x64xf32>
   %1 = moe.grouped_matmul %x, %v : (tensor<?x64xbf16>, tensor<64x64xf32>) -> tensor<?x64xf32>
   return %0, %1, %w : tensor<?x64xf32>, tensor<?x64xf32>, tensor<64x64xf32>
+}
 
 // Halves that are whole strips each.
 // CHECK-LABEL: func.func @halves
