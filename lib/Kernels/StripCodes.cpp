@@ -29,16 +29,16 @@ static constexpr int64_t fewHeights[] = {1, 2, 4}, someHeights[] = {6, 8},
 Val VectorProduct::stripWords(const StripTile &tile, Val c, Val first) {
   int64_t bytes = 4 * l.lanes;
   Val at = c * (stripOutputs / tile.weight->perElement()) + first * 4;
-  Val found = e.loadRaw(tile.part.strips.values, {tile.part.expert, tile.part.strip, at},
-                        bytes, bytes);
+  Val found = e.loadRaw(tile.part.strips.values,
+                        {tile.part.expert, tile.part.strip, at}, bytes, bytes);
   return e.regroup(found, VectorType::get(l.lanes, e.getI32Type()));
 }
 
 /// The scale of each output, which a turn has in common.
 Val VectorProduct::scaleBytes(const StripTile &tile, Val c, Val first) {
   Val at = c / inTurn(tile) * stripOutputs + first;
-  return e.loadRaw(tile.part.strips.scales, {tile.part.expert, tile.part.strip, at}, l.lanes,
-                   l.lanes);
+  return e.loadRaw(tile.part.strips.scales,
+                   {tile.part.expert, tile.part.strip, at}, l.lanes, l.lanes);
 }
 
 Emitter::Vals VectorProduct::keysOfTurn(const StripTile &tile, Val c,
@@ -58,8 +58,7 @@ Emitter::Vals VectorProduct::codedStep(const StripTile &tile,
   Emitter::Vals next(sums), words;
   size_t vectors = keys.size();
   for (size_t vector = 0; vector < vectors; ++vector)
-    words.push_back(
-        stripWords(tile, c, tile.first + double(vector * l.lanes)));
+    words.push_back(stripWords(tile, c, tile.first + double(vector * l.lanes)));
   auto type = VectorType::get(2 * l.lanes, e.getBF16Type());
   for (int64_t i = 0; i < inStep(tile) / 2; ++i) {
     Emitter::Vals ws;
@@ -89,8 +88,8 @@ Val VectorProduct::areUsual(const StripTile &tile) {
   };
   Val all = e.carry(tile.part.begin, tile.end, {e.constant(type, 0)}, add,
                     inTurn(tile))[0];
-  return e.val(vector::ReductionOp::create(e, vector::CombiningKind::OR, all)) >=
-         0;
+  return e.val(vector::ReductionOp::create(e, vector::CombiningKind::OR,
+                                           all)) >= 0;
 }
 
 void VectorProduct::decodeStrip(const StripTile &tile, bool areUsual) {
@@ -99,10 +98,11 @@ void VectorProduct::decodeStrip(const StripTile &tile, bool areUsual) {
   auto decode = [&](Val c, Val key, int64_t first) {
     Val words = stripWords(tile, c, e.index(first));
     for (int64_t i = 0; i < step; i += inPanel) {
-      Val value = !pairs    ? weight.stripNumber(words, i, key)
-                  : areUsual ? weight.stripPair(words, i / 2, key)
-                             : weight.joined(weight.stripNumber(words, i, key),
-                                             weight.stripNumber(words, i + 1, key));
+      Val value = !pairs ? weight.stripNumber(words, i, key)
+                  : areUsual
+                      ? weight.stripPair(words, i / 2, key)
+                      : weight.joined(weight.stripNumber(words, i, key),
+                                      weight.stripNumber(words, i + 1, key));
       Val at = (c - tile.part.begin + double(i)) * stripOutputs +
                double(first * inPanel);
       e.storeVector(value, panel, {e.index(0), e.index(0), at},

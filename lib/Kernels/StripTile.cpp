@@ -55,10 +55,10 @@ Emitter::Vals VectorProduct::stripWeights(const StripTile &tile, Val c,
   int64_t count = inStep(tile) * l.lanes;
   Val at = tile.first * inStep(tile) + double(vector * count);
   if (tile.fromPanel)
-    return {e.loadRaw(panel,
-                      {e.index(0), e.index(0),
-                       (c - tile.part.begin) * stripOutputs + at},
-                      count, count)};
+    return {e.loadRaw(
+        panel,
+        {e.index(0), e.index(0), (c - tile.part.begin) * stripOutputs + at},
+        count, count)};
   Val values = e.loadRaw(
       tile.part.strips.values,
       {tile.part.expert, tile.part.strip, c * stripOutputs + at}, count, count);
@@ -96,8 +96,7 @@ void VectorProduct::askForStrip(const StripTile &tile, Val c) {
   const StripPart &next = tile.next;
   int64_t perElement = tile.weight->perElement();
   int64_t inLine = tile.weight->valuesPerLine() / perElement;
-  Val begin =
-      (c - tile.part.begin + next.begin) * (stripOutputs / perElement);
+  Val begin = (c - tile.part.begin + next.begin) * (stripOutputs / perElement);
   e.loop(tile.asked, [&](Val line) {
     Val at = begin + (tile.firstAsked + line) * inLine;
     e.prefetch(next.strips.values, {next.expert, next.strip, at});
@@ -165,7 +164,8 @@ void VectorProduct::stripTiles(const Place &place, StripTile tile,
   Val tiles = (place.rowEnd - place.rowBegin + double(most - 1)) / most;
   Val count = tiles * parts;
   // Values of a turn fill so many lines of memory.
-  int64_t turnLines = inTurn(tile) * stripOutputs / tile.weight->valuesPerLine();
+  int64_t turnLines =
+      inTurn(tile) * stripOutputs / tile.weight->valuesPerLine();
   Val asked = (count + double(turnLines - 1)) / count;
   auto part = [&](Val row, Val number, Val first) {
     tile.first = first;
@@ -202,8 +202,7 @@ void VectorProduct::plainStrip(const Place &place, const StripTile &tile) {
   e.when(isWide, [&] {
     stripTiles(place, tile, wideHeights, std::max<int64_t>(vectors / 2, 1));
   });
-  e.when(isWide == 0,
-         [&] { stripTiles(place, tile, narrowHeights, vectors); });
+  e.when(isWide == 0, [&] { stripTiles(place, tile, narrowHeights, vectors); });
 }
 
 /// All rows and outputs of a block, a part of each weight after the other.

@@ -136,9 +136,8 @@ Val Weight::stripFactor(Val sums, ArrayRef<Val> at) const {
   auto lanes = cast<VectorType>(sums.type());
   Value numbers = memref::CollapseShapeOp::create(
       e, scales,
-      sizes.size() == 3
-          ? SmallVector<ReassociationIndices>{{0}, {1, 2}}
-          : SmallVector<ReassociationIndices>{{0, 1}});
+      sizes.size() == 3 ? SmallVector<ReassociationIndices>{{0}, {1, 2}}
+                        : SmallVector<ReassociationIndices>{{0, 1}});
   return sums * e.loadVector(numbers, at.drop_back(), lanes.getNumElements(),
                              lanes.getNumElements());
 }
