@@ -139,7 +139,7 @@ void VectorProduct::codedStrip(const Place &place, StripTile tile) {
     else
       decode();
     tile.fromPanel = true;
-    plainStrip(place, tile);
+    narrowTiles(place, tile);
   };
   if (!pairs)
     return fromPanel();

@@ -191,18 +191,24 @@ void VectorProduct::stripTiles(const Place &place, StripTile tile,
   });
 }
 
-/// Weights that are multiplied as they lie there.
-void VectorProduct::plainStrip(const Place &place, const StripTile &tile) {
+int64_t VectorProduct::stripVectors() const {
   int64_t vectors = l.unit.core.registers >= 32 ? 4 : 2;
-  if (hasHalves())
-    vectors /= 2;
-  vectors = std::min(vectors, stripOutputs / l.lanes);
+  return std::min(hasHalves() ? vectors / 2 : vectors, stripOutputs / l.lanes);
+}
+
+/// Weights that are multiplied as they come from memory.
+void VectorProduct::plainStrip(const Place &place, const StripTile &tile) {
   Val rows = place.rowEnd - place.rowBegin;
   Val isWide = (rows > double(blocks.tileRows)) & (rows <= double(wideRows));
   e.when(isWide, [&] {
-    stripTiles(place, tile, wideHeights, std::max<int64_t>(vectors / 2, 1));
+    stripTiles(place, tile, wideHeights,
+               std::max<int64_t>(stripVectors() / 2, 1));
   });
-  e.when(isWide == 0, [&] { stripTiles(place, tile, narrowHeights, vectors); });
+  e.when(isWide == 0, [&] { narrowTiles(place, tile); });
+}
+
+void VectorProduct::narrowTiles(const Place &place, const StripTile &tile) {
+  stripTiles(place, tile, narrowHeights, stripVectors());
 }
 
 /// All rows and outputs of a block, a part of each weight after the other.

@@ -130,6 +130,8 @@ private:
                  int64_t rows, int64_t vectors);
   void stripTiles(const Place &place, StripTile tile,
                   llvm::ArrayRef<int64_t> heights, int64_t vectors);
+  int64_t stripVectors() const;
+  void narrowTiles(const Place &place, const StripTile &tile);
   void plainStrip(const Place &place, const StripTile &tile);
   void stripRowsAndOutputs(const Place &place);
   Val stripWords(const StripTile &tile, Val c, Val first);
