@@ -119,6 +119,25 @@ class GpuRanks(unittest.TestCase):
             layer["name"] = f"seed_{seed}"
             self.check(layer, ("sm_80", "sm_90a")[seed % 2], (0, 13), (1, 2, 3))
 
+    def test_averages(self):
+        """The same bits as on CPUs, whatever rows are rounded to on the way."""
+        for number, kind in enumerate(("none", "int4", "fp16")):
+            averaging = {"compression": {"kind": kind, "block": 32}}
+            layer = spec(f"average_{kind}", {"dp": 3}, averaging=averaging)
+            layer["functions"] = ["average_group"]
+            package = compiled(layer, "cpu,sim", "--gpu-arch=sm_80")
+            means = []
+            for device in ("cpu", "sim"):
+                mean = WORK / f"{device}.npy"
+                environment = simulated(3, MOE_SIM_SEED=str(number), MOE_SIM_ARCH="sm_80")
+                ended = ranks.call([ranks.BIN / "moe-run", package, "--ranks", 3, "--function",
+                                    "average_group", "--size", "n=101", "--random", 1, "--output",
+                                    mean, "--device", device], env=environment)  # fmt: skip
+                self.assertEqual((ended.code, ended.err), (0, ""), f"{kind} on {device}")
+                means.append(np.load(mean))
+            self.assertGreater(np.abs(means[0]).max(), 0)
+            self.assertEqual(means[0].tobytes(), means[1].tobytes(), kind)
+
     def test_devices(self):
         layer = SPECS[2][0]
         package = compiled(layer, "sim", "--gpu-arch=sm_90a")
