@@ -1,9 +1,10 @@
-"""Machine code for GPUs of all example specs: no kernel has a stack frame or spills registers,
-products are those of matrix units, and the compiler does not take long.
+"""Machine code for GPUs of all example specs, and of what these do not have: no kernel has a stack
+frame or spills registers, products are those of matrix units, and the compiler does not take long.
 
 Without ptxas it is skipped, with status 77. benchmarks/gpu_code.py makes tables of the same.
 """
 
+import importlib.util
 import os
 import re
 import resource
@@ -67,9 +68,12 @@ def kernels(log):
 
 
 def find_nvdisasm():
-    """On the path, or in the Triton package that benchmarks use."""
+    """On the path, or in a package of Triton: one that is installed, or that of benchmarks."""
     environment = Path(__file__).resolve().parents[2] / "build" / "bench-venv"
-    packaged = environment.glob("lib/python*/site-packages/triton/backends/nvidia/bin/nvdisasm")
+    folders = list(environment.glob("lib/python*/site-packages/triton"))
+    triton = importlib.util.find_spec("triton")
+    folders += triton.submodule_search_locations if triton else []
+    packaged = [Path(folder) / "backends" / "nvidia" / "bin" / "nvdisasm" for folder in folders]
     names = [os.environ.get("MOE_NVDISASM"), "nvdisasm", *packaged]
     return next(filter(None, (shutil.which(name) for name in names if name)), None)
 
