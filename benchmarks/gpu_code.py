@@ -1,4 +1,5 @@
-"""What kernels for GPUs take: registers, memory and time of compiling, of all example specs.
+"""What kernels for GPUs take: registers, memory and time of compiling, of all example specs, and
+of programs with the formats and products that these do not have.
 
     benchmarks/gpu_code.py > benchmarks/results/DATE-gpu-code.md
     benchmarks/gpu_code.py --part kernels       what ptxas says about each kernel
@@ -15,13 +16,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Dict
+from typing import Dict, List
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "test" / "Integration")]
 
 from benchmarks.cpu.about import about
 from benchmarks.markdown import head, row
+from gpu_programs import write_programs
 from test_gpu_code import ARCHITECTURES, COMPLAINTS, SPECS, assemble, kernels, processor_seconds
 
 WANTED_SECONDS = 10
@@ -43,10 +45,10 @@ def shared_bytes(spec: Path, arch: str) -> Dict[str, int]:
     return given
 
 
-def print_kernels() -> None:
+def print_kernels(specs: List[Path]) -> None:
     titles = ["spec", "for", "kernels", "most registers", "most shared", "stack", "spills", "said"]
     summary, each = head(titles, 2), head(["spec", "kernel", *ARCHITECTURES], 2)
-    for spec in SPECS:
+    for spec in specs:
         found: Dict[str, Dict[str, str]] = {}
         for arch in ARCHITECTURES:
             log, given = assemble(spec, arch), shared_bytes(spec, arch)
@@ -96,7 +98,8 @@ def main() -> None:
         cpu = f"{where['cpu']}, {where['cores']} cores"
         print(f"By `benchmarks/gpu_code.py`; commit {where['commit']}, {cpu}.\n")
     if part != "times":
-        print_kernels()
+        with tempfile.TemporaryDirectory() as folder:
+            print_kernels([*SPECS, *write_programs(folder)])
     if part != "kernels":
         print_times()
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Tests under the address and undefined behaviour sanitizers, and under the thread sanitizer:
 #   scripts/sanitize.sh [asan|tsan]...
-# asan: unit tests, the lit suites, every example spec compiled, one package run, ranks and averaging.
+# asan: unit tests, the lit suites, every example spec compiled for a CPU and for GPUs, one package run,
+# ranks and averaging.
 # tsan: unit tests, one package run, ranks and averaging; the compiler has no threads of its own.
 # Generated code is not instrumented, nor is MPI, which is left out.
 source "$(dirname "$0")/common.sh"
@@ -20,14 +21,15 @@ export TSAN_OPTIONS="halt_on_error=1:suppressions=$root/scripts/tsan.supp:${TSAN
 # test_in PRESET TESTS: those whose names match.
 test_in() { ctest --test-dir "build/$1" -R "$2" --output-on-failure --parallel "$(jobs)"; }
 
-# compile PRESET SPEC: the package is in build/sanitize.
+# compile PRESET SPEC TARGET...: the package is in build/sanitize.
 compile() {
-  "build/$1/bin/moe-opt" "$2" --emit=package --target=cpu -o "build/sanitize/$(basename "$2" .json)"
+  "build/$1/bin/moe-opt" "$2" --emit=package --target="$3" "${@:4}" \
+    -o "build/sanitize/$(basename "$2" .json)-$3"
 }
 
 run_tiny() {
   say "Running a package ($1)"
-  "build/$1/bin/moe-run" build/sanitize/tiny --tokens 64 --random 1 --threads 2 >&2
+  "build/$1/bin/moe-run" build/sanitize/tiny-cpu --tokens 64 --random 1 --threads 2 >&2
 }
 
 # What runs packages of several ranks, on threads and on the stand-in for NCCL.
@@ -69,7 +71,8 @@ for preset in "${presets[@]}"; do
     test_in asan '^(unit|lit)-'
     for spec in examples/specs/*.json; do
       say "Compiling $spec (asan)"
-      compile asan "$spec"
+      compile asan "$spec" cpu
+      compile asan "$spec" cuda --gpu-arch=compute_80,compute_90a
     done
     run_tiny asan
     configure release
@@ -77,11 +80,11 @@ for preset in "${presets[@]}"; do
     on_ranks asan libasan.so
     ;;
   tsan)
-    build tsan EngineTests ImportTests RuntimeTests CollectiveTests ScheduleTests "${rank_targets[@]}"
-    test_in tsan '^unit-(Engine|Import|Runtime|Collective|Schedule)'
+    build tsan EngineTests ImportTests RuntimeTests CollectiveTests ScheduleTests SimTests "${rank_targets[@]}"
+    test_in tsan '^unit-(Engine|Import|Runtime|Collective|Schedule|Sim)'
     configure release
     build release moe-opt
-    compile release examples/specs/tiny.json
+    compile release examples/specs/tiny.json cpu
     run_tiny tsan
     on_ranks tsan libtsan.so
     ;;

@@ -21,11 +21,14 @@
 
 #ifdef _OPENMP
 #include <omp.h>
+#include <pthread.h>
 #endif
 
 static std::atomic<moe_executor> currentExecutor{nullptr};
 static std::atomic<void *> currentUser{nullptr};
 [[maybe_unused]] static std::atomic<int> requestedThreads{0};
+// In a process that was forked from one with a pool, whose threads it lacks.
+[[maybe_unused]] static std::atomic<bool> poolIsLost{false};
 static thread_local bool insideLoop = false;
 
 namespace {
@@ -64,6 +67,8 @@ static void runPart(void *context, int64_t begin, int64_t end) {
 /// Of the built-in pool.
 static int64_t builtinThreads() {
 #ifdef _OPENMP
+  if (poolIsLost.load(std::memory_order_relaxed))
+    return 1;
   int wanted = requestedThreads.load(std::memory_order_relaxed);
   return wanted > 0 ? wanted : omp_get_max_threads();
 #else
@@ -75,6 +80,9 @@ static void runBuiltin(const Work &work, int64_t count) {
 #ifdef _OPENMP
   int64_t threads = std::min(builtinThreads(), count);
   if (threads > 1) {
+    // OpenMP would wait there for the threads that it has started here.
+    [[maybe_unused]] static const int watched =
+        pthread_atfork(nullptr, nullptr, [] { poolIsLost.store(true); });
     constexpr int64_t partsPerThread = 256;
     int64_t part = std::max<int64_t>(1, count / (threads * partsPerThread));
     std::atomic<int64_t> next{0};

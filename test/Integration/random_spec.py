@@ -102,6 +102,7 @@ def random_spec(seed):
     _variants(dice, spec)
     _quantization(Dice(f"quantization {seed}"), spec)
     _activations(Dice(f"activations {seed}"), spec)
+    _products(Dice(f"products {seed}"), spec)
     return spec
 
 
@@ -347,6 +348,14 @@ def _activations(dice, spec):
         fits &= section == "shared" or not scaled
         if fits and dice.chance(0.5):
             quantization["activations"] = "fp8_e4m3"
+
+
+def _products(dice, spec):
+    """[S34]"""
+    dtype = spec.get("dtype", {})
+    rows = dtype.get("activation", "f32")
+    if {rows, dtype.get("weights", rows)} == {"f32"} and dice.chance(0.2):
+        spec["dtype"] = {**dtype, "products": "tf32"}
 
 
 def main():

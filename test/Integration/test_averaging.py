@@ -123,7 +123,12 @@ class Quantisation(unittest.TestCase):
 
     def test_simulated_device(self):
         """Blocks that the lanes of a warp share, and such that a thread has by itself."""
-        for kind, block in (("blockwise_int8", 33), ("fp8_e4m3", 2), ("mxfp4", 32)):
+        for kind, block in (
+            ("blockwise_int8", 33),
+            ("fp8_e4m3", 2),
+            ("fp8_e5m2", 64),
+            ("mxfp4", 32),
+        ):
             layer = compiled("sim", ["quantize", "dequantize"], kind, block)
             for n in SIZES:
                 self.check(layer, kind, block, some_values(n, n), f"sim {kind} {block} n={n}")
@@ -244,6 +249,23 @@ class Sums(unittest.TestCase):
                 with np.errstate(over="ignore", invalid="ignore"):
                     expected = quantisation.accumulate(expected, values)
             np.testing.assert_array_equal(total, expected, target)
+
+    def test_simulated_device(self):
+        layer = compiled("sim", ["average", "accumulate"])
+        for n in SIZES:
+            sets = np.stack([some_values(n, 10 * n + i) for i in range(3)])
+            expected, _ = quantisation.average(sets)
+            mean = layer.run("average", sets=sets)
+            np.testing.assert_array_equal(self.bits(mean), self.bits(expected), f"n={n}")
+            with np.errstate(over="ignore"):
+                expected = quantisation.accumulate(*sets[:2])
+            total = layer.run("accumulate", sum=sets[0], values=sets[1])
+            np.testing.assert_array_equal(self.bits(total), self.bits(expected), f"n={n}")
+        sets = np.stack([some_values(101, i) for i in range(3)])
+        sets[2, 40] = np.nan
+        error = run(layer, "average", [sets], [np.zeros(101, np.float32)])
+        message = "NOT_FINITE: function 'average': element 40 is not finite"
+        self.assertEqual(str(error), message)
 
 
 if __name__ == "__main__":

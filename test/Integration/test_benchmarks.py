@@ -15,7 +15,8 @@ from unittest import mock
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
 
 from benchmarks.cpu import figures, layer, options, problem, reference, table  # noqa: E402
 from benchmarks.cpu.ceilings import Ceilings, build  # noqa: E402
@@ -31,7 +32,7 @@ TINY = {
     ),
     "tiny_shared": Shape("tiny_shared", "", 96, 64, 8, 2, shared=32),
 }
-SCRATCH = Path.cwd() / "benchmarks"
+SCRATCH = ROOT / "build" / "test-benchmarks"
 
 
 def point(**changes):

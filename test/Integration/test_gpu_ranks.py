@@ -55,10 +55,10 @@ def tearDownModule():
 
 
 def compiled(layer, target, *options):
-    """The package of a layer; the reference is that of the whole."""
+    """The package of a layer; the reference and that for a CPU alone are of the whole."""
     out = WORK / f"{layer['name']}-{target}"
     if not out.exists():
-        if target == "reference":
+        if target in ("reference", "cpu"):
             layer = {key: value for key, value in layer.items() if key != "parallel"}
         path = out.with_suffix(".json")
         path.write_text(json.dumps(layer))
@@ -66,6 +66,14 @@ def compiled(layer, target, *options):
                            *options, "-o", out])  # fmt: skip
         assert made.code == 0, f"{json.dumps(layer)}\n{made.err}"
     return out
+
+
+def whole(layer, tokens):
+    """What to compare with: the reference, or where rounding to f32 decides choices the CPU."""
+    cpu, reference = compiled(layer, "cpu"), compiled(layer, "reference")
+    ended = ranks.call([ranks.BIN / "moe-run", cpu, "--tokens", tokens, "--exact", 5, "--json",
+                        "--against", reference])  # fmt: skip
+    return cpu if ended.report["against"].get("slots_differing") else reference
 
 
 def simulated(devices, **more):
@@ -87,14 +95,14 @@ class GpuRanks(unittest.TestCase):
         self.assertEqual((ended.code, ended.err), (0, ""), words)
         return np.load(y).tobytes(), ended.report
 
-    def check(self, layer, arch, tokens, seeds):
+    def check(self, layer, arch, tokens, seeds, against=None):
         both = layer["name"] in FOR_BOTH
         package = compiled(layer, "cpu,sim" if both else "sim", f"--gpu-arch={arch}")
         if both:
             ended = ranks.threads(ranks.ranks_of(layer), package, "--device", "cpu", "--exact", 5,
                                   "--against", compiled(layer, "reference"))  # fmt: skip
             self.assertEqual((ended.code, ended.err), (0, ""))
-        against = ["--against", compiled(layer, "reference")]
+        against = ["--against", against or compiled(layer, "reference")]
         if "wire" in layer["parallel"]:
             against = []  # which rounds, and is the same on both engines
         for count in tokens:
@@ -117,7 +125,27 @@ class GpuRanks(unittest.TestCase):
         for seed in range(FIRST, FIRST + COUNT):
             layer, _ = sharded_spec.sharded_spec(seed)
             layer["name"] = f"seed_{seed}"
-            self.check(layer, ("sm_80", "sm_90a")[seed % 2], (0, 13), (1, 2, 3))
+            tokens, arch = (0, 13), ("sm_80", "sm_90a")[seed % 2]
+            self.check(layer, arch, tokens, (1, 2, 3), whole(layer, max(tokens)))
+
+    def test_averages(self):
+        """The same bits as on CPUs, whatever rows are rounded to on the way."""
+        for number, kind in enumerate(("none", "int4", "fp16")):
+            averaging = {"compression": {"kind": kind, "block": 32}}
+            layer = spec(f"average_{kind}", {"dp": 3}, averaging=averaging)
+            layer["functions"] = ["average_group"]
+            package = compiled(layer, "cpu,sim", "--gpu-arch=sm_80")
+            means = []
+            for device in ("cpu", "sim"):
+                mean = WORK / f"{device}.npy"
+                environment = simulated(3, MOE_SIM_SEED=str(number), MOE_SIM_ARCH="sm_80")
+                ended = ranks.call([ranks.BIN / "moe-run", package, "--ranks", 3, "--function",
+                                    "average_group", "--size", "n=101", "--random", 1, "--output",
+                                    mean, "--device", device], env=environment)  # fmt: skip
+                self.assertEqual((ended.code, ended.err), (0, ""), f"{kind} on {device}")
+                means.append(np.load(mean))
+            self.assertGreater(np.abs(means[0]).max(), 0)
+            self.assertEqual(means[0].tobytes(), means[1].tobytes(), kind)
 
     def test_devices(self):
         layer = SPECS[2][0]

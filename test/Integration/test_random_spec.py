@@ -116,6 +116,8 @@ class RandomSpec(unittest.TestCase):
             self.assertFalse(router["projection"]["chained"])
         if router["input_norm"]["factor"] != 1:  # S23
             self.assertIn("eps", router["input_norm"])
+        if spec["dtype"]["products"] == "tf32":  # S34
+            self.assertEqual({spec["dtype"][key] for key in ("activation", "weights")}, {"f32"})
 
     def check_quantization(self, spec):
         experts, shared, hidden = spec["experts"], spec["shared"], spec["hidden"]
@@ -168,6 +170,7 @@ class RandomSpec(unittest.TestCase):
             "capacity.priority": "probability choice_order",
             "dtype.activation": "bf16 f16 f32",
             "dtype.router": "bf16 f16 f32",
+            "dtype.products": "tf32",
             "losses.load_balance_form": "switch",
         }.items():
             for value in values.split():

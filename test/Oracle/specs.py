@@ -59,7 +59,7 @@ DEFAULTS = {
         "importance": 0.0,
         "router_z": 0.0,
     },
-    "dtype": {"activation": "f32", "accumulate": "f32"},
+    "dtype": {"activation": "f32", "accumulate": "f32", "products": "f32"},
     "parallel": {
         "grid": {"dp": 1, "ep": 1, "tp": 1},
         "experts_on": "ep",

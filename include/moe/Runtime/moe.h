@@ -368,7 +368,7 @@ typedef void (*moe_executor)(void *user, moe_body body, void *context,
  *  back. Any partition gives the same bits. Not while a layer runs. Loops
  *  inside a loop stay on their thread and never reach the executor. */
 MOE_API void moe_set_executor(moe_executor executor, void *user);
-/** Threads of the built-in pool; 0 restores its default. */
+/** Threads of the built-in pool, 0: its default. A forked process has one. */
 MOE_API void moe_set_threads(int threads);
 
 /*--- safetensors ----------------------------------------------------------*/

@@ -13,7 +13,9 @@
 #include <atomic>
 #include <mutex>
 #include <set>
+#include <sys/wait.h>
 #include <thread>
+#include <unistd.h>
 
 using namespace moe::test;
 
@@ -105,6 +107,24 @@ TEST_F(ParallelTest, UsesTheThreadsAskedFor) {
   moe_parallel_for(slowly, &visits, 100);
   EXPECT_TRUE(visits.eachOnce());
   EXPECT_EQ(3u, visits.threads.size());
+}
+
+TEST_F(ParallelTest, ForkedProcessHasOneThread) {
+  moe_set_threads(2);
+  Visits before(100);
+  moe_parallel_for(Visits::body, &before, 100);
+  pid_t child = fork();
+  if (child == 0) {
+    alarm(20); // which ends it if it waits for threads that it does not have
+    Visits visits(100);
+    moe_parallel_for(Visits::body, &visits, 100);
+    bool isAlone = moe_thread_count() == 1 && visits.threads.size() == 1;
+    _exit(visits.eachOnce() && isAlone ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(child, waitpid(child, &status, 0));
+  EXPECT_EQ(0, status);
+  EXPECT_EQ(2, moe_thread_count());
 }
 #endif
 
