@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Lowering.h"
+#include "EntryArguments.h"
 
 #include "moe/Graph/Graph.h"
 #include "moe/Kernels/Entry.h"
@@ -23,7 +23,6 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Dialect/X86Vector/X86VectorDialect.h"
-#include "llvm/ADT/StringSet.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 namespace moe {
@@ -50,93 +49,20 @@ public:
   LogicalResult run();
 
 private:
-  using Shape = SmallVector<Extent, 3>;
-
   func::FuncOp func;
   StringRef package;
   LLVMTypeConverter converter;
   Lowering l;
-  SmallVector<std::string> sizeNames;
 
-  FailureOr<Shape> shape(RankedTensorType type, DictionaryAttr attrs);
-  LogicalResult collectSizes();
   Value pointerAt(Value buffers, int64_t index);
-  Value buffer(Value buffers, int64_t index, Type element, const Shape &shape);
-  LogicalResult copy(Value tensor, Value to, const Shape &shape);
+  Value buffer(Value buffers, int64_t index, Type element,
+               const EntryShape &shape);
+  LogicalResult copy(Value tensor, Value to, const EntryShape &shape);
   LogicalResult lowerBody(Value buffers);
-  void describe(func::FuncOp entry);
 };
-
-FailureOr<FunctionLowering::Shape>
-FunctionLowering::shape(RankedTensorType type, DictionaryAttr attrs) {
-  Shape result;
-  auto sizes = attrs ? attrs.getAs<ArrayAttr>(boundary::kSizes) : ArrayAttr();
-  unsigned next = 0;
-  for (int64_t dim : type.getShape()) {
-    if (!ShapedType::isDynamic(dim)) {
-      result.push_back(Extent::constant(dim));
-      continue;
-    }
-    std::optional<Extent> extent;
-    if (sizes && next < sizes.size())
-      if (auto text = dyn_cast<StringAttr>(sizes[next++]))
-        extent = Extent::parse(text.getValue());
-    if (!extent || extent->multiplier != 1)
-      return func.emitError("expected a size such as \"T\" or \"2*T\" in '")
-             << boundary::kSizes << "' for each dynamic dimension of " << type;
-    result.push_back(*extent);
-  }
-  return result;
-}
-
-/// Of the exchange between ranks, or about it.
-static bool isOfColl(Operation &op) {
-  return isa_and_nonnull<coll::CollDialect>(op.getDialect());
-}
 
 static bool isCollective(Operation &op) {
   return isOfColl(op) && !isa<coll::IndexOp>(op);
-}
-
-LogicalResult FunctionLowering::collectSizes() {
-  auto addSize = [&](const Extent &extent) {
-    if (!extent.isConstant() && !llvm::is_contained(sizeNames, extent.size))
-      sizeNames.push_back(extent.size);
-  };
-  auto collect = [&](Type type, DictionaryAttr attrs) -> LogicalResult {
-    auto tensor = dyn_cast<RankedTensorType>(type);
-    if (!tensor)
-      return func.emitError("expected tensors at the boundary, but found ")
-             << type;
-    FailureOr<Shape> extents = shape(tensor, attrs);
-    if (failed(extents))
-      return failure();
-    llvm::for_each(*extents, addSize);
-    return success();
-  };
-  for (auto [i, type] : llvm::enumerate(func.getArgumentTypes()))
-    if (failed(collect(type, func.getArgAttrDict(i))))
-      return failure();
-  for (auto [i, type] : llvm::enumerate(func.getResultTypes()))
-    if (failed(collect(type, func.getResultAttrDict(i))))
-      return failure();
-  // Then those of rows that come from other ranks, but for what the function
-  // finds out itself.
-  Block &block = func.getBody().front();
-  llvm::StringSet<> own;
-  for (ArrivalsOp op : block.getOps<ArrivalsOp>())
-    if (op.getSize() && (!own.insert(*op.getSize()).second ||
-                         llvm::is_contained(sizeNames, *op.getSize())))
-      return op.emitOpError("expected a name of its own in 'size', found \"")
-             << *op.getSize() << "\" again";
-  for (Operation &op : block)
-    if (isOfColl(op) || isa<ArrivalsOp, ResizeOp, RowNumbersOp, TakeRowsOp>(op))
-      for (StringRef name : {"rows", "bound", "first"})
-        if (auto text = op.getAttrOfType<StringAttr>(name))
-          if (Extent extent = *Extent::parse(text.getValue());
-              !own.contains(extent.size))
-            addSize(extent);
-  return success();
 }
 
 Value FunctionLowering::pointerAt(Value buffers, int64_t index) {
@@ -148,7 +74,7 @@ Value FunctionLowering::pointerAt(Value buffers, int64_t index) {
 
 /// A view of the caller's buffer number `index`.
 Value FunctionLowering::buffer(Value buffers, int64_t index, Type element,
-                               const Shape &shape) {
+                               const EntryShape &shape) {
   Emitter &e = l.e;
   SmallVector<int64_t> dims;
   for (const Extent &extent : shape)
@@ -174,7 +100,7 @@ Value FunctionLowering::buffer(Value buffers, int64_t index, Type element,
 
 /// Copies a tensor that is of `shape`, as far as types and names can tell.
 LogicalResult FunctionLowering::copy(Value tensor, Value to,
-                                     const Shape &shape) {
+                                     const EntryShape &shape) {
   for (auto [dim, extent] : llvm::enumerate(shape))
     if (l.extent(tensor, dim) != extent)
       return func.emitError("a tensor of ")
@@ -198,7 +124,7 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
   llvm::StringMap<std::pair<Value, Type>> states;
   for (auto [i, argument] : llvm::enumerate(block.getArguments())) {
     auto type = cast<RankedTensorType>(argument.getType());
-    Shape extents = *shape(type, func.getArgAttrDict(i));
+    EntryShape extents = *entryShape(func, type, func.getArgAttrDict(i));
     Value memory = buffer(buffers, next++, type.getElementType(), extents);
     l.bind(argument, memory, extents);
     if (func.getArgAttr(i, boundary::kPacked))
@@ -210,10 +136,10 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
   }
   // Where results go. State goes back to where it came from, but only when
   // everything that reads it has run.
-  SmallVector<std::pair<Value, Shape>> destinations;
+  SmallVector<std::pair<Value, EntryShape>> destinations;
   for (auto [i, value] : llvm::enumerate(terminator->getOperands())) {
     auto type = cast<RankedTensorType>(value.getType());
-    Shape extents = *shape(type, func.getResultAttrDict(i));
+    EntryShape extents = *entryShape(func, type, func.getResultAttrDict(i));
     auto role = func.getResultAttrOfType<StringAttr>(i, boundary::kRole);
     auto name = func.getResultAttrOfType<StringAttr>(i, boundary::kName);
     Value memory;
@@ -301,53 +227,11 @@ LogicalResult FunctionLowering::lowerBody(Value buffers) {
   return failure(l.hasFailed());
 }
 
-/// Leaves on the entry what the manifest will say about it.
-void FunctionLowering::describe(func::FuncOp entry) {
-  Emitter &e = l.e;
-  auto text = [&](const Twine &value) { return e.getStringAttr(value); };
-  SmallVector<Attribute> arguments;
-  auto add = [&](Type type, DictionaryAttr attrs) {
-    auto tensor = cast<RankedTensorType>(type);
-    SmallVector<Attribute> dims;
-    Shape extents = *shape(tensor, attrs);
-    for (const Extent &extent : extents)
-      dims.push_back(text(extent.str()));
-    NamedAttrList entry(attrs);
-    entry.set(entryAttr::kShape, e.getArrayAttr(dims));
-    entry.set(entryAttr::kType, TypeAttr::get(tensor.getElementType()));
-    arguments.push_back(entry.getDictionary(e.getContext()));
-  };
-  for (auto [i, type] : llvm::enumerate(func.getArgumentTypes()))
-    add(type, func.getArgAttrDict(i));
-  for (auto [i, type] : llvm::enumerate(func.getResultTypes())) {
-    auto role = func.getResultAttrOfType<StringAttr>(i, boundary::kRole);
-    if (!role || role.getValue() != "state")
-      add(type, func.getResultAttrDict(i));
-  }
-  SmallVector<Attribute> sizes;
-  for (const std::string &name : sizeNames)
-    sizes.push_back(text(name));
-  NamedAttrList per, workspace;
-  for (auto &[size, bytes] : l.workspaceSize().per)
-    per.set(size, e.getI64IntegerAttr(bytes));
-  workspace.set("constant", e.getI64IntegerAttr(l.workspaceSize().constant));
-  workspace.set("per", per.getDictionary(e.getContext()));
-  entry->setAttr(entryAttr::kFunction, func.getSymNameAttr());
-  entry->setAttr(entryAttr::kArguments, e.getArrayAttr(arguments));
-  entry->setAttr(entryAttr::kSizes, e.getArrayAttr(sizes));
-  entry->setAttr(entryAttr::kWorkspace,
-                 workspace.getDictionary(e.getContext()));
-  if (l.exchange)
-    entry->setAttr(entryAttr::kCollectives, e.getArrayAttr(l.collectives));
-  for (StringRef name : {kSums, kTokensOver})
-    if (Attribute attr = func->getAttr(name))
-      entry->setAttr(name, attr);
-}
-
 LogicalResult FunctionLowering::run() {
   if (!func.getBody().hasOneBlock())
     return func.emitError("expected a function of one block");
-  if (failed(collectSizes()))
+  FailureOr<SmallVector<std::string>> names = entrySizes(func);
+  if (failed(names))
     return failure();
   Emitter &e = l.e;
   auto pointer = LLVM::LLVMPointerType::get(func.getContext());
@@ -358,20 +242,20 @@ LogicalResult FunctionLowering::run() {
   Block *body = entry.addEntryBlock();
   e.setInsertionPointToStart(body);
   SmallVector<Val> sizes;
-  for (auto [i, size] : llvm::enumerate(sizeNames)) {
+  for (auto [i, size] : llvm::enumerate(*names)) {
     Value slot =
         LLVM::GEPOp::create(e, pointer, e.getI64Type(), body->getArgument(0),
                             ArrayRef<LLVM::GEPArg>{int32_t(i)});
     sizes.push_back(
         e.asIndex(e.val(LLVM::LoadOp::create(e, e.getI64Type(), slot))));
   }
-  l.setSizes(sizeNames, sizes);
+  l.setSizes(*names, sizes);
   if (failed(lowerBody(body->getArgument(1))))
     return failure();
   e.setInsertionPointToEnd(body);
   func::ReturnOp::create(e);
 
-  describe(entry);
+  describeEntry(entry, func, *names, l);
   func.erase();
   return success();
 }

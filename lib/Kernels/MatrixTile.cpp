@@ -6,22 +6,15 @@
 //===----------------------------------------------------------------------===//
 //
 // Of factors that lie along the depth or across it, of bf16, f16, or f32 that
-// is rounded to tf32. Copies run some steps ahead. Four warps share a tile, two
-// by two; each has the sums of a quarter in registers.
+// is rounded to tf32.
 //
 //===----------------------------------------------------------------------===//
 
 #include "MatrixFactor.h"
-
-#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "WarpQuarter.h"
 
 using namespace mlir;
 using namespace moe;
-
-/// What a warp has of the tile.
-static constexpr int64_t warpLines = 32;
-static constexpr int64_t rowTiles = warpLines / mmaRows;
-static constexpr int64_t outputTiles = warpLines / mmaOutputs;
 
 namespace {
 
@@ -34,13 +27,12 @@ private:
   Emitter &e;
   const FactorTile &tile;
   Type element;
+  WarpQuarter quarter;
   SmallVector<MatrixFactor, 3> factors; // the left one first
-  Val lane, warpRow, warpOut;           // in the tile
 
   int64_t step() const { return MatrixFactor::depth(element); }
   void copyStep(Val number);
   Emitter::Vals multiply(Val stage, Emitter::Vals sums);
-  void finish(ArrayRef<Val> sums);
 };
 
 } // namespace
@@ -51,10 +43,7 @@ static Type elementOf(Value buffer) {
 
 MatrixTile::MatrixTile(Emitter &e, const FactorTile &tile)
     : e(e), tile(tile), element(elementOf(tile.left.buffer)),
-      lane(tile.thread % double(Emitter::lanesOfWarp)) {
-  Val warp = tile.thread / double(Emitter::lanesOfWarp);
-  warpRow = warp / 2.0 * double(warpLines);
-  warpOut = warp % 2.0 * double(warpLines);
+      quarter(e, tile.thread, element, tile.rights.size()) {
   int64_t begin = 0;
   auto add = [&](const TileFactor &factor) {
     factors.emplace_back(e, tile, factor, begin);
@@ -71,72 +60,34 @@ void MatrixTile::copyStep(Val number) {
     for (const MatrixFactor &factor : factors)
       factor.copyStep(begin, number % double(mmaStages));
   });
-  NVVM::CpAsyncCommitGroupOp::create(e);
 }
 
 Emitter::Vals MatrixTile::multiply(Val stage, Emitter::Vals sums) {
-  for (int64_t k = 0; k < step(); k += mmaDepth(element)) {
-    SmallVector<SmallVector<Value>> a;
-    for (int64_t i = 0; i < rowTiles; ++i)
-      a.push_back(
-          factors.front().fragments(stage, warpRow + double(i * mmaRows), k));
-    size_t first = 0;
-    for (const MatrixFactor &right : ArrayRef(factors).drop_front()) {
-      SmallVector<SmallVector<Value>> b;
-      for (int64_t j = 0; j < outputTiles; j += 2)
-        b.push_back(
-            right.fragments(stage, warpOut + double(j * mmaOutputs), k));
-      for (ArrayRef<Value> x : a)
-        for (ArrayRef<Value> two : b)
-          for (size_t eight : {0, 1}) {
-            multiplyMatrices(e, element, x, {two[eight], two[eight + 2]},
-                             MutableArrayRef(sums).slice(first, sumsPerThread));
-            first += sumsPerThread;
-          }
-    }
-  }
-  return sums;
-}
-
-/// A thread has two neighbours of a row, and two eight rows below.
-void MatrixTile::finish(ArrayRef<Val> sums) {
-  const TileFactor &outputs = tile.rights.front();
-  Val row = tile.left.begin + warpRow + lane / 4.0;
-  Val out = outputs.begin + warpOut + lane % 4.0 * 2.0;
-  for (int64_t i = 0; i < rowTiles; ++i)
-    for (int64_t below = 0; below < 2; ++below) {
-      Val r = row + double(i * mmaRows + below * 8);
-      e.when(r < tile.left.end, [&] {
-        for (int64_t j = 0; j < outputTiles; ++j)
-          for (int64_t next = 0; next < 2; ++next) {
-            Val o = out + double(j * mmaOutputs + next);
-            SmallVector<Val, 2> ofPlace;
-            for (size_t right = 0; right < tile.rights.size(); ++right) {
-              size_t tileNumber = (right * rowTiles + i) * outputTiles + j;
-              ofPlace.push_back(
-                  sums[tileNumber * sumsPerThread + 2 * below + next]);
-            }
-            e.when(o < outputs.end, [&] { tile.finish(r, o, ofPlace); });
-          }
-      });
-    }
+  return quarter.multiply(
+      step(),
+      [&](Val line, int64_t place) {
+        return factors.front().fragments(stage, line, place);
+      },
+      [&](size_t right, Val line, int64_t place) {
+        auto f = factors[1 + right].fragments(stage, line, place);
+        return SmallVector<Value>{f[0], f[2], f[1], f[3]};
+      },
+      std::move(sums));
 }
 
 void MatrixTile::run() {
-  for (int64_t number = 0; number < mmaStages - 1; ++number)
-    copyStep(e.index(number));
+  auto copy = [&](Val number) { copyStep(number); };
+  startSteps(e, copy);
   Val depth = tile.depthEnd - tile.depthBegin;
   Val steps = (depth + double(step() - 1)) / double(step());
-  Emitter::Vals zeros(
-      tile.rights.size() * rowTiles * outputTiles * sumsPerThread, e.real_(0));
-  finish(e.carry(e.index(0), steps, zeros, [&](Val number, ArrayRef<Val> sums) {
-    // The copies of this step are there, for all threads; and what is
-    // overwritten next has been read by all.
-    NVVM::CpAsyncWaitGroupOp::create(e, mmaStages - 2);
-    e.barrier();
-    copyStep(number + double(mmaStages - 1));
-    return multiply(number % double(mmaStages), Emitter::Vals(sums));
-  }));
+  Emitter::Vals sums = e.carry(
+      e.index(0), steps, quarter.zeros(), [&](Val number, ArrayRef<Val> sums) {
+        awaitStep(e, number, copy);
+        return multiply(number % double(mmaStages), Emitter::Vals(sums));
+      });
+  const TileFactor &outputs = tile.rights.front();
+  quarter.finish(tile.left.begin, tile.left.end, outputs.begin, outputs.end,
+                 sums, tile.finish);
 }
 
 template <typename Kind>

@@ -7,24 +7,16 @@
 //
 // Rows of x and of the weights both run along the depth, which is how mma.sync
 // wants them. They are copied to the block's memory some steps ahead of their
-// use, rows of x from where the gather says. Four warps share a tile, two by
-// two; each has the sums of a quarter in registers.
+// use, rows of x from where the gather says.
 //
 //===----------------------------------------------------------------------===//
 
-#include "MmaTile.h"
+#include "WarpQuarter.h"
 
-#include "mlir/Dialect/GPU/IR/GPUDialect.h"
-#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/NVGPU/IR/NVGPUDialect.h"
 
 using namespace mlir;
 using namespace moe;
-
-/// What a warp has of the tile.
-static constexpr int64_t warpRows = 32, warpOutputs = 32;
-static constexpr int64_t rowTiles = warpRows / mmaRows;
-static constexpr int64_t outputTiles = warpOutputs / mmaOutputs;
 
 bool moe::fitsMma(const Product &product) {
   if (product.rowScales) // takesCodes() has looked
@@ -63,7 +55,7 @@ private:
   Type element; // of what is multiplied
   StagedRows rows;
   SmallVector<StagedWeight, 2> weights;
-  Val lane, warpRow, warpOut; // in the tile
+  WarpQuarter quarter;
 
   /// What a thread copies in each step: 16 bytes of a line.
   struct Copy {
@@ -76,8 +68,9 @@ private:
   SmallVector<Copy> copies;
 
   void planCopies();
-  void copyStep(Val step, Val stage);
+  int64_t steps() const;
   int64_t stepsOfBlock() const;
+  void copyStep(Val step);
   Emitter::Vals multiplySteps(Val begin, Val end, Emitter::Vals sums);
   Emitter::Vals multiplyStep(Val step, Emitter::Vals sums);
   Emitter::Vals multiply(Val stage, Val begin, Emitter::Vals sums);
@@ -91,10 +84,8 @@ private:
 MmaTile::MmaTile(Lowering &l, const Product &product, Type element,
                  const ProductTile &tile)
     : e(l.e), product(product), tile(tile), element(element),
-      rows(product, element), lane(tile.thread % double(Emitter::lanesOfWarp)) {
-  Val warp = tile.thread / double(Emitter::lanesOfWarp);
-  warpRow = warp / 2.0 * double(warpRows);
-  warpOut = warp % 2.0 * double(warpOutputs);
+      rows(product, element),
+      quarter(l.e, tile.thread, element, product.weights.size()) {
   rows.place(e, tile.shared);
   int64_t begin = rows.staged.bytes();
   for (const Weight &weight : product.weights) {
@@ -137,9 +128,19 @@ void MmaTile::planCopies() {
     });
 }
 
+int64_t MmaTile::steps() const {
+  return llvm::divideCeilSigned(product.depth(), mmaShape.depth);
+}
+
+/// How many steps have one scale; all of them where there are no scales.
+int64_t MmaTile::stepsOfBlock() const {
+  return llvm::divideCeilSigned(weights.front().block(), mmaShape.depth);
+}
+
 /// What is outside of the matrices becomes zero.
-void MmaTile::copyStep(Val step, Val stage) {
+void MmaTile::copyStep(Val step) {
   auto token = nvgpu::DeviceAsyncTokenType::get(e.getContext());
+  Val stage = step % double(mmaStages);
   Val none = e.index(0);
   for (const Copy &copy : copies) {
     const Staged &to = *copy.to;
@@ -163,48 +164,27 @@ void MmaTile::copyStep(Val step, Val stage) {
 }
 
 Emitter::Vals MmaTile::multiply(Val stage, Val begin, Emitter::Vals sums) {
-  for (int64_t k = 0; k < mmaShape.depth; k += mmaDepth(element)) {
-    SmallVector<SmallVector<Value>> a;
-    for (int64_t i = 0; i < rowTiles; ++i)
-      a.push_back(
-          rows.fragments(e, stage, warpRow + double(i * mmaRows), lane, k));
-    size_t first = 0;
-    for (const StagedWeight &weight : weights) {
-      SmallVector<SmallVector<Value>> b;
-      for (int64_t j = 0; j < outputTiles; j += 2)
-        b.push_back(weight.fragments(stage, warpOut + double(j * mmaOutputs), k,
-                                     begin));
-      for (ArrayRef<Value> x : a)
-        for (ArrayRef<Value> two : b)
-          for (size_t half : {0, 2}) {
-            multiplyMatrices(e, element, x, two.slice(half, 2),
-                             MutableArrayRef(sums).slice(first, sumsPerThread));
-            first += sumsPerThread;
-          }
-    }
-  }
-  return sums;
-}
-
-/// A sum that a thread has: of which weight, which row and which output in the
-/// warp's part of the tile.
-static int64_t sumAt(size_t weight, int64_t rowTile, int64_t outputTile,
-                     int64_t below, int64_t next) {
-  int64_t tile =
-      (int64_t(weight) * rowTiles + rowTile) * outputTiles + outputTile;
-  return tile * sumsPerThread + 2 * below + next;
+  return quarter.multiply(
+      mmaShape.depth,
+      [&](Val line, int64_t place) {
+        return rows.fragments(e, stage, line, quarter.lane, place);
+      },
+      [&](size_t weight, Val line, int64_t place) {
+        return weights[weight].fragments(stage, line, place, begin);
+      },
+      std::move(sums));
 }
 
 /// Of two rows of each row tile, eight apart; null for nothing.
 SmallVector<Val> MmaTile::rowScales(Val c) {
   SmallVector<Val> scales;
-  for (int64_t i = 0; i < rowTiles; ++i)
+  for (int64_t i = 0; i < WarpQuarter::rowTiles; ++i)
     for (int64_t below : {0, 8}) {
       if (!product.rowScales) {
         scales.emplace_back();
         continue;
       }
-      Val r = tile.row + warpRow + lane / 4.0 + double(i * mmaRows + below);
+      Val r = tile.row + quarter.row + double(i * mmaRows + below);
       // Not by a row that is there: one address does for all four.
       scales.push_back(e.choose(
           r < tile.rowEnd,
@@ -221,16 +201,15 @@ SmallVector<Val> MmaTile::rowScales(Val c) {
 /// sums + scale * part. Without scales the part is all that there is.
 Emitter::Vals MmaTile::addScaled(Val c, Emitter::Vals sums,
                                  Emitter::Vals part) {
-  Val out = warpOut + lane % 4.0 * 2.0;
   SmallVector<Val> ofRows = rowScales(c);
   for (size_t w = 0; w < weights.size(); ++w)
-    for (int64_t j = 0; j < outputTiles; ++j)
+    for (int64_t j = 0; j < WarpQuarter::outputTiles; ++j)
       for (int64_t next = 0; next < 2; ++next) {
         Val ofOutput =
-            weights[w].scaleAt(out + double(j * mmaOutputs + next), c);
-        for (int64_t i = 0; i < rowTiles; ++i)
+            weights[w].scaleAt(quarter.out + double(j * mmaOutputs + next), c);
+        for (int64_t i = 0; i < WarpQuarter::rowTiles; ++i)
           for (int64_t below = 0; below < 2; ++below) {
-            int64_t at = sumAt(w, i, j, below, next);
+            int64_t at = WarpQuarter::sumAt(w, i, j, below, next);
             Val ofRow = ofRows[i * 2 + below];
             Val scale = ofRow.value ? ofRow * ofOutput : ofOutput;
             sums[at] =
@@ -240,45 +219,23 @@ Emitter::Vals MmaTile::addScaled(Val c, Emitter::Vals sums,
   return sums;
 }
 
-/// A thread has two neighbours of a row, and two eight rows below.
 void MmaTile::finish(ArrayRef<Val> sums) {
-  Val row = tile.row + warpRow + lane / 4.0;
-  Val out = tile.out + warpOut + lane % 4.0 * 2.0;
-  for (int64_t i = 0; i < rowTiles; ++i)
-    for (int64_t below = 0; below < 2; ++below) {
-      Val r = row + double(i * mmaRows + below * 8);
-      e.when(r < tile.rowEnd, [&] {
-        for (int64_t j = 0; j < outputTiles; ++j)
-          for (int64_t next = 0; next < 2; ++next) {
-            Val o = out + double(j * mmaOutputs + next);
-            SmallVector<Val, 2> ofPlace;
-            for (size_t w = 0; w < weights.size(); ++w)
-              ofPlace.push_back(weights[w].finish(
-                  sums[sumAt(w, i, j, below, next)], o - tile.out));
-            e.when(o < double(product.outputs()),
-                   [&] { product.finish(tile.expert, r, o, 1, ofPlace); });
-          }
-      });
-    }
-}
-
-/// How many steps have one scale; all of them where there are no scales.
-int64_t MmaTile::stepsOfBlock() const {
-  return llvm::divideCeilSigned(weights.front().block(), mmaShape.depth);
+  Val outputs = e.index(product.outputs());
+  quarter.finish(tile.row, tile.rowEnd, tile.out, outputs, sums,
+                 [&](Val row, Val out, ArrayRef<Val> sums) {
+                   SmallVector<Val, 2> finished;
+                   for (auto [weight, sum] : llvm::zip_equal(weights, sums))
+                     finished.push_back(weight.finish(sum, out - tile.out));
+                   product.finish(tile.expert, row, out, 1, finished);
+                 });
 }
 
 Emitter::Vals MmaTile::multiplyStep(Val step, Emitter::Vals sums) {
-  int64_t steps = llvm::divideCeilSigned(product.depth(), mmaShape.depth);
-  // The copies of this step are there, for all threads; and what is
-  // overwritten next has been read by all.
-  NVVM::CpAsyncWaitGroupOp::create(e, mmaStages - 2);
-  e.barrier();
-  Val ahead = step + double(mmaStages - 1);
-  e.when(ahead < double(steps),
-         [&] { copyStep(ahead, ahead % double(mmaStages)); });
-  NVVM::CpAsyncCommitGroupOp::create(e);
+  awaitStep(e, step, [&](Val ahead) {
+    e.when(ahead < double(steps()), [&] { copyStep(ahead); });
+  });
   return multiply(step % double(mmaStages), step * double(mmaShape.depth),
-                  sums);
+                  std::move(sums));
 }
 
 Emitter::Vals MmaTile::multiplySteps(Val begin, Val end, Emitter::Vals sums) {
@@ -288,17 +245,13 @@ Emitter::Vals MmaTile::multiplySteps(Val begin, Val end, Emitter::Vals sums) {
 }
 
 void MmaTile::run() {
-  int64_t steps = llvm::divideCeilSigned(product.depth(), mmaShape.depth);
-  for (int64_t step = 0; step < mmaStages - 1; ++step) {
-    if (step < steps)
-      copyStep(e.index(step), e.index(step));
-    NVVM::CpAsyncCommitGroupOp::create(e);
-  }
-  Emitter::Vals zeros(weights.size() * rowTiles * outputTiles * sumsPerThread,
-                      e.real_(0));
-  Val none = e.index(0), all = e.index(steps);
+  startSteps(e, [&](Val step) {
+    e.when(step < double(steps()), [&] { copyStep(step); });
+  });
+  Emitter::Vals zeros = quarter.zeros();
+  Val none = e.index(0), all = e.index(steps());
   int64_t perBlock = stepsOfBlock();
-  if (perBlock >= steps) {
+  if (perBlock >= steps()) {
     Emitter::Vals sums = multiplySteps(none, all, zeros);
     return finish(addScaled(none, zeros, sums));
   }

@@ -70,43 +70,34 @@ static bool isJoined(const Graph &graph) {
 
 MOE_SIM_CUDA cuStreamBeginCapture_v2(void *handle, int mode) {
   enum { Global = 0, Relaxed = 2 };
-  Call call;
+  StreamCall call(handle);
   if (call)
     return call.status;
-  Stream *stream = streamOf(handle);
-  if (!stream)
-    return InvalidHandle;
-  if (mode < Global || mode > Relaxed || stream->capture)
+  if (mode < Global || mode > Relaxed || call.stream->capture)
     return InvalidValue;
-  if (stream == &state().defaultStream)
+  if (call.stream == &state().defaultStream)
     return CaptureImplicit;
-  stream->capture = std::make_shared<Capture>();
-  stream->capture->isGlobal = mode == Global;
-  stream->capture->streams = {stream};
-  stream->capture->graph.sequences.resize(1);
+  call.stream->capture = std::make_shared<Capture>();
+  call.stream->capture->isGlobal = mode == Global;
+  call.stream->capture->streams = {call.stream};
+  call.stream->capture->graph.sequences.resize(1);
   return Success;
 }
 
 MOE_SIM_CUDA cuStreamIsCapturing(void *handle, int *answer) {
-  Call call;
+  StreamCall call(handle);
   if (call)
     return call.status;
-  const Stream *stream = streamOf(handle);
-  if (!stream)
-    return InvalidHandle;
-  *answer = !stream->capture ? 0 : stream->capture->isInvalid ? 2 : 1;
+  *answer = !call.stream->capture ? 0 : call.stream->capture->isInvalid ? 2 : 1;
   return Success;
 }
 
 MOE_SIM_CUDA cuStreamEndCapture(void *handle, void **graph) {
-  Call call;
+  StreamCall call(handle);
   if (call)
     return call.status;
-  Stream *stream = streamOf(handle);
-  if (!stream)
-    return InvalidHandle;
-  std::shared_ptr<Capture> capture = stream->capture;
-  if (!capture || capture->streams.front() != stream)
+  std::shared_ptr<Capture> capture = call.stream->capture;
+  if (!capture || capture->streams.front() != call.stream)
     return CaptureUnmatched;
   for (Stream *each : capture->streams)
     each->capture = nullptr;

@@ -46,22 +46,15 @@ MOE_SIM_CUDA cuMemFree_v2(Address address) {
 }
 
 MOE_SIM_CUDA cuMemAllocAsync(Address *address, size_t bytes, void *stream) {
-  Call call;
-  if (call)
-    return call.status;
-  if (!streamOf(stream))
-    return InvalidHandle;
-  return cuMemAlloc_v2(address, bytes);
+  StreamCall call(stream);
+  return call ? call.status : cuMemAlloc_v2(address, bytes);
 }
 
 MOE_SIM_CUDA cuMemFreeAsync(Address address, void *handle) {
-  Call call;
+  StreamCall call(handle);
   if (call)
     return call.status;
-  Stream *stream = streamOf(handle);
-  if (!stream)
-    return InvalidHandle;
-  enqueue(*stream, [address] {
+  enqueue(*call.stream, [address] {
     return state().memory.release(pointer(address)) ? Success : InvalidValue;
   });
   return Success;
@@ -122,6 +115,11 @@ static Allocation *allocationOf(const char *address, size_t bytes,
   return place.allocation;
 }
 
+static bool isOnDevice(Address address, size_t bytes) {
+  size_t offset;
+  return allocationOf(pointer(address), bytes, offset);
+}
+
 static int writeDevice(char *to, const char *from, size_t bytes) {
   size_t offset;
   Allocation *allocation = allocationOf(to, bytes, offset);
@@ -134,29 +132,25 @@ static int writeDevice(char *to, const char *from, size_t bytes) {
 
 MOE_SIM_CUDA cuMemcpyHtoDAsync_v2(Address to, const void *from, size_t bytes,
                                   void *handle) {
-  Call call;
+  StreamCall call(handle);
   if (call)
     return call.status;
-  Stream *stream = streamOf(handle);
-  size_t offset;
-  if (!stream)
-    return InvalidHandle;
   if (bytes == 0)
     return Success;
-  if (!from || !allocationOf(pointer(to), bytes, offset))
+  if (!from || !isOnDevice(to, bytes))
     return InvalidValue;
   if (isPinned(from)) {
-    enqueue(*stream, [=] {
+    enqueue(*call.stream, [=] {
       return writeDevice(pointer(to), static_cast<const char *>(from), bytes);
     });
     return Success;
   }
-  if (stream->capture)
-    return invalidate(*stream);
+  if (call.stream->capture)
+    return invalidate(*call.stream);
   // Memory that can be paged out is copied aside first.
   auto *begin = static_cast<const char *>(from);
   std::vector<char> data(begin, begin + bytes);
-  enqueue(*stream, [to, bytes, data = std::move(data)] {
+  enqueue(*call.stream, [to, bytes, data = std::move(data)] {
     return writeDevice(pointer(to), data.data(), bytes);
   });
   return Success;
@@ -172,40 +166,31 @@ static int readDevice(char *to, const char *from, size_t bytes) {
 
 MOE_SIM_CUDA cuMemcpyDtoHAsync_v2(void *to, Address from, size_t bytes,
                                   void *handle) {
-  Call call;
+  StreamCall call(handle);
   if (call)
     return call.status;
-  Stream *stream = streamOf(handle);
-  size_t offset;
-  if (!stream)
-    return InvalidHandle;
   if (bytes == 0)
     return Success;
-  if (!to || !allocationOf(pointer(from), bytes, offset))
+  if (!to || !isOnDevice(from, bytes))
     return InvalidValue;
-  if (stream->capture && !isPinned(to))
-    return invalidate(*stream);
-  enqueue(*stream, [=] {
+  if (call.stream->capture && !isPinned(to))
+    return invalidate(*call.stream);
+  enqueue(*call.stream, [=] {
     return readDevice(static_cast<char *>(to), pointer(from), bytes);
   });
-  return isPinned(to) ? Success : drain(*stream);
+  return isPinned(to) ? Success : drain(*call.stream);
 }
 
 MOE_SIM_CUDA cuMemcpyDtoDAsync_v2(Address to, Address from, size_t bytes,
                                   void *handle) {
-  Call call;
+  StreamCall call(handle);
   if (call)
     return call.status;
-  Stream *stream = streamOf(handle);
-  size_t offset;
-  if (!stream)
-    return InvalidHandle;
   if (bytes == 0)
     return Success;
-  if (!allocationOf(pointer(to), bytes, offset) ||
-      !allocationOf(pointer(from), bytes, offset))
+  if (!isOnDevice(to, bytes) || !isOnDevice(from, bytes))
     return InvalidValue;
-  enqueue(*stream, [=] {
+  enqueue(*call.stream, [=] {
     size_t offset;
     Allocation *source = allocationOf(pointer(from), bytes, offset);
     if (!source)
@@ -223,18 +208,14 @@ MOE_SIM_CUDA cuMemcpyDtoDAsync_v2(Address to, Address from, size_t bytes,
 
 MOE_SIM_CUDA cuMemsetD8Async(Address to, unsigned char value, size_t bytes,
                              void *handle) {
-  Call call;
+  StreamCall call(handle);
   if (call)
     return call.status;
-  Stream *stream = streamOf(handle);
-  size_t offset;
-  if (!stream)
-    return InvalidHandle;
   if (bytes == 0)
     return Success;
-  if (!allocationOf(pointer(to), bytes, offset))
+  if (!isOnDevice(to, bytes))
     return InvalidValue;
-  enqueue(*stream, [=] {
+  enqueue(*call.stream, [=] {
     std::vector<char> data(bytes, char(value));
     return writeDevice(pointer(to), data.data(), bytes);
   });

@@ -148,6 +148,18 @@ private:
 
 /// Null is the default stream; a handle that is none gives null.
 Stream *streamOf(void *handle);
+
+/// A call that puts something into a stream, or asks about one.
+class StreamCall : public Call {
+public:
+  explicit StreamCall(void *handle)
+      : stream(status == Success ? streamOf(handle) : nullptr) {
+    if (status == Success && !stream)
+      status = InvalidHandle;
+  }
+  Stream *stream;
+};
+
 void enqueue(Stream &stream, std::function<int()> perform,
              Marker waitsFor = nullptr,
              std::function<bool()> isReady = nullptr);

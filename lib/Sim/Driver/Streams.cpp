@@ -181,34 +181,28 @@ MOE_SIM_CUDA cuStreamDestroy_v2(void *handle) {
 /// other.
 MOE_SIM_CUDA cuStreamWaitValue32_v2(void *handle, unsigned long long address,
                                     unsigned value, unsigned flags) {
-  Call call;
+  StreamCall call(handle);
   if (call)
     return call.status;
-  Stream *stream = streamOf(handle);
-  if (!stream)
-    return InvalidHandle;
   if (flags != 0 || address % 4)
     return InvalidValue;
-  if (stream == &state().defaultStream)
+  if (call.stream == &state().defaultStream)
     return NotSupported;
   auto *word = reinterpret_cast<const volatile uint32_t *>(address);
-  enqueue(*stream, nullptr, nullptr,
+  enqueue(*call.stream, nullptr, nullptr,
           [word, value] { return int32_t(*word - value) >= 0; });
   return Success;
 }
 
 MOE_SIM_CUDA cuStreamWriteValue32_v2(void *handle, unsigned long long address,
                                      unsigned value, unsigned flags) {
-  Call call;
+  StreamCall call(handle);
   if (call)
     return call.status;
-  Stream *stream = streamOf(handle);
-  if (!stream)
-    return InvalidHandle;
   if (flags != 0 || address % 4)
     return InvalidValue;
   auto *word = reinterpret_cast<volatile uint32_t *>(address);
-  enqueue(*stream, [word, value] {
+  enqueue(*call.stream, [word, value] {
     *word = value;
     return int(Success);
   });
@@ -216,29 +210,25 @@ MOE_SIM_CUDA cuStreamWriteValue32_v2(void *handle, unsigned long long address,
 }
 
 MOE_SIM_CUDA cuStreamSynchronize(void *handle) {
-  Call call;
+  StreamCall call(handle);
   if (call)
     return call.status;
-  Stream *stream = streamOf(handle);
-  if (!stream)
-    return InvalidHandle;
-  return stream->capture ? invalidate(*stream) : drain(*stream);
+  return call.stream->capture ? invalidate(*call.stream) : drain(*call.stream);
 }
 
 MOE_SIM_CUDA cuStreamQuery(void *handle) {
-  Call call;
+  StreamCall call(handle);
   if (call)
     return call.status;
-  Stream *stream = streamOf(handle);
-  if (!stream)
-    return InvalidHandle;
-  if (stream->capture)
-    return invalidate(*stream);
+  if (call.stream->capture)
+    return invalidate(*call.stream);
   // Whoever asks again and again gets there.
   int status = Success;
-  if (!stream->work.empty())
+  if (!call.stream->work.empty())
     runOne(status);
-  return status ? status : stream->work.empty() ? int(Success) : int(NotReady);
+  return status                      ? status
+         : call.stream->work.empty() ? int(Success)
+                                     : int(NotReady);
 }
 
 MOE_SIM_CUDA cuEventCreate(void **handle, unsigned) {
