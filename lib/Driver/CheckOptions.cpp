@@ -57,6 +57,9 @@ static Error checkGpuOptions(CompileOptions &options) {
                              emitName(options.emit).str());
   if (!isGpu && !options.gpuArchs.empty())
     return createStringError("--gpu-arch goes with --target=cuda or sim only");
+  if (!isGpu && options.gpuClusters)
+    return createStringError(
+        "--gpu-clusters goes with --target=cuda or sim only");
   if ((!isGpu || isSimulated) && isKernels(options.emit))
     return createStringError("--emit=" + emitName(options.emit).str() +
                              " goes with --target=cuda only");

@@ -234,6 +234,7 @@ Error Compilation::makeProgram(Program &program, PipelineOptions pipeline) {
   auto hasFp8 = [](const GPUArch &arch) { return arch.hasFp8(); };
   pipeline.fp8 = pipeline.gpu && any_of(options.gpuArchs, hasFp8);
   pipeline.alwaysFp8 = pipeline.fp8 && all_of(options.gpuArchs, hasFp8);
+  pipeline.clusters = options.gpuClusters.value_or(GpuClusters::whereTheyPay);
   pipeline.core = program.target.core();
   pipeline.bf16Dot = program.target.hasBF16Dot();
   program.module = module->clone();

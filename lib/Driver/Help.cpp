@@ -39,6 +39,9 @@ usage: moe-opt SPEC.json [options]     from a spec to the moe dialect or beyond
                      the ptxas of MOE_PTXAS, CUDA_HOME or PATH, compute_80, …
                      PTX, which drivers compile for what is newer too
                      (default: sm_80,compute_80, or one of them)
+  --gpu-clusters=C   where pairs of blocks share the weights of products that
+                     sm_90a has: auto (default), with many rows for each expert,
+                     always, if tiles have 128 rows, or never
   --cpu=NAME,…       native (default), x86-64-v3, x86-64-v4, znver4, …; of
                      several, a package runs the best that the machine can
   --compile-to=PHASE stop after import, graph (default), autodiff, sharding,

@@ -30,10 +30,15 @@ static constexpr std::pair<StringLiteral, TargetKind> targets[] = {
     {"cuda", TargetKind::cuda},
     {"sim", TargetKind::sim},
 };
+static constexpr std::pair<StringLiteral, GpuClusters> clusterChoices[] = {
+    {"auto", GpuClusters::whereTheyPay},
+    {"always", GpuClusters::always},
+    {"never", GpuClusters::never},
+};
 static constexpr StringLiteral optionNames[] = {
-    "--emit",     "--target", "--cpu",     "--compile-to",
-    "--dump-dir", "--layer",  "--blocks",  "--tokens",
-    "--ceilings", "--grid",   "--gpu-arch"};
+    "--emit",     "--target", "--cpu",      "--compile-to",
+    "--dump-dir", "--layer",  "--blocks",   "--tokens",
+    "--ceilings", "--grid",   "--gpu-arch", "--gpu-clusters"};
 static constexpr StringLiteral flagNames[] = {
     "--layers", "--json", "--dequantize", "--plan", "--unpacked"};
 
@@ -188,6 +193,9 @@ static Error setOption(CompileOptions &options, StringRef name, StringRef value,
     return setCpus(options, value);
   if (name == "--gpu-arch")
     return setGpuArchs(options, value);
+  if (name == "--gpu-clusters")
+    return choose<GpuClusters>(name, value, clusterChoices,
+                               options.gpuClusters.emplace());
   if (name == "--grid")
     return setGrid(options, value);
   if (is_contained(gridOptionNames(), name))

@@ -115,10 +115,12 @@ public:
   void parallel(Val end, Body body);
 
   /// A kernel for a GPU: `body` for every thread of every block. `shared` is
-  /// the block's memory, bytes of which nothing is known at first.
+  /// the block's memory, bytes of which nothing is known at first. Of blocks in
+  /// clusters, those of one have numbers that follow each other.
   void launch(
       Val blocks, int64_t threads, int64_t sharedBytes,
-      llvm::function_ref<void(Val block, Val thread, mlir::Value shared)> body);
+      llvm::function_ref<void(Val block, Val thread, mlir::Value shared)> body,
+      int64_t blocksInCluster = 1);
   /// A part of the block's memory, which begins at a multiple of 16 bytes.
   mlir::Value shared(mlir::Value memory, Val begin, mlir::Type element,
                      llvm::ArrayRef<int64_t> shape);
@@ -128,6 +130,8 @@ public:
   }
   /// All threads of the block meet, and see what the others have written.
   void barrier();
+  /// The same of the blocks of a cluster.
+  void clusterBarrier();
 
   static constexpr int64_t lanesOfWarp = 32;
   /// Where the lanes of a warp share an item, the lane at hand. Rows of the

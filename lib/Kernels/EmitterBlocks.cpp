@@ -8,6 +8,7 @@
 #include "Emitter.h"
 
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 
 using namespace mlir;
@@ -18,14 +19,27 @@ static Attribute workgroup(Emitter &e) {
                                     gpu::AddressSpace::Workgroup);
 }
 
+/// The builder has no room for the numbers that a body is given of clusters:
+/// which it is, and of what size.
+static void setCluster(gpu::LaunchOp launch, Val across, Val other) {
+  launch.getClusterSizeXMutable().assign(across);
+  launch.getClusterSizeYMutable().assign(other);
+  launch.getClusterSizeZMutable().assign(other);
+  for (int i = 0; i < 6; ++i)
+    launch.getBody().addArgument(across.value.getType(), launch.getLoc());
+}
+
 void Emitter::launch(Val blocks, int64_t threads, int64_t sharedBytes,
-                     llvm::function_ref<void(Val, Val, Value)> body) {
-  Val one = index(1);
+                     llvm::function_ref<void(Val, Val, Value)> body,
+                     int64_t blocksInCluster) {
+  Val one = index(1), across = index(blocksInCluster);
   Value bytes;
   if (sharedBytes)
     bytes = constant(getI32Type(), static_cast<double>(sharedBytes));
   auto launch = gpu::LaunchOp::create(*this, blocks, one, one, index(threads),
                                       one, one, bytes);
+  if (blocksInCluster > 1)
+    setCluster(launch, across, one);
   OpBuilder::InsertionGuard guard(*this);
   setInsertionPointToEnd(&launch.getBody().front());
   gpu::TerminatorOp::create(*this);
@@ -46,3 +60,8 @@ Value Emitter::shared(Value memory, Val begin, Type element,
 }
 
 void Emitter::barrier() { gpu::BarrierOp::create(*this); }
+
+void Emitter::clusterBarrier() {
+  NVVM::ClusterArriveOp::create(*this, getUnitAttr());
+  NVVM::ClusterWaitOp::create(*this, getUnitAttr());
+}

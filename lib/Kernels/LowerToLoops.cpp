@@ -39,11 +39,13 @@ namespace {
 class FunctionLowering {
 public:
   FunctionLowering(func::FuncOp func, StringRef package, Device device,
-                   const VectorUnit &unit, Presence wgmma, Presence fp8)
+                   const VectorUnit &unit, Presence wgmma, Presence fp8,
+                   GpuClusters clusters)
       : func(func), package(package), converter(func.getContext()),
         l(func->getParentOfType<ModuleOp>(), func.getLoc(), device, unit) {
     l.wgmma = wgmma;
     l.fp8 = fp8;
+    l.clusters = clusters;
   }
 
   LogicalResult run();
@@ -290,7 +292,8 @@ struct LowerToLoops : moe::impl::LowerToLoopsPassBase<LowerToLoops> {
     for (auto func :
          llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
       if (!func.isExternal() &&
-          failed(FunctionLowering(func, package, device, unit, groups, codes)
+          failed(FunctionLowering(func, package, device, unit, groups, codes,
+                                  clusters)
                      .run()))
         return signalPassFailure();
   }

@@ -13,6 +13,7 @@
 #include "moe/Dialect/Coll/Coll.h"
 #include "moe/Dialect/MoE/MoE.h"
 #include "moe/Kernels/Extent.h"
+#include "moe/Schedule/GpuClusters.h"
 #include "moe/Schedule/Machine.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -57,6 +58,7 @@ public:
   /// On a gpu: the runtime's pointer that launches are made with, for the host.
   /// For products of warpgroups, and of codes of 8 bits.
   Presence wgmma = Presence::nowhere, fp8 = Presence::nowhere;
+  GpuClusters clusters = GpuClusters::whereTheyPay;
   mlir::Value launches;
 
   /// Reports why the operation at hand cannot be lowered.

@@ -9,6 +9,7 @@
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 
 using namespace mlir;
 using namespace moe;
@@ -32,7 +33,7 @@ void Ring::initialize(int64_t toFill, int64_t toEmpty) {
     NVVM::MBarrierInitOp::create(e, barrier(i32(e, stage)), i32(e, toFill),
                                  Value());
     NVVM::MBarrierInitOp::create(e, barrier(i32(e, stages + stage)),
-                                 i32(e, toEmpty), Value());
+                                 i32(e, blocks * toEmpty), Value());
   }
   for (int64_t who : {0, 1})
     NVVM::MBarrierInitOp::create(e, barrier(i32(e, 2 * stages + who)),
@@ -67,11 +68,32 @@ void Ring::wait(Value barrier, Val parity) {
                                         i32(e, sleepNanoseconds));
 }
 
+/// Until what threads of other blocks have done before they arrived is done for
+/// this one too.
+void Ring::waitForCluster(Value barrier, Val parity) {
+  Val ticks = i32(e, sleepNanoseconds);
+  scf::WhileOp::create(
+      e, TypeRange(), ValueRange(),
+      [&](OpBuilder &, Location, ValueRange) {
+        Val isOver = e.val(NVVM::MBarrierTryWaitOp::create(
+            e, e.getI1Type(), barrier, parity, ticks,
+            NVVM::MemScopeKind::CLUSTER));
+        scf::ConditionOp::create(e, isOver ^ e.bits(e.getI1Type(), 1),
+                                 ValueRange());
+      },
+      [&](OpBuilder &, Location, ValueRange) { scf::YieldOp::create(e); });
+}
+
 void Ring::waitForFull(Place place) { wait(barrier(place.stage), place.round); }
 
 /// In the first round all are: the phase before the first one counts as over.
 void Ring::waitForEmpty(Place place) {
-  wait(barrier(place.stage + double(stages)), place.round ^ i32(e, 1));
+  Value empty = barrier(place.stage + double(stages));
+  Val before = place.round ^ i32(e, 1);
+  if (blocks > 1)
+    waitForCluster(empty, before);
+  else
+    wait(empty, before);
 }
 
 void Ring::waitForTurn(Val who, Val number) {
@@ -94,7 +116,13 @@ void Ring::fillWhenCopied(Val stage) {
   NVVM::CpAsyncMBarrierArriveOp::create(e, barrier(stage), /*noinc=*/true);
 }
 
-void Ring::release(Val stage) {
-  NVVM::MBarrierArriveOp::create(e, /*res=*/Type(),
-                                 barrier(stage + double(stages)), Value());
+void Ring::release(Val stage, Val block) {
+  Value empty = barrier(stage + double(stages));
+  auto scope = NVVM::MemScopeKind::CTA;
+  if (blocks > 1) {
+    auto cluster = LLVM::LLVMPointerType::get(e.getContext(), 7);
+    empty = NVVM::MapaOp::create(e, cluster, empty, e.asI32(block));
+    scope = NVVM::MemScopeKind::CLUSTER;
+  }
+  NVVM::MBarrierArriveOp::create(e, /*res=*/Type(), empty, Value(), scope);
 }

@@ -12,6 +12,10 @@
 // wait for a round before the one that precedes it is over. Where two take
 // stages in turns, each waits for its turn first: two more mbarriers.
 //
+// Blocks of a cluster that fill each other's stages have a ring each, at the
+// same place of their memory. A stage is empty when no block of the cluster
+// uses it any more, which each is told by all of them.
+//
 //===----------------------------------------------------------------------===//
 
 #ifndef MOE_LIB_KERNELS_RING_H
@@ -25,13 +29,14 @@ class Ring {
 public:
   /// `barriers` is room for `bytes(stages)` in the block's memory, where 8
   /// bytes begin: a pointer of LLVM.
-  Ring(Emitter &e, mlir::Value barriers, int64_t stages)
-      : e(e), barriers(barriers), stages(stages) {}
+  Ring(Emitter &e, mlir::Value barriers, int64_t stages, int64_t blocks = 1)
+      : e(e), barriers(barriers), stages(stages), blocks(blocks) {}
 
   static int64_t bytes(int64_t stages) { return (2 * stages + 2) * 8; }
 
-  /// By one thread, before all threads of the block meet: how many arrivals
-  /// make a stage full, and how many empty, or pass on the turn.
+  /// By one thread, before all threads of the block meet, or of the cluster:
+  /// how many arrivals make a stage full, and how many of each block make it
+  /// empty, or pass on the turn.
   void initialize(int64_t toFill, int64_t toEmpty);
 
   /// Where a warp is: the number of the stage, and how often it has been round,
@@ -52,8 +57,8 @@ public:
   void expect(Val stage, int64_t bytes);
   /// One arrival, when the thread's copies of `cp.async` so far have arrived.
   void fillWhenCopied(Val stage);
-  /// One arrival, by one thread.
-  void release(Val stage);
+  /// One arrival at each block, by as many threads of a warp as there are.
+  void release(Val stage, Val block);
   /// Of the first (0) or the second (1), i32. Who has waited for an odd number
   /// of turns waits for an even one next; that of the first has begun.
   void waitForTurn(Val who, Val number);
@@ -63,10 +68,11 @@ public:
 private:
   Emitter &e;
   mlir::Value barriers;
-  int64_t stages;
+  int64_t stages, blocks;
 
   mlir::Value barrier(Val number);
   void wait(mlir::Value barrier, Val parity);
+  void waitForCluster(mlir::Value barrier, Val parity);
 };
 
 } // namespace moe

@@ -21,6 +21,9 @@ namespace moe {
 /// part of the result.
 struct WalkedTile {
   Val expert, row, rowEnd, out;
+
+  /// The row, or the last one where it is past that; the tile may have none.
+  Val known(Emitter &e, Val r) const { return e.min(r, rowEnd - 1); }
 };
 
 struct TileWalk {

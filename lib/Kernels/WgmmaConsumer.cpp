@@ -80,7 +80,8 @@ Emitter::Vals WgmmaKernel::takeStep(Val consumer, Ring::Place place,
 }
 
 void WgmmaKernel::release(Val stage) {
-  e.when(thread % double(warpThreads) == 0, [&] { ring->release(stage); });
+  Val lane = thread % double(warpThreads);
+  e.when(lane < double(shape.blocks), [&] { ring->release(stage, lane); });
 }
 
 /// Of each weight.
@@ -132,11 +133,12 @@ Ring::Place WgmmaKernel::begin(Val consumer) {
 void WgmmaKernel::consume(Val consumer) {
   Ring::Place first = begin(consumer);
   Val who = e.asI32(consumer);
-  Val start = shape.alternates ? block + consumer * blocks : block;
-  Val stride = shape.alternates ? blocks * 2 : blocks;
+  Val start = shape.alternates ? cluster + consumer * clusters : cluster;
+  Val stride = shape.alternates ? clusters * 2 : clusters;
   Val none = e.constant(e.getI32Type(), 0);
   walk.each(e, start, stride, {first.stage, first.round, none},
-            [&](const WalkedTile &tile, ArrayRef<Val> at) {
+            [&](const WalkedTile &ofCluster, ArrayRef<Val> at) {
+              WalkedTile tile = ownPart(ofCluster);
               if (shape.alternates)
                 ring->waitForTurn(who, at[2]);
               Emitter::Vals state = product.rowScales

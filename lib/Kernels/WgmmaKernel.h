@@ -9,6 +9,10 @@
 // weights, its threads the rows from where the gather says. The others multiply
 // what is there with wgmma, each 64 lines of its first operand.
 //
+// Blocks of a cluster take rows of the same expert and the same outputs. Each
+// copies a part of the weights to all of them, and takes part to the end of the
+// tile even where the expert has no rows left for it.
+//
 //===----------------------------------------------------------------------===//
 
 #ifndef MOE_LIB_KERNELS_WGMMAKERNEL_H
@@ -47,7 +51,8 @@ private:
   const WarpSums ofWarp;
   llvm::SmallVector<mlir::Value, 2> maps; // of the weights
   // In the kernel:
-  Val block, blocks, thread;  // the thread of its warpgroup
+  Val cluster, clusters;      // that take tiles; a block alone is one
+  Val blockInCluster, thread; // the thread of its warpgroup
   mlir::Value shared, memory; // the block's memory, and a pointer to the stages
   Val skipped;                // bytes before them
   mlir::Value rows;           // [stages, rows, stageDepth]
@@ -74,6 +79,7 @@ private:
   void launch(Lowering &l);
   void run(Val block, Val thread, mlir::Value shared);
   void layOut();
+  WalkedTile ownPart(WalkedTile ofCluster);
   mlir::Value at(Val bytes);
 
   struct Copy {

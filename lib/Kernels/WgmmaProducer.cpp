@@ -20,8 +20,9 @@ static constexpr int64_t copyBytes = 16, copiesPerLine = lineBytes / copyBytes;
 
 void WgmmaKernel::produce() {
   Ring::Place first = ring->begin();
-  walk.each(e, block, blocks, {first.stage, first.round},
-            [&](const WalkedTile &tile, ArrayRef<Val> at) {
+  walk.each(e, cluster, clusters, {first.stage, first.round},
+            [&](const WalkedTile &ofCluster, ArrayRef<Val> at) {
+              WalkedTile tile = ownPart(ofCluster);
               SmallVector<Copy> copies = planCopies(tile);
               return e.carry(e.index(0), e.index(steps), at,
                              [&](Val step, ArrayRef<Val> at) {
@@ -47,8 +48,7 @@ SmallVector<WgmmaKernel::Copy> WgmmaKernel::planCopies(const WalkedTile &tile) {
     Val line = number / double(copiesPerLine);
     Val r = tile.row + line;
     Val isInside = r < tile.rowEnd;
-    // The first row of a tile is always there.
-    Val source = product.row(e.select(isInside, r, tile.row));
+    Val source = product.row(tile.known(e, r));
     copies.push_back({source, line, number % double(copiesPerLine), isInside});
   }
   return copies;
@@ -72,18 +72,24 @@ void WgmmaKernel::copyRows(ArrayRef<Copy> copies, Val step, Val stage) {
   }
 }
 
+/// Each block of a cluster copies its part to all of them.
 void WgmmaKernel::copyWeights(const WalkedTile &tile, Val step, Val stage) {
-  auto cluster = LLVM::LLVMPointerType::get(e.getContext(), 7);
+  auto anywhere = LLVM::LLVMPointerType::get(e.getContext(), 7);
   ring->expect(stage, static_cast<int64_t>(maps.size()) * weightBytes());
-  Val number = e.asIndex(stage);
+  const int64_t partBytes = weightBytes() / shape.blocks;
+  Val begin = e.asIndex(stage) * double(weightBytes()) +
+              blockInCluster * double(partBytes);
+  Val out = tile.out + blockInCluster * double(shape.partOutputs());
+  Value all; // blocks, a bit for each
+  if (shape.blocks > 1)
+    all = e.bits(e.getI16Type(), (uint64_t(1) << shape.blocks) - 1);
   for (auto [i, map] : llvm::enumerate(maps)) {
-    Value to = at(number * double(weightBytes()) + double(weightsBegin(i)));
+    Value to = at(begin + double(weightsBegin(i)));
     NVVM::CpAsyncBulkTensorGlobalToSharedClusterOp::create(
-        e, LLVM::AddrSpaceCastOp::create(e, cluster, to), map,
-        ValueRange{e.asI32(step * double(stageDepth)), e.asI32(tile.out),
+        e, LLVM::AddrSpaceCastOp::create(e, anywhere, to), map,
+        ValueRange{e.asI32(step * double(stageDepth)), e.asI32(out),
                    e.asI32(tile.expert)},
-        ring->full(stage), ValueRange(), Value(), Value(),
-        NVVM::TMALoadMode::TILE, /*isCTAOnly=*/false, NVVM::CTAGroupKindAttr(),
-        Value());
+        ring->full(stage), ValueRange(), all, Value(), NVVM::TMALoadMode::TILE,
+        /*isCTAOnly=*/false, NVVM::CTAGroupKindAttr(), Value());
   }
 }

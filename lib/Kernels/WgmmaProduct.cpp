@@ -12,6 +12,8 @@
 //   tile has become, the other multiplies.
 // - Of few it has 16. The weights are the first operand then, so that the other
 //   can be as small as the rows are few.
+// - Of very many, blocks with tiles of 128 rows come in pairs that share the
+//   weights.
 //
 //===----------------------------------------------------------------------===//
 
@@ -19,6 +21,8 @@
 
 #include "TensorMap.h"
 #include "WgmmaKernel.h"
+
+#include "moe/Schedule/GpuClusters.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
@@ -36,11 +40,14 @@ static constexpr int64_t mostStages = 8;
 /// codes, the sums so far and those of the block at hand.
 static constexpr int64_t mostOutputs = 256, mostScaledOutputs = 128;
 
-WgmmaShape::WgmmaShape(const Product &product, int64_t rowsAtMost)
-    : rows(rowsAtMost), swaps(rows < mmaLines), consumers(swaps ? 1 : 2),
-      alternates(rows == mmaLines) {
+WgmmaShape::WgmmaShape(const Product &product, int64_t rowsAtMost,
+                       int64_t blocks)
+    : blocks(blocks), rows(rowsAtMost), swaps(rows < mmaLines),
+      consumers(swaps ? 1 : 2), alternates(rows == mmaLines) {
   auto weights = static_cast<int64_t>(product.weights.size());
-  int64_t all = llvm::alignTo(product.outputs(), 8);
+  // What a block copies begins where the swizzle does.
+  const int64_t step = swizzleLines * blocks;
+  int64_t all = llvm::alignTo(product.outputs(), step);
   if (product.rowScales) {
     // Tiles that end where blocks of weights do.
     outputs = swaps ? mmaLines : std::min(all, mostScaledOutputs / weights);
@@ -52,9 +59,9 @@ WgmmaShape::WgmmaShape(const Product &product, int64_t rowsAtMost)
   int64_t across =
       llvm::divideCeilSigned(product.outputs() * weights, mostOutputs);
   outputs =
-      swaps
-          ? mmaLines
-          : llvm::alignTo(llvm::divideCeilSigned(product.outputs(), across), 8);
+      swaps ? mmaLines
+            : llvm::alignTo(llvm::divideCeilSigned(product.outputs(), across),
+                            step);
   stages =
       std::min(stageRoom[consumers == 1] / stageBytes(weights), mostStages);
 }
@@ -98,14 +105,14 @@ bool moe::fitsWgmma(const Product &product) {
 WgmmaKernel::WgmmaKernel(Lowering &l, const Product &product,
                          const WgmmaShape &shape)
     : e(l.e), product(product), shape(shape),
-      walk{product, shape.rows, shape.outputs},
+      walk{product, shape.blocks * shape.rows, shape.outputs},
       element(cast<MemRefType>(product.x.getType()).getElementType()),
       stageDepth(lineBytes * 8 / int64_t(element.getIntOrFloatBitWidth())),
       steps(llvm::divideCeilSigned(product.depth(), stageDepth)),
       ofWarp(l.e, product, columns(), shape.swaps) {
   for (const Weight &weight : product.weights)
     maps.push_back(
-        emitTensorMap(l, weight.stored(), stageDepth, shape.outputs));
+        emitTensorMap(l, weight.stored(), stageDepth, shape.partOutputs()));
   launch(l);
 }
 
@@ -114,10 +121,20 @@ void WgmmaKernel::launch(Lowering &l) {
   Val resident = e.asIndex(l.callRuntime("moe_gpu_processors", e.getI64Type(),
                                          ValueRange{l.launches})) *
                  double(shape.blocksAtOnce());
-  blocks = e.min(walk.mostTiles(e), resident);
+  if (shape.blocks > 1)
+    resident = e.max(resident / double(shape.blocks), e.index(1));
+  clusters = e.min(walk.mostTiles(e), resident);
   e.launch(
-      blocks, (1 + shape.consumers) * groupThreads, sharedBytes(),
-      [&](Val block, Val thread, Value shared) { run(block, thread, shared); });
+      clusters * double(shape.blocks), (1 + shape.consumers) * groupThreads,
+      sharedBytes(),
+      [&](Val block, Val thread, Value shared) { run(block, thread, shared); },
+      shape.blocks);
+}
+
+/// The block's own rows, of which there may be none.
+WalkedTile WgmmaKernel::ownPart(WalkedTile ofCluster) {
+  ofCluster.row = ofCluster.row + blockInCluster * double(shape.rows);
+  return ofCluster;
 }
 
 /// Swizzles are of bits of the address, so that stages begin where one does.
@@ -136,7 +153,7 @@ void WgmmaKernel::layOut() {
   skipped = e.asIndex(unaligned);
   rows = e.shared(shared, skipped, element,
                   {shape.stages, shape.rows, stageDepth});
-  ring.emplace(e, this->at(e.index(stagesEnd())), shape.stages);
+  ring.emplace(e, this->at(e.index(stagesEnd())), shape.stages, shape.blocks);
 }
 
 /// Where so many bytes after the begin of the stages are.
@@ -148,7 +165,8 @@ Value WgmmaKernel::at(Val bytes) {
 }
 
 void WgmmaKernel::run(Val inGrid, Val inBlock, Value bytes) {
-  block = inGrid;
+  cluster = inGrid / double(shape.blocks);
+  blockInCluster = inGrid % double(shape.blocks);
   shared = bytes;
   layOut();
   // The warpgroup is the same for all threads of a warp, which ptxas sees by
@@ -161,7 +179,10 @@ void WgmmaKernel::run(Val inGrid, Val inBlock, Value bytes) {
   thread = inBlock % double(groupThreads);
   // Weights are one arrival, and each thread that copies rows is one.
   e.when(inBlock == 0, [&] { ring->initialize(1 + groupThreads, readers()); });
-  e.barrier();
+  if (shape.blocks > 1)
+    e.clusterBarrier();
+  else
+    e.barrier();
   e.when(group == 0, [&] {
     if (shape.consumers > 1)
       NVVM::SetMaxRegisterOp::create(e, shape.registersToProduce(),
@@ -174,26 +195,64 @@ void WgmmaKernel::run(Val inGrid, Val inBlock, Value bytes) {
                                      NVVM::SetMaxRegisterAction::increase);
     consume(e.asIndex(group - 1));
   });
+  // Until then others arrive at the block's mbarriers.
+  if (shape.blocks > 1)
+    e.clusterBarrier();
 }
 
-/// The first shape whose tiles the rows of an expert fill half or more, if all
-/// experts have as many, or that has all of them.
+namespace {
+/// A shape, and for up to how many rows of an expert, if all have as many; none
+/// for the last one.
+struct Choice {
+  WgmmaShape shape;
+  std::optional<int64_t> rowsAtMost = {};
+};
+} // namespace
+
 static void emitFirstFitting(Lowering &l, const Product &product,
-                             ArrayRef<int64_t> rowsAtMost) {
+                             ArrayRef<Choice> choices) {
   Emitter &e = l.e;
-  auto emit = [&] {
-    WgmmaKernel(l, product, WgmmaShape(product, rowsAtMost.front()));
-  };
-  if (rowsAtMost.size() == 1)
+  const Choice &first = choices.front();
+  auto emit = [&] { WgmmaKernel(l, product, first.shape); };
+  if (!first.rowsAtMost)
     return emit();
-  int64_t most = product.offsets ? rowsAtMost.front() / 2 * product.experts()
-                                 : rowsAtMost.front();
+  int64_t most = *first.rowsAtMost * (product.offsets ? product.experts() : 1);
   Val fits = product.rows <= double(most);
   e.when(fits, emit);
   e.when(product.rows > double(most),
-         [&] { emitFirstFitting(l, product, rowsAtMost.drop_front()); });
+         [&] { emitFirstFitting(l, product, choices.drop_front()); });
 }
 
+/// Up to how many rows of an expert blocks with the shape are not in clusters;
+/// none: whatever their number.
+static std::optional<int64_t>
+rowsAlone(const Lowering &l, const Product &product, const WgmmaShape &shape) {
+  switch (l.clusters) {
+  case GpuClusters::always:
+    return 0;
+  case GpuClusters::never:
+    return std::nullopt;
+  case GpuClusters::whereTheyPay:
+    int64_t bytes = product.rowScales ? 1 : 2;
+    auto weights = static_cast<int64_t>(product.weights.size());
+    return rowsForClusters(
+        {shape.rows, weights * shape.outputs, lineBytes / bytes, bytes});
+  }
+  llvm_unreachable("all are named");
+}
+
+/// Tiles of few rows are for experts that fill half of one or more; a product
+/// without experts fills it.
 void moe::emitWgmmaProduct(Lowering &l, const Product &product) {
-  emitFirstFitting(l, product, {16, 64, 128});
+  SmallVector<Choice> choices;
+  for (int64_t rows : {16, 64})
+    choices.push_back(
+        {WgmmaShape(product, rows), product.offsets ? rows / 2 : rows});
+  WgmmaShape alone(product, 128);
+  std::optional<int64_t> most = rowsAlone(l, product, alone);
+  if (most != 0)
+    choices.push_back({alone, most});
+  if (most)
+    choices.push_back({WgmmaShape(product, 128, /*blocks=*/2)});
+  emitFirstFitting(l, product, choices);
 }

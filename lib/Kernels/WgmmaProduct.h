@@ -14,15 +14,19 @@ namespace moe {
 
 /// How tiles are cut, and what a block has for them.
 struct WgmmaShape {
-  /// For tiles of so many rows: 16, 64 or 128.
-  WgmmaShape(const Product &product, int64_t rowsAtMost);
+  /// For tiles of so many rows: 16, 64 or 128. Of blocks in clusters, each has
+  /// such a tile.
+  WgmmaShape(const Product &product, int64_t rowsAtMost, int64_t blocks = 1);
 
+  int64_t blocks;        // of a cluster, which share the weights
   int64_t rows, outputs; // of a tile, outputs of each weight
   bool swaps;            // the weights are the first operand
   int64_t consumers;     // warpgroups that multiply
   bool alternates;       // each takes a tile of its own, in turns
   int64_t stages;        // of the block's memory
 
+  /// Of each weight, what a block copies to all of its cluster.
+  int64_t partOutputs() const { return outputs / blocks; }
   int64_t stageBytes(int64_t weights) const;
   /// On one multiprocessor.
   int64_t blocksAtOnce() const { return consumers == 1 ? 2 : 1; }

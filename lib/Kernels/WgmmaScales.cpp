@@ -39,9 +39,7 @@ SmallVector<Val> WgmmaKernel::planScales(const WalkedTile &tile, Val consumer) {
     Val &row = rows[rowOf(shape.swaps, sum)];
     if (row.value)
       continue;
-    Val r = tile.row + first + double(further);
-    // The first row of a tile is always there.
-    row = product.row(e.select(r < tile.rowEnd, r, tile.row));
+    row = product.row(tile.known(e, tile.row + first + double(further)));
   }
   return rows;
 }

@@ -85,6 +85,7 @@ void moe::addPhase(OpPassManager &passes, Phase phase,
     lower.alwaysWgmma = options.alwaysWgmma;
     lower.fp8 = options.fp8;
     lower.alwaysFp8 = options.alwaysFp8;
+    lower.clusters = options.clusters;
     lower.vectorWidth = options.core.lanes;
     lower.registers = options.core.registers;
     lower.bf16Dot = options.bf16Dot;

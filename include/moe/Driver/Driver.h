@@ -16,6 +16,7 @@
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/Support/Error.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -60,7 +61,8 @@ struct CompileOptions {
   Emit emit = Emit::mlir;
   std::vector<TargetKind> targets = {TargetKind::cpu};
   std::vector<std::string> cpus = {"native"};
-  std::vector<GPUArch> gpuArchs; // of cuda and sim
+  std::vector<GPUArch> gpuArchs;          // of cuda and sim
+  std::optional<GpuClusters> gpuClusters; // none: not said
   Phase compileTo = Phase::graph;
   std::string dumpDirectory; // empty: none
   ImportOptions import;

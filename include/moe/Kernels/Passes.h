@@ -8,6 +8,8 @@
 #ifndef MOE_KERNELS_PASSES_H
 #define MOE_KERNELS_PASSES_H
 
+#include "moe/Schedule/GpuClusters.h"
+
 #include "mlir/Pass/Pass.h"
 
 #include <memory>

@@ -12,6 +12,7 @@
 #ifndef MOE_PIPELINES_PIPELINES_H
 #define MOE_PIPELINES_PIPELINES_H
 
+#include "moe/Schedule/GpuClusters.h"
 #include "moe/Schedule/Machine.h"
 
 #include "mlir/Pass/PassManager.h"
@@ -48,6 +49,8 @@ struct PipelineOptions {
   bool wgmma = false, alwaysWgmma = false;
   /// The same for products of codes of 8 bits, from sm_89 on.
   bool fp8 = false, alwaysFp8 = false;
+  /// Where blocks of the former share weights.
+  GpuClusters clusters = GpuClusters::whereTheyPay;
   Machine core;
   bool bf16Dot = false;
   /// Whether weights may be kept in an order of their own.

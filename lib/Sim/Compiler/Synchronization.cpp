@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "../Operations/Abi.h"
 #include "Calls.h"
 
 #include "llvm/ADT/TypeSwitch.h"
@@ -126,25 +127,35 @@ static Rewrite rewriteWarps(Operation *op, Calls &calls) {
       .Default([](Operation *) { return Rewrite(false); });
 }
 
+static Order orderOf(NVVM::MemScopeKind scope, bool isRelaxed) {
+  return isRelaxed                          ? Order::Relaxed
+         : scope == NVVM::MemScopeKind::CTA ? Order::Block
+                                            : Order::Cluster;
+}
+
+template <typename Op> static Order orderOf(Op op) {
+  return orderOf(op.getScope(), op.getRelaxed());
+}
+
 /// An arrival of any kind. Its result is only made where it is asked for.
 static Rewrite arrive(Operation *op, Value address, Value count, Value bytes,
-                      bool drops, bool relaxed, Calls &calls) {
+                      bool drops, Order order, Calls &calls) {
   Value state =
       calls.call("moe_sim_mbarrier_arrive", calls.i64(),
                  {address, count ? count : calls.constant(1),
                   bytes ? bytes : calls.constant(0), calls.constant(drops),
-                  calls.constant(relaxed), calls.site()});
+                  calls.constant(int64_t(order)), calls.site()});
   return op->getNumResults() ? replace(op, state) : replace(op);
 }
 
 /// A test of a phase: by state where that is 64 bits, else by parity.
-static Value test(Value address, Value which, bool blocks, bool relaxed,
+static Value test(Value address, Value which, bool blocks, Order order,
                   Calls &calls) {
   bool isParity = which.getType().isInteger(32);
   Value result = calls.call("moe_sim_mbarrier_test", calls.i32(),
                             {address, calls.bits(which, 64),
                              calls.constant(isParity), calls.constant(blocks),
-                             calls.constant(relaxed), calls.site()});
+                             calls.constant(int64_t(order)), calls.site()});
   return calls.fromBits(result, calls.i1());
 }
 
@@ -173,40 +184,40 @@ static Rewrite rewriteMbarriers(Operation *op, Calls &calls) {
       })
       .Case([&](NVVM::MBarrierArriveOp each) {
         return arrive(op, each.getAddr(), each.getCount(), {}, false,
-                      each.getRelaxed(), calls);
+                      orderOf(each), calls);
       })
       .Case([&](NVVM::MBarrierArriveDropOp each) {
         return arrive(op, each.getAddr(), each.getCount(), {}, true,
-                      each.getRelaxed(), calls);
+                      orderOf(each), calls);
       })
       .Case([&](NVVM::MBarrierArriveNocompleteOp each) {
-        return arrive(op, each.getAddr(), each.getCount(), {}, false, false,
-                      calls);
+        return arrive(op, each.getAddr(), each.getCount(), {}, false,
+                      Order::Block, calls);
       })
       .Case([&](NVVM::MBarrierArriveDropNocompleteOp each) {
-        return arrive(op, each.getAddr(), each.getCount(), {}, true, false,
-                      calls);
+        return arrive(op, each.getAddr(), each.getCount(), {}, true,
+                      Order::Block, calls);
       })
       .Case([&](NVVM::MBarrierArriveExpectTxOp each) {
         putUnder(each.getPredicate(), op);
         calls.setPlace(op);
         return arrive(op, each.getAddr(), {}, each.getTxcount(), false,
-                      each.getRelaxed(), calls);
+                      orderOf(each), calls);
       })
       .Case([&](NVVM::MBarrierArriveDropExpectTxOp each) {
         return arrive(op, each.getAddr(), {}, each.getTxcount(), true,
-                      each.getRelaxed(), calls);
+                      orderOf(each), calls);
       })
       .Case([&](NVVM::MBarrierTestWaitOp wait) {
         return replace(op, test(wait.getAddr(), wait.getStateOrPhase(), false,
-                                wait.getRelaxed(), calls));
+                                orderOf(wait), calls));
       })
       .Case([&](NVVM::MBarrierTryWaitOp wait) {
         return replace(op, test(wait.getAddr(), wait.getStateOrPhase(), true,
-                                wait.getRelaxed(), calls));
+                                orderOf(wait), calls));
       })
       .Case([&](NVVM::MBarrierTryWaitParityOp wait) {
-        test(wait.getAddr(), wait.getPhase(), true, false, calls);
+        test(wait.getAddr(), wait.getPhase(), true, Order::Block, calls);
         return replace(op);
       })
       .Default([](Operation *) { return Rewrite(false); });

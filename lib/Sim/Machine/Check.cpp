@@ -239,5 +239,8 @@ void moe::sim::check(const Accessor &by, const void *address, size_t bytes,
                      unsigned site) {
   Target target =
       locate(*by.thread, address, bytes, alignment, space, does, site);
+  Cluster &cluster = *running();
+  if (cluster.blocks.size() > 1 && cluster.window.holds(address))
+    visit(by, cluster.blocks[cluster.window.blockOf(address)], site);
   record(by, target, address, bytes, does, site);
 }

@@ -48,6 +48,9 @@ void record(const Accessor &accessor, const Target &target, const void *address,
 void check(const Accessor &accessor, const void *address, size_t bytes,
            size_t alignment, unsigned space, Does does, unsigned site);
 
+/// What it uses is memory of that block, which must be there until then.
+void visit(const Accessor &accessor, Block &block, unsigned site);
+
 } // namespace moe::sim
 
 #endif // MOE_LIB_SIM_MACHINE_CHECK_H

@@ -150,6 +150,7 @@ void Cluster::end(Thread &thread) {
   leaveMeetings(thread);
   leaveBarriers(thread);
   leaveClusterBarrier(*this);
+  leaveBlock(thread);
 }
 
 void Cluster::wake(Thread &thread) {

@@ -76,6 +76,7 @@ struct Thread {
   uint32_t wgmmaGroups = 0;
   bool wgmmaFenced = false;
   unsigned clusterArrivals = 0;
+  Order waits = Order::Block;     // for an mbarrier
   unsigned trues = 0, voters = 0; // of a barrier that reduces
 };
 
@@ -126,6 +127,13 @@ struct Warpgroup {
   std::vector<Past> groups; // what is known to who has waited for each
 };
 
+/// The last use of a block's memory by a thread of another block, or a unit.
+struct Visit {
+  Thread *thread;
+  uint32_t stamp;
+  unsigned site;
+};
+
 struct Block {
   Cluster *cluster = nullptr;
   unsigned rank = 0; // in the cluster
@@ -138,6 +146,8 @@ struct Block {
   std::vector<Warpgroup> warpgroups;
   Barrier barriers[16];
   unsigned live = 0;
+  std::unordered_map<unsigned, Visit> visits; // by who made them
+  Gathering ends;                             // what is known to whom has ended
 };
 
 /// Work of a unit beside the threads: a copy, done when chance says so.
@@ -233,6 +243,8 @@ void meet(const char *name, uint32_t mask, void *part, unsigned site,
 void leaveMeetings(Thread &thread);
 void leaveBarriers(Thread &thread);
 void leaveClusterBarrier(Cluster &cluster);
+/// With the last thread of a block its memory goes.
+void leaveBlock(Thread &thread);
 
 /// Leaves a kernel whose launch has failed.
 [[noreturn]] void abandon();

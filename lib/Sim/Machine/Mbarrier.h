@@ -8,6 +8,7 @@
 #ifndef MOE_LIB_SIM_MACHINE_MBARRIER_H
 #define MOE_LIB_SIM_MACHINE_MBARRIER_H
 
+#include "../Operations/Abi.h"
 #include "Clock.h"
 
 #include <cstdint>
@@ -15,6 +16,7 @@
 
 namespace moe::sim {
 
+struct Block;
 struct Thread;
 
 /// What is known of an mbarrier object. Its eight bytes in memory only say that
@@ -29,8 +31,10 @@ struct Mbarrier {
   uint32_t initialized = 0; // when, by the initializer's clock
   unsigned site = 0;        // of its init
   bool fenced = false;      // fence.mbarrier_init after that
-  Gathering gathering;
-  Past past; // of the phase that is complete
+  Block *block = nullptr;   // of which it is
+  // By threads of the block and copies, and by threads of other blocks.
+  Gathering gathering, fromOthers;
+  Past past, pastOfOthers; // of the phase that is complete
   std::vector<Thread *> waiting;
 };
 

@@ -81,6 +81,11 @@ enum class Approximate : uint32_t {
   Cosine
 };
 
+/// Who sees what was done before an arrival at an mbarrier, and with whom a
+/// wait comes after it: threads of the block, nobody, or threads of the
+/// cluster.
+enum class Order : uint32_t { Block, Relaxed, Cluster };
+
 /// How cvt rounds to fewer bits: to nearest, halves to even or away from zero,
 /// or toward zero.
 enum class Rounding : uint32_t { Even, Away, Zero };

@@ -91,6 +91,6 @@ MOE_SIM_CALL void moe_sim_copy_async_arrive(void *address, uint32_t noIncrement,
     // Without .noinc the phase is made to expect one arrival more: this one.
     if (!noIncrement)
       return;
-    arriveAt(thread, barrier, 1, /*releases=*/true, site);
+    arriveAt(thread, barrier, 1, Order::Block, site);
   });
 }

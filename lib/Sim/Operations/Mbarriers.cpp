@@ -57,6 +57,7 @@ MOE_SIM_CALL void moe_sim_mbarrier_init(void *address, uint32_t count,
     barrier = std::make_unique<Mbarrier>();
     barrier->expected = barrier->pending = count;
     barrier->agent = cluster.newAgent();
+    barrier->block = thread.block;
     barrier->initializer = thread.clock.index();
     barrier->initialized = thread.clock.now();
     barrier->site = site;
@@ -84,6 +85,15 @@ MOE_SIM_CALL void moe_sim_fence_mbarrier_init() {
       barrier->fenced = true;
 }
 
+/// What the last phase has released.
+static void acquire(Thread &thread, const Mbarrier &barrier, Order order) {
+  if (order == Order::Relaxed)
+    return;
+  thread.clock.acquire(barrier.past);
+  if (order == Order::Cluster)
+    thread.clock.acquire(barrier.pastOfOthers);
+}
+
 static void tryComplete(Thread &thread, Mbarrier &barrier, unsigned site) {
   Cluster &cluster = *running();
   // Bytes can be there before they are expected, but not when all arrivals are.
@@ -97,15 +107,18 @@ static void tryComplete(Thread &thread, Mbarrier &barrier, unsigned site) {
   if (barrier.pending || barrier.bytes)
     return;
   barrier.past = barrier.gathering.take(cluster.nothing);
+  barrier.pastOfOthers = barrier.fromOthers.empty()
+                             ? nullptr
+                             : barrier.fromOthers.take(cluster.nothing);
   barrier.pending = barrier.expected;
   ++barrier.phase;
   for (Thread *thread : barrier.waiting)
-    thread->clock.acquire(barrier.past);
+    acquire(*thread, barrier, thread->waits);
   cluster.wakeAll(barrier.waiting);
 }
 
 void moe::sim::arriveAt(Thread &thread, Mbarrier &barrier, unsigned count,
-                        bool releases, unsigned site) {
+                        Order order, unsigned site) {
   if (count > barrier.pending)
     fail(thread, Fault::Mbarrier,
          text(count, count == 1 ? " arrival" : " arrivals",
@@ -114,8 +127,10 @@ void moe::sim::arriveAt(Thread &thread, Mbarrier &barrier, unsigned count,
               running()->launch.site(barrier.site)),
          site);
   barrier.pending -= count;
-  if (releases) {
-    barrier.gathering.add(thread.clock);
+  visit(accessor(thread), *barrier.block, site);
+  bool isOwn = thread.block == barrier.block;
+  if (order == Order::Cluster || (order == Order::Block && isOwn)) {
+    (isOwn ? barrier.gathering : barrier.fromOthers).add(thread.clock);
     thread.clock.tick();
   }
   running()->progress();
@@ -162,7 +177,7 @@ MOE_SIM_CALL void moe_sim_mbarrier_complete(void *address, uint32_t bytes,
 /// An opaque state: the phase that the arrival was part of.
 MOE_SIM_CALL uint64_t moe_sim_mbarrier_arrive(void *address, uint32_t count,
                                               uint32_t bytes, uint32_t drop,
-                                              uint32_t relaxed, uint32_t site) {
+                                              uint32_t order, uint32_t site) {
   return guarded([&] {
     Thread &thread = self();
     Mbarrier &barrier = mbarrierAt(thread, address, site);
@@ -179,7 +194,7 @@ MOE_SIM_CALL uint64_t moe_sim_mbarrier_arrive(void *address, uint32_t count,
              text("drops ", count, " arrivals of ", barrier.expected), site);
       barrier.expected -= count;
     }
-    arriveAt(thread, barrier, count, !relaxed, site);
+    arriveAt(thread, barrier, count, Order(order), site);
     return state;
   });
 }
@@ -188,7 +203,7 @@ MOE_SIM_CALL uint64_t moe_sim_mbarrier_arrive(void *address, uint32_t count,
 /// One that may block does so until it is; else it now and then says no first.
 MOE_SIM_CALL uint32_t moe_sim_mbarrier_test(void *address, uint64_t which,
                                             uint32_t isParity, uint32_t blocks,
-                                            uint32_t relaxed, uint32_t site) {
+                                            uint32_t order, uint32_t site) {
   return guarded([&] {
     Thread &thread = self();
     Cluster &cluster = *thread.block->cluster;
@@ -202,14 +217,14 @@ MOE_SIM_CALL uint32_t moe_sim_mbarrier_test(void *address, uint64_t which,
       fail(thread, Fault::Mbarrier,
            "waits for a state that is older than the last phase", site);
     if (complete) {
-      if (!relaxed)
-        thread.clock.acquire(barrier.past);
+      acquire(thread, barrier, Order(order));
       return 1;
     }
     if (!blocks) {
       cluster.poll("a phase of an mbarrier that it tests", site);
       return 0;
     }
+    thread.waits = Order(order);
     barrier.waiting.push_back(&thread);
     cluster.wait(text("phase ", barrier.phase, " of the mbarrier at ",
                       cluster.where(address), ", which lacks ", barrier.pending,

@@ -15,7 +15,7 @@ namespace moe::sim {
 /// The one at the address, which the thread must know to be initialized.
 Mbarrier &mbarrierAt(Thread &thread, void *address, unsigned site);
 
-void arriveAt(Thread &thread, Mbarrier &barrier, unsigned count, bool releases,
+void arriveAt(Thread &thread, Mbarrier &barrier, unsigned count, Order order,
               unsigned site);
 
 /// Bytes that a copy has brought, of which its clock says what it comes after.

@@ -12,7 +12,9 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "mlir/IR/Matchers.h"
 
 namespace moe {
 #define GEN_PASS_DEF_CALLKERNELSPASS
@@ -50,6 +52,24 @@ FailureOr<int64_t> numberOf(gpu::LaunchFuncOp launch) {
       ++number;
     }
   return launch.emitOpError("has no kernel '") << launch.getKernel() << "'";
+}
+
+/// A kernel says itself what its clusters are, so that all launches are alike.
+LogicalResult setCluster(gpu::LaunchFuncOp launch) {
+  if (!launch.hasClusterSize())
+    return success();
+  gpu::KernelDim3 sizes = launch.getClusterSizeOperandValues();
+  SmallVector<int32_t, 3> known;
+  for (Value size : {sizes.x, sizes.y, sizes.z}) {
+    APInt number;
+    if (!matchPattern(size, m_ConstantInt(&number)))
+      return launch.emitOpError("expected clusters of a constant size");
+    known.push_back(static_cast<int32_t>(number.getSExtValue()));
+  }
+  SymbolTable::lookupNearestSymbolFrom(launch, launch.getKernel())
+      ->setAttr(NVVM::NVVMDialect::getClusterDimAttrName(),
+                DenseI32ArrayAttr::get(launch.getContext(), known));
+  return success();
 }
 
 /// What is in the host's own memory goes to the kernel as it is there: an
@@ -143,7 +163,7 @@ LogicalResult CallKernels::callFrom(func::FuncOp func) {
   Value device = LLVM::LoadOp::create(b, pointer, place);
   for (gpu::LaunchFuncOp launch : launches) {
     FailureOr<int64_t> kernel = numberOf(launch);
-    if (failed(kernel))
+    if (failed(kernel) || failed(setCluster(launch)))
       return failure();
     call(launch, device, *kernel, entry);
   }

@@ -57,6 +57,39 @@ module attributes {gpu.container_module} {
 
 // -----
 
+// Its clusters are part of a kernel.
+
+module attributes {gpu.container_module} {
+  gpu.module @kernels {
+    // CHECK: llvm.func @first() attributes {gpu.kernel, nvvm.cluster_dim = array<i32: 2, 1, 1>}
+    llvm.func @first() attributes {gpu.kernel} { llvm.return }
+  }
+  // CHECK-LABEL: func.func @entry
+  // CHECK: call @moe_gpu_launch
+  func.func @entry(%sizes: !llvm.ptr, %buffers: !llvm.ptr) attributes {moe.arguments = []} {
+    %c1 = arith.constant 1 : index
+    %c2 = arith.constant 2 : index
+    gpu.launch_func @kernels::@first clusters in (%c2, %c1, %c1) blocks in (%c2, %c1, %c1) threads in (%c1, %c1, %c1)
+    return
+  }
+}
+
+// -----
+
+module attributes {gpu.container_module} {
+  gpu.module @kernels {
+    llvm.func @first() attributes {gpu.kernel} { llvm.return }
+  }
+  func.func @entry(%sizes: !llvm.ptr, %buffers: !llvm.ptr, %n: index) attributes {moe.arguments = []} {
+    %c1 = arith.constant 1 : index
+    // expected-error @+1 {{expected clusters of a constant size}}
+    gpu.launch_func @kernels::@first clusters in (%n, %c1, %c1) blocks in (%n, %c1, %c1) threads in (%c1, %c1, %c1)
+    return
+  }
+}
+
+// -----
+
 module attributes {gpu.container_module} {
   gpu.module @kernels {
     gpu.func @first() kernel { gpu.return }

@@ -69,7 +69,8 @@ def CallKernelsPass : Pass<"moe-call-kernels", "::mlir::ModuleOp"> {
     A launch becomes a call of `moe_gpu_launch`, with the runtime's pointer for
     launches, which is the second after the workspace, the number of the kernel
     in its module, and an array of pointers to the arguments. A pointer to
-    memory of the host's function is for the kernel a parameter by value.
+    memory of the host's function is for the kernel a parameter by value. How
+    many blocks a cluster has becomes an attribute of the kernel.
 
     ```mlir
     gpu.launch_func @kernels::@forward_0_group
