@@ -49,7 +49,7 @@ struct Tensor {
 struct Weight : Tensor {
   std::string fileName;
   int64_t fanIn = 1;
-  bool perExpert = false; ///< the first dimension counts experts
+  bool perExpert = false;               ///< the first dimension counts experts
   StripOrder packed = StripOrder::rows; ///< on a CPU
   /// None: the weight is in the tensor `fileName`.
   std::vector<SourceList> alternatives;
