@@ -27,8 +27,9 @@ static constexpr int64_t fewHeights[] = {1, 2, 4}, someHeights[] = {6, 8},
 
 /// A word of each output.
 Val VectorProduct::stripWords(const StripTile &tile, Val c, Val first) {
-  int64_t bytes = 4 * l.lanes;
-  Val at = c * (stripOutputs / tile.weight->perElement()) + first * 4;
+  int64_t bytes = 4 * l.lanes,
+          ofPlace = stripOutputs / tile.weight->perElement();
+  Val at = c * ofPlace + first * 4;
   Val found = e.loadRaw(tile.part.strips.values,
                         {tile.part.expert, tile.part.strip, at}, bytes, bytes);
   return e.regroup(found, VectorType::get(l.lanes, e.getI32Type()));

@@ -95,8 +95,9 @@ Emitter::Vals VectorProduct::stripRow(const StripTile &tile, Val source,
 void VectorProduct::askForStrip(const StripTile &tile, Val c) {
   const StripPart &next = tile.next;
   int64_t perElement = tile.weight->perElement();
-  int64_t inLine = tile.weight->valuesPerLine() / perElement;
-  Val begin = (c - tile.part.begin + next.begin) * (stripOutputs / perElement);
+  int64_t inLine = tile.weight->valuesPerLine() / perElement,
+          ofPlace = stripOutputs / perElement;
+  Val begin = (c - tile.part.begin + next.begin) * ofPlace;
   e.loop(tile.asked, [&](Val line) {
     Val at = begin + (tile.firstAsked + line) * inLine;
     e.prefetch(next.strips.values, {next.expert, next.strip, at});

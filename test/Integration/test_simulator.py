@@ -52,6 +52,14 @@ class Simulator(unittest.TestCase):
         self.check(spec, (0, 70), seeds=(1,), arch="sm_80")
         self.assertIn("m16n8k8.row.col.f32.tf32.tf32.f32", self.ptx(spec))
 
+    def test_tf32_of_codes(self):
+        """The same with weights that are decoded on the way."""
+        for kind, arch in (("int8", "sm_80"), ("mxfp4", "sm_90a")):
+            with self.subTest(kind=kind):
+                experts = {"intermediate": 96, "quantization": {"kind": kind}}
+                spec = {**BF16, "hidden": 128, "experts": experts, "dtype": {"products": "tf32"}}
+                self.check(spec, (9,), seeds=(2,), arch=arch)
+
     def test_products_of_codes(self):
         """Matrix instructions with weights of every format, which they decode."""
         formats = [
