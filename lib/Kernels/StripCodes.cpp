@@ -22,8 +22,7 @@ using namespace moe;
 
 /// Rows that decode in registers, and for how many vectors of outputs at once.
 /// More leave no registers for codes and keys.
-static constexpr int64_t fewHeights[] = {1, 2, 4}, someHeights[] = {6, 8},
-                         mostHeights[] = {12};
+static constexpr int64_t fewHeights[] = {1, 2, 4}, someHeights[] = {8};
 
 /// A word of each output.
 Val VectorProduct::stripWords(const StripTile &tile, Val c, Val first) {
@@ -96,16 +95,16 @@ Val VectorProduct::areUsual(const StripTile &tile) {
 void VectorProduct::decodeStrip(const StripTile &tile, bool areUsual) {
   const Weight &weight = *tile.weight;
   int64_t step = inStep(tile), inPanel = pairs ? 2 : 1;
-  auto decode = [&](Val c, Val key, int64_t first) {
-    Val words = stripWords(tile, c, e.index(first));
+  auto decode = [&](Val c, Val key, Val first) {
+    Val words = stripWords(tile, c, first);
     for (int64_t i = 0; i < step; i += inPanel) {
       Val value = !pairs ? weight.stripNumber(words, i, key)
                   : areUsual
                       ? weight.stripPair(words, i / 2, key)
                       : weight.joined(weight.stripNumber(words, i, key),
                                       weight.stripNumber(words, i + 1, key));
-      Val at = (c - tile.part.begin + double(i)) * stripOutputs +
-               double(first * inPanel);
+      Val at =
+          (c - tile.part.begin + double(i)) * stripOutputs + first * inPanel;
       e.storeVector(value, panel, {e.index(0), e.index(0), at},
                     l.lanes * inPanel);
     }
@@ -113,17 +112,20 @@ void VectorProduct::decodeStrip(const StripTile &tile, bool areUsual) {
   e.loop(
       tile.part.begin, tile.end,
       [&](Val c) {
-        for (int64_t first = 0; first < stripOutputs; first += l.lanes) {
-          Val key;
-          if (tile.part.strips.scales) {
-            Val bytes = scaleBytes(tile, c, e.index(first));
-            key = areUsual && pairs ? weight.stripKey(bytes)
-                                    : weight.stripScales(bytes);
-          }
-          e.loop(
-              c, c + double(inTurn(tile)),
-              [&](Val c) { decode(c, key, first); }, step);
-        }
+        e.loop(
+            e.index(0), e.index(stripOutputs),
+            [&](Val first) {
+              Val key;
+              if (tile.part.strips.scales) {
+                Val bytes = scaleBytes(tile, c, first);
+                key = areUsual && pairs ? weight.stripKey(bytes)
+                                        : weight.stripScales(bytes);
+              }
+              e.loop(
+                  c, c + double(inTurn(tile)),
+                  [&](Val c) { decode(c, key, first); }, step);
+            },
+            l.lanes);
       },
       inTurn(tile));
 }
@@ -144,7 +146,7 @@ void VectorProduct::codedStrip(const Place &place, StripTile tile) {
   };
   if (!pairs)
     return fromPanel();
-  Val few = rows <= double(mostHeights[0]);
+  Val few = rows <= double(someHeights[0]);
   if (usual.value)
     few = few & usual;
   e.when(few == 0, fromPanel);
@@ -158,6 +160,5 @@ void VectorProduct::codedStrip(const Place &place, StripTile tile) {
     };
     tiles(fewHeights, 4);
     tiles(someHeights, 2);
-    tiles(mostHeights, 1);
   });
 }
