@@ -60,11 +60,6 @@ static Val shiftSigned(Val words, double bits) {
       arith::ShRSIOp::create(*words.e, words, words.like(bits)));
 }
 
-static VectorType halvesOf(Emitter &e, Val words) {
-  int64_t lanes = cast<VectorType>(words.type()).getNumElements();
-  return VectorType::get(2 * lanes, e.getI16Type());
-}
-
 Val Weight::stripNumber(Val words, int64_t i, Val scales) const {
   Emitter &e = l->e;
   if (format.getKind() == WeightFormatKind::int8)
@@ -77,7 +72,7 @@ Val Weight::joined(Val first, Val second) const {
   Emitter &e = l->e;
   Type word = e.getI32Type();
   Val both = (e.bitcast(first, word) >> 16) | e.bitcast(second, word);
-  return e.bitcast(e.regroup(both, halvesOf(e, both)), e.getBF16Type());
+  return e.bitcast(halvesOf(e, both), e.getBF16Type());
 }
 
 /// Of e2m1 as bf16, twice: of five bits, the uppermost is of another code.
@@ -89,8 +84,7 @@ static Val tableOfHalves(Emitter &e) {
   SmallVector<int32_t> words;
   for (unsigned i = 0; i < 32; i += 2)
     words.push_back(static_cast<int32_t>(half(i) | half(i + 1) << 16));
-  Val table = e.numbers(words);
-  return e.regroup(table, halvesOf(e, table));
+  return halvesOf(e, e.numbers(words));
 }
 
 Val Weight::stripPair(Val words, int64_t i, Val key) const {
@@ -99,7 +93,7 @@ Val Weight::stripPair(Val words, int64_t i, Val key) const {
     return joined(stripNumber(words, 2 * i, key),
                   stripNumber(words, 2 * i + 1, key));
   // Exponents are added, but to those of zero.
-  Val codes = e.regroup(words, halvesOf(e, words));
+  Val codes = halvesOf(e, words);
   if (i)
     codes = codes >> double(4 * i);
   Val scaled = e.lookUp({tableOfHalves(e)}, codes) + key;
@@ -111,7 +105,7 @@ Val Weight::stripKey(Val bytes) const {
   Emitter &e = l->e;
   Val exponents = (e.extend(bytes, e.getI32Type()) - 127) << 7;
   Val words = (exponents & 0xFFFF) | (exponents << 16);
-  return e.regroup(words, halvesOf(e, words));
+  return halvesOf(e, words);
 }
 
 Val Weight::unusual(Val bytes) const {

@@ -135,6 +135,9 @@ Val valueOfE4m3(Val code);
 /// How much of the depth has one scale.
 int64_t blockOf(FormatAttr format, int64_t depth);
 
+/// Words of 32 bits as twice as many of 16.
+Val halvesOf(Emitter &e, Val words);
+
 /// Whether codes of such a format can lie in strips.
 bool hasStrips(FormatAttr format, int64_t depth);
 

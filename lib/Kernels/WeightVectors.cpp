@@ -70,7 +70,7 @@ static Val byCode(Emitter &e, llvm::function_ref<double(unsigned)> value) {
 }
 
 /// The upper halves of f32 values are bf16, if that can hold the values.
-static Val halvesOf(Emitter &e, Val words) {
+Val moe::halvesOf(Emitter &e, Val words) {
   int64_t lanes = cast<VectorType>(words.type()).getNumElements();
   return e.regroup(words, VectorType::get(2 * lanes, e.getI16Type()));
 }
