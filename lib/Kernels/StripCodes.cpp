@@ -5,24 +5,32 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Few rows decode in registers what they multiply, a word of each output at a
-// time. For more, a part of the strip is decoded once into memory of the
-// thread's own, where it lies as a plain one does. Values and their order are
-// the same.
+// Pairs of bf16 are decoded in registers as they are multiplied, a word of each
+// output at a time: decoding takes other units of a CPU than multiply-adds do.
+// For many rows, and where there are no pairs, a part of the strip is decoded
+// once into memory of the thread's own, where it lies as a plain one does.
 //
 //===----------------------------------------------------------------------===//
 
 #include "VectorProduct.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/BuiltinTypes.h"
 
 using namespace mlir;
 using namespace moe;
 
-/// Rows that decode in registers, and for how many vectors of outputs at once.
-/// More leave no registers for codes and keys.
-static constexpr int64_t fewHeights[] = {1, 2, 4}, someHeights[] = {8};
+/// Rows of a tile, and for how many vectors of outputs. More leave no registers
+/// for codes and keys.
+static constexpr int64_t mostFew = 4, fewVectors = 4;
+static constexpr int64_t fewHeights[] = {1, 2, mostFew};
+static constexpr int64_t wholeHeight = 8, wholeVectors = 2;
+static constexpr int64_t wholeHeights[] = {wholeHeight};
+/// Of more rows, which come from the second-level cache then, a tile had better
+/// take all outputs.
+static constexpr int64_t mostWithoutPanel = 48;
+static constexpr int64_t panelHeights[] = {6};
 
 /// A word of each output.
 Val VectorProduct::stripWords(const StripTile &tile, Val c, Val first) {
@@ -44,10 +52,13 @@ Val VectorProduct::scaleBytes(const StripTile &tile, Val c, Val first) {
 Emitter::Vals VectorProduct::keysOfTurn(const StripTile &tile, Val c,
                                         int64_t vectors) {
   Emitter::Vals keys(vectors, Val());
-  if (tile.part.strips.scales)
-    for (int64_t vector = 0; vector < vectors; ++vector)
-      keys[vector] = tile.weight->stripKey(
-          scaleBytes(tile, c, tile.first + double(vector * l.lanes)));
+  if (!tile.part.strips.scales)
+    return keys;
+  for (int64_t vector = 0; vector < vectors; ++vector) {
+    Val bytes = scaleBytes(tile, c, tile.first + double(vector * l.lanes));
+    keys[vector] = tile.isUsual ? tile.weight->stripKey(bytes)
+                                : tile.weight->stripScales(bytes);
+  }
   return keys;
 }
 
@@ -63,7 +74,10 @@ Emitter::Vals VectorProduct::codedStep(const StripTile &tile,
   for (int64_t i = 0; i < inStep(tile) / 2; ++i) {
     Emitter::Vals ws;
     for (size_t vector = 0; vector < vectors; ++vector)
-      ws.push_back(tile.weight->stripPair(words[vector], i, keys[vector]));
+      ws.push_back(
+          tile.isUsual
+              ? tile.weight->stripPair(words[vector], i, keys[vector])
+              : tile.weight->productPair(words[vector], i, keys[vector]));
     for (auto [r, source] : llvm::enumerate(sources)) {
       Val x = e.regroup(stripPairs(source, c + double(2 * i)), type);
       for (size_t vector = 0; vector < vectors; ++vector) {
@@ -79,86 +93,92 @@ Emitter::Vals VectorProduct::codedStep(const StripTile &tile,
 Val VectorProduct::areUsual(const StripTile &tile) {
   if (!tile.part.strips.scales)
     return {};
-  auto type = VectorType::get(l.lanes, e.getI32Type());
+  auto type = VectorType::get(stripOutputs, e.getI8Type());
   auto add = [&](Val c, ArrayRef<Val> found) {
-    Val all = found[0];
-    for (int64_t first = 0; first < stripOutputs; first += l.lanes)
-      all = all | tile.weight->unusual(scaleBytes(tile, c, e.index(first)));
-    return Emitter::Vals{all};
+    Val at = c / inTurn(tile) * stripOutputs;
+    Val bytes = e.loadRaw(tile.part.strips.scales,
+                          {tile.part.expert, tile.part.strip, at}, stripOutputs,
+                          stripOutputs);
+    Val above = bytes - double(Weight::leastUsualScale);
+    return Emitter::Vals{
+        e.val(arith::MaxUIOp::create(e, found[0], above).getResult())};
   };
-  Val all = e.carry(tile.part.begin, tile.end, {e.constant(type, 0)}, add,
-                    inTurn(tile))[0];
-  return e.val(vector::ReductionOp::create(e, vector::CombiningKind::OR,
-                                           all)) >= 0;
+  Val most = e.carry(tile.part.begin, tile.end, {e.constant(type, 0)}, add,
+                     inTurn(tile))[0];
+  most =
+      e.val(vector::ReductionOp::create(e, vector::CombiningKind::MAXUI, most));
+  return e.extend(most, e.getI32Type()) <=
+         double(Weight::mostUsualScale - Weight::leastUsualScale);
 }
 
-void VectorProduct::decodeStrip(const StripTile &tile, bool areUsual) {
-  const Weight &weight = *tile.weight;
+void VectorProduct::decodeStrip(const StripTile &tile) {
   int64_t step = inStep(tile), inPanel = pairs ? 2 : 1;
   auto decode = [&](Val c, Val key, Val first) {
     Val words = stripWords(tile, c, first);
     for (int64_t i = 0; i < step; i += inPanel) {
-      Val value = !pairs ? weight.stripNumber(words, i, key)
-                  : areUsual
-                      ? weight.stripPair(words, i / 2, key)
-                      : weight.joined(weight.stripNumber(words, i, key),
-                                      weight.stripNumber(words, i + 1, key));
+      Val value = pairs ? tile.weight->stripPair(words, i / 2, key)
+                        : tile.weight->stripNumber(words, i, key);
       Val at =
           (c - tile.part.begin + double(i)) * stripOutputs + first * inPanel;
       e.storeVector(value, panel, {e.index(0), e.index(0), at},
                     l.lanes * inPanel);
     }
   };
-  e.loop(
-      tile.part.begin, tile.end,
-      [&](Val c) {
-        e.loop(
-            e.index(0), e.index(stripOutputs),
-            [&](Val first) {
-              Val key;
-              if (tile.part.strips.scales) {
-                Val bytes = scaleBytes(tile, c, first);
-                key = areUsual && pairs ? weight.stripKey(bytes)
-                                        : weight.stripScales(bytes);
-              }
-              e.loop(
-                  c, c + double(inTurn(tile)),
-                  [&](Val c) { decode(c, key, first); }, step);
-            },
-            l.lanes);
-      },
-      inTurn(tile));
+  auto ofVector = [&](Val turn, Val first) {
+    Val key;
+    if (tile.part.strips.scales) {
+      Val bytes = scaleBytes(tile, turn, first);
+      key = pairs ? tile.weight->stripKey(bytes)
+                  : tile.weight->stripScales(bytes);
+    }
+    e.loop(
+        turn, turn + double(inTurn(tile)),
+        [&](Val c) { decode(c, key, first); }, step);
+  };
+  auto ofTurn = [&](Val turn) {
+    e.loop(
+        e.index(0), e.index(stripOutputs),
+        [&](Val first) { ofVector(turn, first); }, l.lanes);
+  };
+  e.loop(tile.part.begin, tile.end, ofTurn, inTurn(tile));
+}
+
+/// Whole tiles, and less than half of one as one of few rows.
+void VectorProduct::codedTiles(const Place &place, const StripTile &tile) {
+  Val left = (place.rowEnd - place.rowBegin) % double(wholeHeight);
+  Val end = place.rowEnd - e.select(left <= double(mostFew), left, e.index(0));
+  StripTile whole = tile;
+  whole.rowEnd = end;
+  Val areWhole = end > place.rowBegin;
+  e.when(areWhole,
+         [&] { stripTiles(place, whole, wholeHeights, wholeVectors); });
+  StripTile rest = tile;
+  rest.rowBegin = end;
+  rest.asks = areWhole == 0;
+  e.when(end < place.rowEnd,
+         [&] { stripTiles(place, rest, fewHeights, fewVectors); });
 }
 
 void VectorProduct::codedStrip(const Place &place, StripTile tile) {
-  Val rows = place.rowEnd - place.rowBegin;
-  Val usual = pairs ? areUsual(tile) : Val();
-  auto fromPanel = [&] {
-    if (usual.value)
-      e.when(usual == 0, [&] { decodeStrip(tile, false); });
-    auto decode = [&] { decodeStrip(tile, true); };
-    if (usual.value)
-      e.when(usual, decode);
-    else
-      decode();
-    tile.fromPanel = true;
-    narrowTiles(place, tile);
+  StripTile decoded = tile;
+  decoded.fromPanel = true;
+  if (!pairs) {
+    decodeStrip(tile);
+    return narrowTiles(place, decoded);
+  }
+  auto ofPairs = [&] {
+    Val areMany = place.rowEnd - place.rowBegin > double(mostWithoutPanel);
+    e.when(areMany, [&] {
+      decodeStrip(tile);
+      stripTiles(place, decoded, panelHeights, stripVectors());
+    });
+    e.when(areMany == 0, [&] { codedTiles(place, tile); });
   };
-  if (!pairs)
-    return fromPanel();
-  Val few = rows <= double(someHeights[0]);
-  if (usual.value)
-    few = few & usual;
-  e.when(few == 0, fromPanel);
-  tile.fromPanel = false;
-  e.when(few, [&] {
-    int64_t below = 0;
-    auto tiles = [&](ArrayRef<int64_t> heights, int64_t vectors) {
-      e.when((rows > double(below)) & (rows <= double(heights.back())),
-             [&] { stripTiles(place, tile, heights, vectors); });
-      below = heights.back();
-    };
-    tiles(fewHeights, 4);
-    tiles(someHeights, 2);
-  });
+  Val usual = areUsual(tile);
+  if (!usual.value)
+    return ofPairs();
+  e.when(usual, ofPairs);
+  // Others are rare: less code is better than the fastest.
+  tile.isUsual = false;
+  e.when(usual == 0, [&] { stripTiles(place, tile, wholeHeights, 1); });
 }

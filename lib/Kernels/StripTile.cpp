@@ -162,18 +162,20 @@ void VectorProduct::stripTiles(const Place &place, StripTile tile,
                                ArrayRef<int64_t> heights, int64_t vectors) {
   int64_t most = heights.back(), outs = vectors * l.lanes;
   int64_t parts = stripOutputs / outs;
-  Val tiles = (place.rowEnd - place.rowBegin + double(most - 1)) / most;
+  Val tiles = (tile.rowEnd - tile.rowBegin + double(most - 1)) / most;
   Val count = tiles * parts;
   // Values of a turn fill so many lines of memory.
   int64_t turnLines =
       inTurn(tile) * stripOutputs / tile.weight->valuesPerLine();
   Val asked = (count + double(turnLines - 1)) / count;
+  if (tile.asks.value)
+    asked = e.select(tile.asks, asked, e.index(0));
   auto part = [&](Val row, Val number, Val first) {
     tile.first = first;
     tile.firstAsked = number * asked;
     tile.asked =
         e.select(tile.firstAsked < double(turnLines), asked, e.index(0));
-    Val left = place.rowEnd - row;
+    Val left = tile.rowEnd - row;
     int64_t below = 0;
     for (int64_t height : heights) {
       Val fits = left > double(below);
@@ -184,7 +186,7 @@ void VectorProduct::stripTiles(const Place &place, StripTile tile,
     }
   };
   e.loop(tiles, [&](Val number) {
-    Val row = place.rowBegin + number * most;
+    Val row = tile.rowBegin + number * most;
     if (parts == 1)
       return part(row, number, e.index(0));
     e.loop(e.index(parts),
@@ -223,7 +225,10 @@ void VectorProduct::stripRowsAndOutputs(const Place &place) {
     tile.part = part;
     tile.next = next;
     tile.fromPanel = false;
+    tile.isUsual = true;
     tile.sums = sums[weight];
+    tile.rowBegin = place.rowBegin;
+    tile.rowEnd = place.rowEnd;
     tile.end = e.min(part.begin + blocks.depthChunk, e.index(depth));
     if (hasCodes)
       codedStrip(place, tile);

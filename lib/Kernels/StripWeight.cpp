@@ -20,6 +20,8 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "llvm/ADT/bit.h"
 
+#include <cmath>
+
 using namespace mlir;
 using namespace moe;
 
@@ -68,18 +70,20 @@ Val Weight::stripNumber(Val words, int64_t i, Val scales) const {
   return decode((words >> double(bit)) & 15, scales);
 }
 
-Val Weight::joined(Val first, Val second) const {
-  Emitter &e = l->e;
+/// Two numbers that bf16 can hold, next to each other.
+static Val joined(Emitter &e, Val first, Val second) {
   Type word = e.getI32Type();
   Val both = (e.bitcast(first, word) >> 16) | e.bitcast(second, word);
   return e.bitcast(halvesOf(e, both), e.getBF16Type());
 }
 
-/// Of e2m1 as bf16, twice: of five bits, the uppermost is of another code.
+/// Of e2m1 as bf16 with the greatest scale that they can have, twice: of five
+/// bits, the uppermost is of another code.
 static Val tableOfHalves(Emitter &e) {
-  auto half = [](unsigned code) {
-    auto value = static_cast<float>(e2m1.value(code % 16));
-    return llvm::bit_cast<uint32_t>(value) >> 16;
+  auto half = [](unsigned code) -> uint32_t {
+    double value =
+        std::ldexp(e2m1.value(code % 16), Weight::mostUsualScale - 127);
+    return value == 0 ? 0 : llvm::bit_cast<uint32_t>(float(value)) >> 16;
   };
   SmallVector<int32_t> words;
   for (unsigned i = 0; i < 32; i += 2)
@@ -89,28 +93,33 @@ static Val tableOfHalves(Emitter &e) {
 
 Val Weight::stripPair(Val words, int64_t i, Val key) const {
   Emitter &e = l->e;
-  if (!key.value)
-    return joined(stripNumber(words, 2 * i, key),
-                  stripNumber(words, 2 * i + 1, key));
-  // Exponents are added, but to those of zero.
+  if (format.getKind() == WeightFormatKind::int8) {
+    // Where bytes are uppermost in words they need no sign of their own.
+    auto raised = [&](int64_t number) {
+      Val bytes = number == 3 ? words : words << double(24 - 8 * number);
+      return e.cast(number ? bytes & -0x1000000 : bytes, e.real);
+    };
+    return joined(e, raised(2 * i), raised(2 * i + 1));
+  }
+  // What is left of zero, when something is taken from its exponent, is zero.
   Val codes = halvesOf(e, words);
   if (i)
     codes = codes >> double(4 * i);
-  Val scaled = e.lookUp({tableOfHalves(e)}, codes) + key;
-  Val values = e.select((codes & 7) != 0, scaled, scaled.like(0));
-  return e.bitcast(values, e.getBF16Type());
+  Val most = e.lookUp({tableOfHalves(e)}, codes);
+  Val left = e.val(arith::MaxUIOp::create(e, most, key)) - key;
+  return e.bitcast(left, e.getBF16Type());
+}
+
+Val Weight::productPair(Val words, int64_t i, Val scales) const {
+  return joined(l->e, stripNumber(words, 2 * i, scales),
+                stripNumber(words, 2 * i + 1, scales));
 }
 
 Val Weight::stripKey(Val bytes) const {
   Emitter &e = l->e;
-  Val exponents = (e.extend(bytes, e.getI32Type()) - 127) << 7;
-  Val words = (exponents & 0xFFFF) | (exponents << 16);
-  return halvesOf(e, words);
-}
-
-Val Weight::unusual(Val bytes) const {
-  Val code = l->e.extend(bytes, l->e.getI32Type());
-  return (code - 1) | (code.like(252) - code);
+  Val codes = e.extend(bytes, e.getI32Type());
+  Val less = (codes.like(mostUsualScale) - codes) << 7;
+  return halvesOf(e, less | (less << 16));
 }
 
 Val Weight::stripScales(Val bytes) const {
@@ -132,6 +141,8 @@ Val Weight::stripFactor(Val sums, ArrayRef<Val> at) const {
       e, scales,
       sizes.size() == 3 ? SmallVector<ReassociationIndices>{{0}, {1, 2}}
                         : SmallVector<ReassociationIndices>{{0, 1}});
+  if (pairs)
+    sums = sums * 0x1p-24; // see stripPair
   return sums * e.loadVector(numbers, at.drop_back(), lanes.getNumElements(),
                              lanes.getNumElements());
 }

@@ -79,13 +79,16 @@ private:
     Strips strips;
     Val expert, strip, begin;
   };
-  /// Some outputs of a part of a strip.
+  /// Some outputs of a part of a strip, and the rows that are multiplied.
   struct StripTile {
     const Weight *weight;
     StripPart part, next; // next: what is read after all tiles of this part
     bool fromPanel;       // where this part has been decoded
+    bool isUsual;         // whether keys can be made of its scales
     mlir::Value sums;
     Val first, end;
+    Val rowBegin, rowEnd;
+    Val asks;              // whether tiles ask for `next`; null: they do
     Val firstAsked, asked; // lines of `next` at each turn
   };
 
@@ -141,7 +144,8 @@ private:
                           Val c, llvm::ArrayRef<Val> keys,
                           llvm::ArrayRef<Val> sums);
   Val areUsual(const StripTile &tile);
-  void decodeStrip(const StripTile &tile, bool areUsual);
+  void decodeStrip(const StripTile &tile);
+  void codedTiles(const Place &place, const StripTile &tile);
   void codedStrip(const Place &place, StripTile tile);
   void rowsAndOutputs(const Place &place);
   void finish(const Place &place);

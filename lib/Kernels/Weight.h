@@ -58,13 +58,14 @@ public:
   /// bytes stand for.
   Val stripNumber(Val words, int64_t i, Val scales) const;
   Val stripScales(Val bytes) const;
-  /// Two such numbers that bf16 can hold, next to each other.
-  Val joined(Val first, Val second) const;
-  /// The same at 2 * i and after that, with a key that is made of the scales
-  /// unless `unusual` is negative; null where they are no part of the values.
+  /// Pairs of them as bf16, from place 2 * i on, with a key that is made of the
+  /// scales; null where they are no part of the values.
   Val stripPair(Val words, int64_t i, Val key) const;
+  /// The same, of any scales.
+  Val productPair(Val words, int64_t i, Val scales) const;
+  /// What keys can be made of: results have exponents that bf16 can have.
+  static constexpr int64_t leastUsualScale = 2, mostUsualScale = 252;
   Val stripKey(Val bytes) const;
-  Val unusual(Val bytes) const;
   /// Sums of the numbers as those of the values, for the outputs from a place
   /// on.
   Val stripFactor(Val sums, llvm::ArrayRef<Val> at) const;
