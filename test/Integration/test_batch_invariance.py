@@ -61,6 +61,9 @@ SPECS = {
     "fp8": quantised("fp8_e4m3", [128, 128], hidden=300),
     "fp8 of f16": quantised("fp8_e4m3", rows="f16"),
     "mxfp4": quantised("mxfp4"),
+    "mxfp4 pairs of strips": spec_of(
+        "bf16", 128, 64, experts={"gate_up": "interleaved", "quantization": {"kind": "mxfp4"}}
+    ),
     "nvfp4": quantised("nvfp4", shared={"intermediate": 32, "quantization": {"kind": "nvfp4"}}),
 }
 
