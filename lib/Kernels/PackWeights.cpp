@@ -95,13 +95,14 @@ static bool isOfStrips(tensor::ExtractSliceOp slice) {
   int64_t outputs = to.getRank() - 2, size = to.getDimSize(outputs);
   bool inPairs = isOfPairs(slice);
   for (auto [dim, stride] : llvm::enumerate(slice.getStaticStrides()))
-    if (stride != 1 && !(inPairs && int64_t(dim) == outputs))
+    if (stride != (inPairs && int64_t(dim) == outputs ? 2 : 1))
       return false;
-  if (inPairs && (!isa<BlockArgument>(slice.getSource()) ||
-                  from.getDimSize(outputs) != 2 * size))
+  if (size % stripOutputs != 0)
     return false;
-  int64_t strips = inPairs ? 0 : slice.getStaticOffset(outputs);
-  return strips % stripOutputs == 0 && size % stripOutputs == 0;
+  if (inPairs)
+    return isa<BlockArgument>(slice.getSource()) &&
+           from.getDimSize(outputs) == 2 * size;
+  return slice.getStaticOffset(outputs) % stripOutputs == 0;
 }
 
 static bool isWeight(OpOperand &use) {

@@ -144,14 +144,15 @@ class Packed(unittest.TestCase):
 
     def test_turns(self):
         """Gates and ups that take turns have the bits of those that follow each other."""
-        for kind in ("f32", "bf16", "int8", "mxfp4"):
+        for kind in ("bf16", "int8", "mxfp4"):
             turns, halves = self.packages[kind], moe_mlir.compile(spec(kind, "concatenated"))
             self.assertEqual(self.packed(halves), self.packed(turns))
             orders = {w["name"]: w.get("packed", "") for w in turns.manifest["weights"]}
             halves, turns = halves.layer(), turns.layer()
             for name, array in fill(halves).items():
                 is_joined = ".gate_up." in name
-                self.assertEqual(orders[name].startswith("paired_"), is_joined and "bias" not in name)
+                is_paired = is_joined and not name.endswith("bias")
+                self.assertEqual(orders[name].startswith("paired_"), is_paired, name)
                 turns.set_weight(name, by_turns(name, array) if is_joined else array)
             x = values("x", (100, HIDDEN), 3) * 10
             if KINDS[kind][0] == "bf16":
