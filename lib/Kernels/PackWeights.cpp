@@ -14,6 +14,7 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
 
 namespace moe {
@@ -60,6 +61,7 @@ struct PackWeights : moe::impl::PackWeightsPassBase<PackWeights> {
 private:
   SmallVector<Together> all;
   llvm::StringSet<> refused; // names of weights
+  llvm::StringMap<StripOrder> orders;
 
   void add(ValueRange weights);
   void refuseOthers(func::FuncOp func);
@@ -77,17 +79,30 @@ static OperandRange weightsOf(Operation *op) {
   return op->getOperands().take_front(0);
 }
 
+/// Whether a slice has every other output.
+static bool isOfPairs(tensor::ExtractSliceOp slice) {
+  int64_t rank = slice.getType().getRank();
+  return rank >= 2 && rank == slice.getSourceType().getRank() &&
+         slice.getStaticStride(rank - 2) == 2;
+}
+
 /// Whether a slice is of whole strips, of all of the depth.
 static bool isOfStrips(tensor::ExtractSliceOp slice) {
   RankedTensorType from = slice.getSourceType(), to = slice.getType();
   if (from.getRank() != to.getRank() || to.getRank() < 2 ||
-      !to.hasStaticShape() ||
-      !llvm::all_of(slice.getStaticStrides(), [](auto s) { return s == 1; }))
+      !to.hasStaticShape() || to.getShape().back() != from.getShape().back())
     return false;
-  size_t outputs = to.getRank() - 2;
-  return slice.getStaticOffsets()[outputs] % stripOutputs == 0 &&
-         to.getShape()[outputs] % stripOutputs == 0 &&
-         to.getShape().back() == from.getShape().back();
+  int64_t outputs = to.getRank() - 2, size = to.getDimSize(outputs);
+  bool inPairs = isOfPairs(slice);
+  for (auto [dim, stride] : llvm::enumerate(slice.getStaticStrides()))
+    if (stride != (inPairs && int64_t(dim) == outputs ? 2 : 1))
+      return false;
+  if (size % stripOutputs != 0)
+    return false;
+  if (inPairs)
+    return isa<BlockArgument>(slice.getSource()) &&
+           from.getDimSize(outputs) == 2 * size;
+  return slice.getStaticOffset(outputs) % stripOutputs == 0;
 }
 
 static bool isWeight(OpOperand &use) {
@@ -118,52 +133,50 @@ static bool fillsStrips(Value weight, int64_t bits) {
          fillsStrips(shape[shape.size() - 2], shape.back(), bits);
 }
 
-/// The arguments that a weight is made of; none, if it stays in rows.
-static Together stripsOf(Value weight) {
-  Together found;
+/// The arguments that a weight is made of, and whether they can be in strips.
+static bool addParts(Value weight, Together &parts) {
   auto add = [&](Value value, StripOrder order) {
-    while (auto slice = value.getDefiningOp<tensor::ExtractSliceOp>())
+    bool inPairs = false;
+    while (auto slice = value.getDefiningOp<tensor::ExtractSliceOp>()) {
+      inPairs |= isOfPairs(slice);
       value = slice.getSource();
-    if (auto argument = dyn_cast<BlockArgument>(value))
-      found.push_back({argument, order});
+    }
+    auto argument = dyn_cast<BlockArgument>(value);
+    if (argument)
+      parts.push_back({argument, inPairs ? paired(order) : order});
+    return argument != nullptr;
   };
-  Type element = getElementTypeOrSelf(weight);
   auto decode = weight.getDefiningOp<DecodeOp>();
   if (!decode) {
-    if ((element.isF32() || element.isBF16()) &&
-        fillsStrips(weight, element.getIntOrFloatBitWidth()))
-      add(weight, StripOrder::words);
-    return found;
+    Type element = getElementTypeOrSelf(weight);
+    return add(weight, StripOrder::words) &&
+           (element.isF32() || element.isBF16()) &&
+           fillsStrips(weight, element.getIntOrFloatBitWidth());
   }
   FormatAttr format = decode.getFormat();
+  bool isInt8 = format.getKind() == WeightFormatKind::int8;
+  bool hasData =
+      add(decode.getData(), isInt8 ? StripOrder::words : StripOrder::nibbles);
+  bool hasScales =
+      add(decode.getScales(), isInt8 ? StripOrder::words : StripOrder::bytes);
   int64_t depth = cast<ShapedType>(weight.getType()).getShape().back();
-  if (!fillsStrips(weight, 8 / format.getValuesPerByte()) ||
-      !hasStrips(format, depth))
-    return found;
-  if (format.getKind() == WeightFormatKind::int8) {
-    add(decode.getData(), StripOrder::words);
-    return found;
-  }
-  add(decode.getData(), StripOrder::nibbles);
-  add(decode.getScales(), StripOrder::bytes);
-  if (found.size() < 2)
-    found.clear();
-  return found;
+  return hasData && hasScales && hasStrips(format, depth) &&
+         fillsStrips(weight, 8 / format.getValuesPerByte());
 }
 
 void PackWeights::add(ValueRange weights) {
   bool areDecoded = weights.front().getDefiningOp<DecodeOp>() != nullptr;
   bool isRefused = areDecoded && !areDecodedAlike(weights);
   Together together;
-  for (Value weight : weights) {
-    Together found = stripsOf(weight);
-    isRefused |= found.empty();
-    llvm::append_range(together, found);
-  }
-  for (const Packed &packed : together)
-    if (isRefused || !packed.isWeight() || packed.name().empty() ||
+  for (Value weight : weights)
+    isRefused |= !addParts(weight, together);
+  for (const Packed &packed : together) {
+    StripOrder known =
+        orders.try_emplace(packed.name(), packed.order).first->second;
+    if (!packed.isWeight() || packed.name().empty() || known != packed.order ||
         !isOnlyWeight(packed.argument))
       isRefused = true;
+  }
   if (isRefused)
     for (const Packed &packed : together)
       refused.insert(packed.name());

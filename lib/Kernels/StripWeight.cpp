@@ -39,11 +39,15 @@ static Value asStrips(Emitter &e, Value buffer) {
   ArrayRef<int64_t> sizes = rows.getShape();
   auto [strides, offset] = rows.getStridesAndOffset();
   bool isGrouped = sizes.size() == 3;
+  int64_t row = sizes.back(), pitch = strides[sizes.size() - 2];
   SmallVector<int64_t> shape = {isGrouped ? sizes.front() : 1,
                                 sizes[sizes.size() - 2] / stripOutputs,
-                                stripOutputs * sizes.back()};
-  // A slice has the experts of its source as far from each other.
-  strides = {isGrouped ? strides.front() : shape[1] * shape[2], shape[2], 1};
+                                stripOutputs * row};
+  // A slice has the experts of its source as far from each other. Every other
+  // output is in every other strip.
+  strides = {isGrouped ? strides.front() : shape[1] * shape[2],
+             stripOutputs * pitch, 1};
+  offset += offset % pitch * (stripOutputs - 1);
   auto layout = StridedLayoutAttr::get(e.getContext(), offset, strides);
   auto type = MemRefType::get(shape, rows.getElementType(), layout);
   return memref::ReinterpretCastOp::create(e, type, buffer, offset, shape,
@@ -135,14 +139,13 @@ Val Weight::stripFactor(Val sums, ArrayRef<Val> at) const {
   if (!format || format.hasSmallScales())
     return sums;
   Emitter &e = l->e;
-  // Of [E, O, 1]: one number after the other.
-  auto lanes = cast<VectorType>(sums.type());
-  Value numbers = memref::CollapseShapeOp::create(
-      e, scales,
-      sizes.size() == 3 ? SmallVector<ReassociationIndices>{{0}, {1, 2}}
-                        : SmallVector<ReassociationIndices>{{0, 1}});
   if (pairs)
     sums = sums * 0x1p-24; // see stripPair
-  return sums * e.loadVector(numbers, at.drop_back(), lanes.getNumElements(),
-                             lanes.getNumElements());
+  int64_t count = cast<VectorType>(sums.type()).getNumElements();
+  Val expert = at.size() == 3 ? at.front() : e.index(0),
+      output = at[at.size() - 2];
+  return sums *
+         e.loadVector(asStrips(e, scales),
+                      {expert, output / stripOutputs, output % stripOutputs},
+                      count, count);
 }

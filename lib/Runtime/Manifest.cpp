@@ -100,8 +100,9 @@ static StripOrder readPacked(const JsonNode &node, const Tensor &tensor) {
   size_t order = 1 + readOneOf(node, {std::next(std::begin(stripOrderNames)),
                                       std::end(stripOrderNames)});
   if (!fillsStrips(tensor, StripOrder(order)))
-    node.failBecause("expected whole strips of 64 outputs, and rows of whole "
-                     "words");
+    node.failBecause(std::string("expected whole strips of ") +
+                     (arePaired(StripOrder(order)) ? "128" : "64") +
+                     " outputs, and rows of whole words");
   return StripOrder(order);
 }
 

@@ -17,26 +17,34 @@ static int64_t rowBytes(const Tensor &tensor) {
 
 bool fillsStrips(const Tensor &tensor, StripOrder order) {
   size_t rank = tensor.shape.size();
-  return rank >= 2 && tensor.shape[rank - 2] % stripOutputs == 0 &&
+  int64_t outputs = stripOutputs * stripsTogether(order);
+  return rank >= 2 && tensor.shape[rank - 2] % outputs == 0 &&
          rowBytes(tensor) % unitBytes(order) == 0;
 }
 
+namespace {
+/// Where a matrix is, and how many bytes a row is after the one before.
+struct StripRows {
+  char *first;
+  int64_t pitch;
+};
+} // namespace
+
 /// A matrix of units, turned.
 template <typename Unit>
-static void turnUnits(const char *from, int64_t rows, int64_t columns,
-                      char *to) {
+static void turnUnits(StripRows from, int64_t rows, int64_t columns, StripRows to) {
   constexpr int64_t bytes = sizeof(Unit), size = Tile<Unit>::size;
   auto source = [&](int64_t row, int64_t column) {
-    return from + (row * columns + column) * bytes;
+    return from.first + row * from.pitch + column * bytes;
   };
   auto target = [&](int64_t column, int64_t row) {
-    return to + (column * rows + row) * bytes;
+    return to.first + column * to.pitch + row * bytes;
   };
   int64_t wholeRows = rows / size * size, whole = columns / size * size;
   for (int64_t row = 0; row < wholeRows; row += size)
     for (int64_t column = 0; column < whole; column += size) {
       Tile<Unit> tile;
-      tile.load(source(row, column), columns * bytes);
+      tile.load(source(row, column), from.pitch);
       tile.turn();
       for (int64_t i = 0; i < size; ++i)
         tile.store(int(i), target(column + i, row));
@@ -66,25 +74,34 @@ static void orderNibbles(char *words, int64_t count, bool back) {
   }
 }
 
-/// In memory where it is: a strip at a time goes aside.
+/// In memory where it is: a strip, or a pair of strips, at a time goes aside.
 static void turn(void *data, const Weight &weight, bool toRows) {
   if (!weight.byteSize)
     return;
-  int64_t unit = unitBytes(weight.packed), columns = rowBytes(weight) / unit;
-  int64_t size = rowBytes(weight) * stripOutputs;
+  int64_t row = rowBytes(weight), together = stripsTogether(weight.packed);
+  int64_t unit = unitBytes(weight.packed), columns = row / unit;
+  int64_t strip = row * stripOutputs, size = strip * together;
   auto turned = unit == 1 ? turnUnits<uint8_t> : turnUnits<uint32_t>;
-  bool isOfNibbles = weight.packed == StripOrder::nibbles;
-  onAllThreads(weight.byteSize / size, [&](int64_t strip, Buffer &scratch) {
+  bool isOfNibbles = unpaired(weight.packed) == StripOrder::nibbles;
+  onAllThreads(weight.byteSize / size, [&](int64_t number, Buffer &scratch) {
     scratch.ensure(size);
-    char *values = static_cast<char *>(data) + strip * size;
+    char *values = static_cast<char *>(data) + number * size;
     char *aside = static_cast<char *>(scratch.data());
     std::memcpy(aside, values, static_cast<size_t>(size));
     if (isOfNibbles)
       orderNibbles(aside, size / unit, toRows);
-    if (toRows)
-      turned(aside, columns, stripOutputs, values);
-    else
-      turned(aside, stripOutputs, columns, values);
+    for (int64_t i = 0; i < together; ++i) {
+      auto outputs = [&](char *rows) {
+        return StripRows{rows + i * row, together * row};
+      };
+      auto units = [&](char *strips) {
+        return StripRows{strips + i * strip, stripOutputs * unit};
+      };
+      if (toRows)
+        turned(units(aside), columns, stripOutputs, outputs(values));
+      else
+        turned(outputs(aside), stripOutputs, columns, units(values));
+    }
   });
 }
 

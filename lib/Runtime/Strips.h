@@ -5,7 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 // Code for CPUs may want the outputs of a weight in strips: of 64 rows, unit by
-// unit, one unit of each. What the caller sees of a weight are rows.
+// unit, one unit of each. The rows of two strips may take turns. What the
+// caller sees of a weight are rows.
 //
 //===----------------------------------------------------------------------===//
 

@@ -63,8 +63,7 @@ private:
   void dense(const char *name, int64_t outputs, int64_t depth, DType type,
              bool inRows);
   void feedForward(const Experts &experts, int64_t width, int64_t inner,
-                   GateUp gateUp, const QuantizationSpec &quantization,
-                   bool bias);
+                   const QuantizationSpec &quantization, bool bias);
   void router();
 };
 
@@ -137,8 +136,7 @@ void Builder::router() {
 }
 
 void Builder::feedForward(const Experts &experts, int64_t width, int64_t inner,
-                          GateUp gateUp, const QuantizationSpec &quantization,
-                          bool bias) {
+                          const QuantizationSpec &quantization, bool bias) {
   if (experts.count == 0)
     return;
   auto add = [&](const char *name, const std::optional<Product> &product,
@@ -149,9 +147,7 @@ void Builder::feedForward(const Experts &experts, int64_t width, int64_t inner,
   int64_t weights = spec.experts.form == ExpertForm::glu ? 2 : 1;
   DType type = spec.dtype.weights;
   add(weights == 2 ? "gate, up" : "up",
-      product(inner, width, weights, type, quantization, bias,
-              gateUp == GateUp::interleaved),
-      0);
+      product(inner, width, weights, type, quantization, bias), 0);
   add("activation", std::nullopt, double(inner) * activationOperations);
   // Each row is weighted and added to that of its token.
   add("down", product(width, inner, 1, type, quantization, bias),
@@ -171,13 +167,13 @@ void Builder::build() {
     dense("latent, down", latent, spec.hidden, spec.dtype.weights, false);
   for (const Experts &some : {Experts{"", chosen, probability},
                               Experts{"always on, ", r.alwaysOn, 1}})
-    feedForward(some, width, experts.intermediate, experts.gateUp,
-                experts.quantization, experts.bias);
+    feedForward(some, width, experts.intermediate, experts.quantization,
+                experts.bias);
   if (latent)
     dense("latent, up", spec.hidden, latent, spec.dtype.weights, false);
   if (spec.shared.intermediate)
     feedForward({"shared, ", 1, 1}, spec.hidden, spec.shared.intermediate,
-                spec.shared.gateUp, spec.shared.quantization, false);
+                spec.shared.quantization, false);
 }
 
 } // namespace

@@ -50,7 +50,6 @@ SPECS = {
     "bf16": spec_of("bf16", 259, 65),
     "bf16 deep mlp": spec_of("bf16", 4129, 9, 2, experts={"form": "mlp", "output_bias": True}),
     "bf16 one expert": spec_of("bf16", 96, 40, 1, 1, shared={"intermediate": 70}),
-    "bf16 interleaved": spec_of("bf16", 72, 50, experts={"gate_up": "interleaved", "latent": 40}),
     "bf16 of f32": spec_of(
         "bf16", 48, 24, 8, 3, router={"groups": {"count": 4, "keep": 2}}, dtype={"weights": "f32"}
     ),
@@ -61,6 +60,11 @@ SPECS = {
     "fp8": quantised("fp8_e4m3", [128, 128], hidden=300),
     "fp8 of f16": quantised("fp8_e4m3", rows="f16"),
     "mxfp4": quantised("mxfp4"),
+    "interleaved": spec_of(  # in strips and in rows
+        "bf16", 72, 64,
+        experts={"gate_up": "interleaved", "latent": 64, "quantization": {"kind": "mxfp4"}},
+        shared={"gate_up": "interleaved", "intermediate": 50},
+    ),
     "nvfp4": quantised("nvfp4", shared={"intermediate": 32, "quantization": {"kind": "nvfp4"}}),
 }
 

@@ -12,25 +12,26 @@ HIDDEN, INNER, EXPERTS = 192, 128, 6
 
 # Of each, what rows and what weights are, and how gates and ups lie.
 KINDS = {
-    "f32": ("f32", None, "separate"),
-    "bf16": ("bf16", None, "concatenated"),
-    "int8": ("bf16", "int8", "separate"),
-    "mxfp4": ("bf16", "mxfp4", "concatenated"),
+    "f32": ("f32", None, "interleaved"),
+    "bf16": ("bf16", None, "interleaved"),
+    "int8": ("bf16", "int8", "interleaved"),
+    "mxfp4": ("bf16", "mxfp4", "interleaved"),
     "int8_f32": ("f32", "int8", "concatenated"),
     "mxfp4_f32": ("f32", "mxfp4", "separate"),
 }
 
 
-def spec(kind):
-    rows, codes, form = KINDS[kind]
+def spec(kind, form=None):
+    rows, codes, usual = KINDS[kind]
+    form = form or usual
     stored = {"quantization": {"kind": codes}} if codes else {}
     return {
         "moe_spec": 1,
-        "name": f"packed_{kind}",
+        "name": f"packed_{kind}_{form}",
         "hidden": HIDDEN,
         "dtype": {"activation": rows},
         "router": {"experts": EXPERTS, "top_k": 2},
-        "experts": {"intermediate": INNER, "gate_up": form, **stored},
+        "experts": {"intermediate": INNER, "gate_up": form, "bias": True, **stored},
         "shared": {"intermediate": 64, "gate_up": form},
     }
 
@@ -69,6 +70,13 @@ def fill(layer, seed=1, borrow=False):
     return given
 
 
+def by_turns(name, array):
+    """The rows of a gate and those of an up after them, one of each after the other."""
+    axis = -1 if name.endswith("bias") else -2
+    halves = np.split(array, 2, axis)
+    return np.stack(halves, array.ndim + axis + 1).reshape(array.shape)
+
+
 def bits(array):
     return np.asarray(array).view(np.uint8)
 
@@ -86,8 +94,8 @@ class Packed(unittest.TestCase):
         """Those of experts, and not the router's; none if they are to stay in rows."""
         for kind, package in self.packages.items():
             names = self.packed(package)
-            joined = KINDS[kind][2] == "concatenated"
-            count = (4 if joined else 6) + (2 if joined else 3) * ("mxfp4" in kind)
+            joined = KINDS[kind][2] != "separate"
+            count = (4 if joined else 6) + (2 if joined else 3) * (KINDS[kind][1] is not None)
             self.assertEqual(count, len(names), names)
             self.assertTrue(all("router" not in name for name in names), names)
             self.assertEqual([], self.packed(self.rows[kind]))
@@ -133,6 +141,26 @@ class Packed(unittest.TestCase):
                 wide = [self.numbers(a, dtype) for a in (y, expected)]
                 error = np.linalg.norm(wide[0] - wide[1]) / (np.linalg.norm(wide[1]) or 1)
                 self.assertLess(error, 4e-3 if dtype == "bf16" else 2e-6, (kind, tokens))
+
+    def test_turns(self):
+        """Gates and ups that take turns have the bits of those that follow each other."""
+        for kind in ("bf16", "int8", "mxfp4"):
+            turns, halves = self.packages[kind], moe_mlir.compile(spec(kind, "concatenated"))
+            self.assertEqual(self.packed(halves), self.packed(turns))
+            orders = {w["name"]: w.get("packed", "") for w in turns.manifest["weights"]}
+            halves, turns = halves.layer(), turns.layer()
+            for name, array in fill(halves).items():
+                is_joined = ".gate_up." in name
+                is_paired = is_joined and not name.endswith("bias")
+                self.assertEqual(orders[name].startswith("paired_"), is_paired, name)
+                turns.set_weight(name, by_turns(name, array) if is_joined else array)
+            x = values("x", (100, HIDDEN), 3) * 10
+            if KINDS[kind][0] == "bf16":
+                x = to_bf16(x)
+            for tokens in (1, 3, 8, 100):
+                y = bits(turns(x[:tokens]))
+                self.assertGreater(len(np.unique(y)), 64)
+                np.testing.assert_array_equal(y, bits(halves(x[:tokens])), kind)
 
     def test_unusual_scales(self):
         """Powers of two that bf16 cannot hold, and one that is no number."""

@@ -62,7 +62,7 @@ func.func @other(%a: tensor<64x32xf32> {moe.name = "a", moe.role = "weight"}) ->
 // Codes of few bits, where scales are of whole outputs or of a turn each.
 // CHECK-LABEL: func.func @codes
 // CHECK-SAME: "int8", moe.packed = "words"
-// CHECK-SAME: "int8.scales", moe.role
+// CHECK-SAME: "int8.scales", moe.packed = "words"
 // CHECK-SAME: "mxfp4", moe.packed = "nibbles"
 // CHECK-SAME: "mxfp4.scales", moe.packed = "bytes"
 func.func @codes(%x: tensor<?x64xbf16> {moe.name = "x", moe.role = "input"},
@@ -112,23 +112,82 @@ func.func @halves(%x: tensor<?x32xbf16> {moe.name = "x", moe.role = "input"},
   return %y : tensor<?x64xf32>
 }
 
-// Every other output, outputs of two strips, a part of the depth, and what is
-// multiplied together with a half that is also read otherwise.
+// Every other output is in every other strip, of the scales as well.
+// CHECK-LABEL: func.func @turns
+// CHECK-SAME: "turns", moe.packed = "paired_words"
+// CHECK-SAME: "int8.turns", moe.packed = "paired_words"
+// CHECK-SAME: "int8.turns.scales", moe.packed = "paired_words"
+// CHECK-SAME: "mxfp4.turns", moe.packed = "paired_nibbles"
+// CHECK-SAME: "mxfp4.turns.scales", moe.packed = "paired_bytes"
+func.func @turns(%x: tensor<?x64xbf16> {moe.name = "x", moe.role = "input"},
+                 %a: tensor<128x64xbf16> {moe.name = "turns", moe.role = "weight"},
+                 %b: tensor<128x64xi8> {moe.name = "int8.turns", moe.role = "weight"},
+                 %c: tensor<128x1xf32> {moe.name = "int8.turns.scales", moe.role = "weight"},
+                 %d: tensor<128x32xi8> {moe.name = "mxfp4.turns", moe.role = "weight"},
+                 %e: tensor<128x2xi8> {moe.name = "mxfp4.turns.scales", moe.role = "weight"})
+    -> (tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>) {
+  %u = tensor.extract_slice %a[1, 0] [64, 64] [2, 1] : tensor<128x64xbf16> to tensor<64x64xbf16>
+  %v = tensor.extract_slice %b[0, 0] [64, 64] [2, 1] : tensor<128x64xi8> to tensor<64x64xi8>
+  %w = tensor.extract_slice %c[0, 0] [64, 1] [2, 1] : tensor<128x1xf32> to tensor<64x1xf32>
+  %s = tensor.extract_slice %d[1, 0] [64, 32] [2, 1] : tensor<128x32xi8> to tensor<64x32xi8>
+  %t = tensor.extract_slice %e[1, 0] [64, 2] [2, 1] : tensor<128x2xi8> to tensor<64x2xi8>
+  %p = moe.decode %v, %w <kind = int8> : (tensor<64x64xi8>, tensor<64x1xf32>) -> tensor<64x64xf32>
+  %q = moe.decode %s, %t <kind = mxfp4, inputs = 32> : (tensor<64x32xi8>, tensor<64x2xi8>) -> tensor<64x64xf32>
+  %0 = moe.grouped_matmul %x, %u : (tensor<?x64xbf16>, tensor<64x64xbf16>) -> tensor<?x64xf32>
+  %1 = moe.grouped_matmul %x, %p : (tensor<?x64xbf16>, tensor<64x64xf32>) -> tensor<?x64xf32>
+  %2 = moe.grouped_matmul %x, %q : (tensor<?x64xbf16>, tensor<64x64xf32>) -> tensor<?x64xf32>
+  return %0, %1, %2 : tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>
+}
+
+// Every other output of 64 or of a part, every third one, and outputs that one
+// product has by turns and another one as they are, or whose scales it has so.
+// CHECK-LABEL: func.func @other_turns
+// CHECK-NOT: moe.packed
+// CHECK: return
+func.func @other_turns(%x: tensor<?x64xf32> {moe.name = "x", moe.role = "input"},
+                       %a: tensor<64x64xf32> {moe.name = "few", moe.role = "weight"},
+                       %b: tensor<256x64xf32> {moe.name = "part", moe.role = "weight"},
+                       %c: tensor<192x64xf32> {moe.name = "third", moe.role = "weight"},
+                       %d: tensor<128x64xf32> {moe.name = "mixed", moe.role = "weight"},
+                       %e: tensor<128x64xi8> {moe.name = "mixed.codes", moe.role = "weight"},
+                       %f: tensor<128x1xf32> {moe.name = "mixed.scales", moe.role = "weight"},
+                       %g: tensor<128x64xi8> {moe.name = "shares.scales", moe.role = "weight"})
+    -> (tensor<?x32xf32>, tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x128xf32>,
+        tensor<?x64xf32>, tensor<?x128xf32>) {
+  %u = tensor.extract_slice %a[0, 0] [32, 64] [2, 1] : tensor<64x64xf32> to tensor<32x64xf32>
+  %v = tensor.extract_slice %b[0, 0] [64, 64] [2, 1] : tensor<256x64xf32> to tensor<64x64xf32>
+  %w = tensor.extract_slice %c[0, 0] [64, 64] [3, 1] : tensor<192x64xf32> to tensor<64x64xf32>
+  %s = tensor.extract_slice %d[0, 0] [64, 64] [2, 1] : tensor<128x64xf32> to tensor<64x64xf32>
+  %t = tensor.extract_slice %e[0, 0] [64, 64] [2, 1] : tensor<128x64xi8> to tensor<64x64xi8>
+  %z = tensor.extract_slice %f[0, 0] [64, 1] [2, 1] : tensor<128x1xf32> to tensor<64x1xf32>
+  %p = moe.decode %t, %z <kind = int8> : (tensor<64x64xi8>, tensor<64x1xf32>) -> tensor<64x64xf32>
+  %q = moe.decode %g, %f <kind = int8> : (tensor<128x64xi8>, tensor<128x1xf32>) -> tensor<128x64xf32>
+  %0 = moe.grouped_matmul %x, %u : (tensor<?x64xf32>, tensor<32x64xf32>) -> tensor<?x32xf32>
+  %1 = moe.grouped_matmul %x, %v : (tensor<?x64xf32>, tensor<64x64xf32>) -> tensor<?x64xf32>
+  %2 = moe.grouped_matmul %x, %w : (tensor<?x64xf32>, tensor<64x64xf32>) -> tensor<?x64xf32>
+  %3 = moe.grouped_matmul %x, %s : (tensor<?x64xf32>, tensor<64x64xf32>) -> tensor<?x64xf32>
+  %4 = moe.grouped_matmul %x, %d : (tensor<?x64xf32>, tensor<128x64xf32>) -> tensor<?x128xf32>
+  %5 = moe.grouped_matmul %x, %p : (tensor<?x64xf32>, tensor<64x64xf32>) -> tensor<?x64xf32>
+  %6 = moe.grouped_matmul %x, %q : (tensor<?x64xf32>, tensor<128x64xf32>) -> tensor<?x128xf32>
+  return %0, %1, %2, %3, %4, %5, %6
+      : tensor<?x32xf32>, tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x128xf32>,
+        tensor<?x64xf32>, tensor<?x128xf32>
+}
+
+// Outputs of two strips, a part of the depth, and what is multiplied together
+// with a half that is also read otherwise.
 // CHECK-LABEL: func.func @parts
 // CHECK-NOT: moe.packed
 // CHECK: return
 func.func @parts(%x: tensor<?x32xf32> {moe.name = "x", moe.role = "input"},
-                 %a: tensor<128x32xf32> {moe.name = "turns", moe.role = "weight"},
                  %b: tensor<128x32xf32> {moe.name = "between", moe.role = "weight"},
                  %c: tensor<128x64xf32> {moe.name = "left", moe.role = "weight"},
                  %d: tensor<128x32xf32> {moe.name = "returned", moe.role = "weight"},
                  %e: tensor<64x32xf32> {moe.name = "beside", moe.role = "weight"})
-    -> (tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>, tensor<64x32xf32>) {
-  %0 = tensor.extract_slice %a[0, 0] [64, 32] [2, 1] : tensor<128x32xf32> to tensor<64x32xf32>
+    -> (tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>, tensor<64x32xf32>) {
   %1 = tensor.extract_slice %b[32, 0] [64, 32] [1, 1] : tensor<128x32xf32> to tensor<64x32xf32>
   %2 = tensor.extract_slice %c[0, 0] [64, 32] [1, 1] : tensor<128x64xf32> to tensor<64x32xf32>
   %3 = tensor.extract_slice %d[64, 0] [64, 32] [1, 1] : tensor<128x32xf32> to tensor<64x32xf32>
-  %y0 = moe.grouped_matmul %x, %0 : (tensor<?x32xf32>, tensor<64x32xf32>) -> tensor<?x64xf32>
   %y1 = moe.grouped_matmul %x, %1 : (tensor<?x32xf32>, tensor<64x32xf32>) -> tensor<?x64xf32>
   %y2 = moe.grouped_matmul %x, %2 : (tensor<?x32xf32>, tensor<64x32xf32>) -> tensor<?x64xf32>
   %y3 = moe.grouped_matmul %x, %3, %e
@@ -137,5 +196,5 @@ func.func @parts(%x: tensor<?x32xf32> {moe.name = "x", moe.role = "input"},
     %r = arith.mulf %p, %q : f32
     moe.yield %r
   }
-  return %y0, %y1, %y2, %y3, %3 : tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>, tensor<64x32xf32>
+  return %y1, %y2, %y3, %3 : tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>, tensor<64x32xf32>
 }

@@ -53,9 +53,10 @@ def PackWeightsPass : Pass<"moe-pack-weights", "::mlir::ModuleOp"> {
     many outputs. A weight of f32, bf16, int8 or mxfp4 that all functions use for
     nothing but products gets `moe.packed`, if its outputs are whole strips of 64
     and its depth whole turns of 16 bytes: the runtime then keeps it as the
-    manifest's `packed` says. So do the scales of mxfp4. Slices of whole strips,
-    such as the halves of a gate and up that are one weight, are products'
-    weights as well.
+    manifest's `packed` says. So do the scales of int8 and mxfp4. Slices of whole
+    strips, such as the halves of a gate and up that are one weight, are
+    products' weights as well; so are halves whose outputs take turns, of which
+    each is every other strip (`paired_words`).
 
     ```mlir
     %w: tensor<8x64x32xbf16> {moe.name = "experts.gate.weight", moe.role = "weight"}

@@ -17,24 +17,47 @@ namespace moe {
 /// of so many outputs next to each other.
 inline constexpr int64_t stripOutputs = 64;
 
-/// What the units are.
+/// What the units are. Strips in pairs are of 128 outputs: one of those at even
+/// places, and one of the others.
 enum class StripOrder {
   rows,    // none: rows stay as they are
   words,   // 4 bytes
   nibbles, // 8 values of 4 bits, first those at even places, then the others
   bytes,   // a byte
+  pairedWords,
+  pairedNibbles,
+  pairedBytes,
 };
 
 /// As manifests and attributes have them.
-inline constexpr const char *stripOrderNames[] = {"rows", "words", "nibbles",
-                                                  "bytes"};
+inline constexpr const char *stripOrderNames[] = {
+    "rows",         "words",          "nibbles",     "bytes",
+    "paired_words", "paired_nibbles", "paired_bytes"};
 
 inline constexpr const char *nameOf(StripOrder order) {
   return stripOrderNames[static_cast<size_t>(order)];
 }
 
+inline constexpr bool arePaired(StripOrder order) {
+  return order >= StripOrder::pairedWords;
+}
+
+/// The same units in pairs of strips, and the other way.
+inline constexpr StripOrder paired(StripOrder order) {
+  return StripOrder(int(order) + int(StripOrder::bytes));
+}
+inline constexpr StripOrder unpaired(StripOrder order) {
+  return arePaired(order) ? StripOrder(int(order) - int(StripOrder::bytes))
+                          : order;
+}
+
+/// Strips whose outputs take turns in rows.
+inline constexpr int64_t stripsTogether(StripOrder order) {
+  return arePaired(order) ? 2 : 1;
+}
+
 inline constexpr int64_t unitBytes(StripOrder order) {
-  return order == StripOrder::bytes ? 1 : 4;
+  return unpaired(order) == StripOrder::bytes ? 1 : 4;
 }
 
 } // namespace moe

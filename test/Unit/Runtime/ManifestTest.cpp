@@ -58,7 +58,15 @@ const Corruption corruptions[] = {
     {"PackedIsANumber", [](json &m) { m["weights"][0]["packed"] = 64; },
      "weights[0].packed: expected"},
     {"PackedInNoOrder", [](json &m) { m["weights"][0]["packed"] = "rows"; },
-     "weights[0].packed: expected one of words nibbles bytes, found \"rows\""},
+     "weights[0].packed: expected one of words nibbles bytes paired_words "
+     "paired_nibbles paired_bytes, found \"rows\""},
+    {"PackedPairOfOneStrip",
+     [](json &m) {
+       m["weights"][0]["shape"] = {64, 4};
+       m["weights"][0]["packed"] = "paired_words";
+     },
+     "weights[0].packed: expected whole strips of 128 outputs, and rows of "
+     "whole words"},
     {"NoCpu", [](json &m) { m["target"]["variants"][0].erase("cpu"); },
      "target.variants[0]: expected a key 'cpu', found none"},
     {"CpuTwice",
