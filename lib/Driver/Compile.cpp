@@ -23,6 +23,7 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 #include "llvm/ADT/StringExtras.h"
@@ -219,8 +220,12 @@ Error Compilation::dump(mlir::ModuleOp code, Phase phase, StringRef label) {
 Error Compilation::runPhase(mlir::ModuleOp code, Phase phase,
                             const PipelineOptions &pipeline, StringRef label) {
   mlir::PassManager passes(&context);
+#ifdef NDEBUG
+  // Once after the phase, not after each pass.
+  passes.enableVerifier(false);
+#endif
   addPhase(passes, phase, pipeline);
-  if (mlir::failed(passes.run(code)))
+  if (mlir::failed(passes.run(code)) || mlir::failed(mlir::verify(code)))
     return reported();
   return dump(code, phase, label);
 }

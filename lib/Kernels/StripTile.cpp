@@ -13,6 +13,7 @@
 
 #include "VectorProduct.h"
 
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/BuiltinTypes.h"
 
 using namespace mlir;
@@ -214,49 +215,77 @@ void VectorProduct::narrowTiles(const Place &place, const StripTile &tile) {
   stripTiles(place, tile, narrowHeights, stripVectors());
 }
 
+/// One of several buffers; their layouts may begin, and have experts, anywhere.
+static Value pick(Emitter &e, ValueRange buffers, Val number) {
+  auto type = cast<MemRefType>(buffers.front().getType());
+  bool areAlike = llvm::all_equal(buffers.getTypes());
+  if (!areAlike) {
+    SmallVector<int64_t> strides = type.getStridesAndOffset().first;
+    strides.front() = ShapedType::kDynamic;
+    type = MemRefType::get(
+        type.getShape(), type.getElementType(),
+        StridedLayoutAttr::get(e.getContext(), ShapedType::kDynamic, strides));
+  }
+  Val picked;
+  for (auto [i, buffer] : llvm::enumerate(buffers)) {
+    Val other =
+        e.val(areAlike ? buffer : memref::CastOp::create(e, type, buffer));
+    picked = i ? e.select(number == double(i), other, picked) : other;
+  }
+  return picked;
+}
+
+/// The strips of one of the weights, `number` being one at run time.
+VectorProduct::Strips VectorProduct::stripsOf(Val number) {
+  SmallVector<Value> values, scales;
+  for (const Strips &each : strips) {
+    values.push_back(each.values);
+    if (each.scales)
+      scales.push_back(each.scales);
+  }
+  return {pick(e, values, number),
+          scales.empty() ? Value() : pick(e, scales, number)};
+}
+
 /// All rows and outputs of a block, a part of each weight after the other.
+/// Weights are alike: the same code goes over all of them.
 void VectorProduct::stripRowsAndOutputs(const Place &place) {
   clearSums(place);
   int64_t depth = product.depth();
-  auto ofPart = [&](size_t weight, const StripPart &part,
-                    const StripPart &next) {
-    StripTile tile;
-    tile.weight = &weights[weight];
-    tile.part = part;
-    tile.next = next;
-    tile.fromPanel = false;
-    tile.isUsual = true;
-    tile.sums = sums[weight];
-    tile.rowBegin = place.rowBegin;
-    tile.rowEnd = place.rowEnd;
-    tile.end = e.min(part.begin + blocks.depthChunk, e.index(depth));
-    if (hasCodes)
-      codedStrip(place, tile);
-    else
-      plainStrip(place, tile);
-  };
   Val none = e.index(0);
   auto expert = [&](Val number) { return product.isGrouped() ? number : none; };
   auto ofChunk = [&](Val out, Val begin) {
-    StripPart part = {strips[0], expert(place.expert), out / stripOutputs,
-                      begin};
     Val nextBegin = begin + blocks.depthChunk;
     Val isInside = nextBegin < double(depth);
     Val nextOut = out + stripOutputs;
     Val isInBlock = isInside | (nextOut < place.outEnd);
     nextOut =
         e.select(isInside, out, e.select(isInBlock, nextOut, place.after.out));
-    StripPart next = {
-        strips[0], e.select(isInBlock, part.expert, expert(place.after.expert)),
-        nextOut / stripOutputs, e.select(isInside, nextBegin, none)};
-    for (size_t weight = 0; weight < weights.size(); ++weight) {
-      part.strips = strips[weight];
-      if (weight + 1 == weights.size())
-        return ofPart(weight, part, next);
-      StripPart other = part;
-      other.strips = strips[weight + 1];
-      ofPart(weight, part, other);
-    }
+    Val nextExpert = e.select(isInBlock, place.expert, place.after.expert);
+    nextBegin = e.select(isInside, nextBegin, none);
+    e.loop(e.index(weights.size()), [&](Val number) {
+      Val isLast = number + 1 == double(weights.size());
+      auto next = [&](Val after, Val same) {
+        return e.select(isLast, after, same);
+      };
+      Val strip = out / stripOutputs;
+      StripTile tile;
+      tile.weight = weights.begin();
+      tile.part = {stripsOf(number), expert(place.expert), strip, begin};
+      tile.next = {stripsOf(next(none, number + 1)),
+                   expert(next(nextExpert, place.expert)),
+                   next(nextOut / stripOutputs, strip), next(nextBegin, begin)};
+      tile.fromPanel = false;
+      tile.isUsual = true;
+      tile.rowBegin = place.rowBegin;
+      tile.rowEnd = place.rowEnd;
+      tile.sums = pick(e, sums, number);
+      tile.end = e.min(begin + blocks.depthChunk, e.index(depth));
+      if (hasCodes)
+        codedStrip(place, tile);
+      else
+        plainStrip(place, tile);
+    });
   };
   e.loop(
       place.outBegin, place.outEnd,

@@ -136,6 +136,7 @@ private:
   int64_t stripVectors() const;
   void narrowTiles(const Place &place, const StripTile &tile);
   void plainStrip(const Place &place, const StripTile &tile);
+  Strips stripsOf(Val number);
   void stripRowsAndOutputs(const Place &place);
   Val stripWords(const StripTile &tile, Val c, Val first);
   Val scaleBytes(const StripTile &tile, Val c, Val first);

@@ -64,11 +64,26 @@ static void checkCounts(const Function &function, const FunctionState &state) {
   }
 }
 
-/// Kernels read rows by whole cache lines; rows that lie across lines would
-/// cost every product that reads them more than one copy does.
-static void alignInput(const Argument &argument, FunctionState &state,
-                       size_t i) {
-  if (reinterpret_cast<uintptr_t>(state.pointers[i]) % Buffer::alignment == 0)
+/// How inputs have to lie. Products of weights in rows read rows of x by whole
+/// cache lines; those that lie across lines would cost every product more than
+/// a copy does. Products of weights in strips read a word of x at a time.
+static size_t inputAlignment(const moe_layer &layer, const Function &function) {
+  int64_t inRows = 0, inStrips = 0;
+  for (const Argument &argument : function.arguments) {
+    if (argument.role != Role::weight)
+      continue;
+    const Weight &weight = layer.manifest().weights[argument.index];
+    int64_t size =
+        byteCount(weight.shape.data(), weight.shape.size(), weight.dtype)
+            .value_or(0);
+    (weight.packed == StripOrder::rows ? inRows : inStrips) += size;
+  }
+  return inStrips > inRows ? sizeof(uint32_t) : Buffer::alignment;
+}
+
+static void alignInput(const Argument &argument, FunctionState &state, size_t i,
+                       size_t alignment) {
+  if (reinterpret_cast<uintptr_t>(state.pointers[i]) % alignment == 0)
     return;
   std::optional<int64_t> size =
       byteCount(state.shapes[i].data(), state.shapes[i].size(), argument.dtype);
@@ -84,11 +99,12 @@ static void alignInput(const Argument &argument, FunctionState &state,
 static void layOut(moe_layer &layer, const Function &function,
                    const DLTensor *const *outputs, FunctionState &state) {
   size_t output = 0, count = function.arguments.size();
+  size_t alignment = inputAlignment(layer, function);
   for (size_t i = 0; i < count; ++i) {
     const Argument &argument = function.arguments[i];
     switch (argument.role) {
     case Role::input:
-      alignInput(argument, state, i);
+      alignInput(argument, state, i, alignment);
       continue;
     case Role::weight:
       state.pointers[i] = layer.weights->slots[argument.index].data();

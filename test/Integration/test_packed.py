@@ -77,6 +77,21 @@ def by_turns(name, array):
     return np.stack(halves, array.ndim + axis + 1).reshape(array.shape)
 
 
+def shifted(array, by):
+    """A copy that begins so many bytes after a cache line."""
+    raw = np.empty(array.nbytes + 128, np.uint8)
+    begin = -raw.ctypes.data % 64 + by
+    copy = raw[begin : begin + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+def resident():
+    """Bytes of memory that this process has."""
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(status.split("VmRSS:")[1].split()[0])
+
+
 def bits(array):
     return np.asarray(array).view(np.uint8)
 
@@ -89,6 +104,29 @@ class Packed(unittest.TestCase):
 
     def packed(self, package):
         return [w["name"] for w in package.manifest["weights"] if w.get("packed")]
+
+    def test_rows_anywhere(self):
+        for kind, package in self.packages.items():
+            layer = package.layer()
+            fill(layer)
+            x = values("x", (7, HIDDEN), 5)
+            x = x if KINDS[kind][0] == "f32" else to_bf16(x)
+            whole = bits(layer(shifted(x, 0)))
+            for by in (x.itemsize, 4, 16, 60):
+                with self.subTest(kind=kind, by=by):
+                    np.testing.assert_array_equal(bits(layer(shifted(x, by))), whole)
+
+    def test_rows_are_not_copied(self):
+        x = to_bf16(values("x", (1 << 16, HIDDEN), 5))
+        for package, is_copied in ((self.packages["bf16"], False), (self.rows["bf16"], True)):
+            layer = package.layer()
+            fill(layer)
+            moved = shifted(x, 16)
+            y = layer(shifted(x, 0))
+            before = resident()
+            layer(moved, out=y)
+            with self.subTest(copied=is_copied):
+                self.assertEqual(resident() - before > x.nbytes // 2, is_copied)
 
     def test_which(self):
         """Those of experts, and not the router's; none if they are to stay in rows."""
