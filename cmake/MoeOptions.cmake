@@ -38,3 +38,5 @@ if(MOE_SANITIZE)
 endif()
 
 add_compile_options(-Wall -Wextra -Werror -Wno-unused-parameter)
+# Clang has it in -Wall.
+add_compile_options("$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-Wunused-const-variable=1>")

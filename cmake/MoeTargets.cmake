@@ -2,6 +2,10 @@
 
 include_directories("${PROJECT_SOURCE_DIR}/include" "${PROJECT_BINARY_DIR}/include")
 
+# Where sources are compiled several at a time, as for clang-tidy.
+define_property(TARGET PROPERTY UNITY_BUILD_CODE_BEFORE_INCLUDE
+  INITIALIZE_FROM_VARIABLE MOE_UNITY_BUILD_CODE_BEFORE_INCLUDE)
+
 # moe_library(NAME [MLIR] SOURCES... [LINK libs...])
 #
 # A static library of the compiler. MLIR ones see the LLVM headers, share one

@@ -113,7 +113,7 @@ static Ceilings nominal(const CPUTarget &target, bool native, bool bf16Pairs) {
 // Plan
 //===----------------------------------------------------------------------===//
 
-static int64_t bytesOf(const Argument &argument) {
+static int64_t bytesOf(const moe::Argument &argument) {
   int64_t bytes = StringSwitch<int64_t>(argument.type)
                       .Cases({"f64", "i64"}, 8)
                       .Cases({"f32", "i32"}, 4)

@@ -12,8 +12,6 @@
 using namespace mlir;
 using namespace moe;
 
-static constexpr int64_t T = FunctionBuilder::dynamic;
-
 /// NAME.weight, or its values where they are stored in few bits.
 static Value matrix(ForwardBuilder &b, StringRef name, ArrayRef<int64_t> shape,
                     const QuantizationSpec &quantization) {

@@ -10,8 +10,6 @@
 using namespace mlir;
 using namespace moe;
 
-static constexpr int64_t T = FunctionBuilder::dynamic;
-
 Type ForwardBuilder::type(DType dtype) {
   switch (dtype) {
   case DType::f32:

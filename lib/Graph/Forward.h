@@ -12,6 +12,9 @@
 
 namespace moe {
 
+/// The number of tokens, which a call decides.
+inline constexpr int64_t T = FunctionBuilder::dynamic;
+
 /// What the parts of the forward function share: the spec and its weights.
 class ForwardBuilder : public FunctionBuilder {
 public:

@@ -10,8 +10,6 @@
 using namespace mlir;
 using namespace moe;
 
-static constexpr int64_t T = FunctionBuilder::dynamic;
-
 static RouterAttr routerAttr(ForwardBuilder &b) {
   const RouterSpec &router = b.router;
   GroupsAttr groups;

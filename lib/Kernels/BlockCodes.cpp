@@ -7,8 +7,6 @@
 
 #include "BlockCodes.h"
 
-#include <limits>
-
 using namespace mlir;
 using namespace moe;
 
@@ -101,13 +99,11 @@ Val moe::fromCode(Val code, QuantKind kind) {
               double(format.bias + format.mantissa);
   Val value = e.cast(steps, f32) * powerOfTwo(scale);
   // Codes that no value has, but that others may send.
-  constexpr double infinity = std::numeric_limits<double>::infinity();
-  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
   if (kind == QuantKind::fp8_e4m3)
-    value = e.select(magnitude == 0x7F, value.like(nan), value);
+    value = e.select(magnitude == 0x7F, value.like(notANumber), value);
   if (kind == QuantKind::fp8_e5m2) {
     value = e.select(magnitude == 0x7C, value.like(infinity), value);
-    value = e.select(magnitude > 0x7C, value.like(nan), value);
+    value = e.select(magnitude > 0x7C, value.like(notANumber), value);
   }
   Val negative = ((code >> double(format.signBit)) & 1.0) != 0;
   return e.select(negative, value.like(-0.0) - value, value);

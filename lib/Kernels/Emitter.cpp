@@ -18,8 +18,6 @@
 using namespace mlir;
 using namespace moe;
 
-static bool isFloat(Val a) { return isa<FloatType>(getElementTypeOrSelf(a)); }
-
 Val Emitter::constant(Type type, double number) {
   Type element = getElementTypeOrSelf(type);
   TypedAttr attr;
@@ -211,7 +209,7 @@ Val Emitter::min(Val a, Val b) {
 }
 Val Emitter::isFinite(Val a) {
   // Ordered comparison: false for NaN.
-  return abs(a) < std::numeric_limits<double>::infinity();
+  return abs(a) < infinity;
 }
 
 /// Whether all values are f32 or truth values, so that any float type will do.

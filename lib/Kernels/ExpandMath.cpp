@@ -19,8 +19,6 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "llvm/ADT/TypeSwitch.h"
 
-#include <limits>
-
 namespace moe {
 #define GEN_PASS_DEF_EXPANDMATHPASS
 #include "moe/Kernels/Passes.h.inc"
@@ -29,8 +27,6 @@ namespace moe {
 using namespace mlir;
 using namespace moe;
 
-static constexpr double infinity = std::numeric_limits<double>::infinity();
-static constexpr double notANumber = std::numeric_limits<double>::quiet_NaN();
 /// ln 2 in two parts: so many bits of the first are zero that multiples of it
 /// up to 2^11 are exact.
 static constexpr double ln2High = 0x1.62e42fefap-1;

@@ -13,7 +13,7 @@ using namespace mlir;
 using namespace moe;
 
 /// Threads of a block of a GPU, and items that each of them looks at.
-static constexpr int64_t threads = 256, perThread = 16;
+static constexpr int64_t threads = 256, itemsPerThread = 16;
 
 /// Looks at items in chunks, backwards, so that the first has the last word.
 static Val inChunks(Lowering &l, const Extent &count, int64_t chunk,
@@ -62,7 +62,7 @@ static Val inBlocks(Lowering &l, const Extent &items, int64_t columns,
   Emitter &e = l.e;
   Type i32 = e.getI32Type();
   Val most = e.constant(i32, std::numeric_limits<int32_t>::max());
-  int64_t perBlock = llvm::alignTo(threads * perThread, items.multiplier);
+  int64_t perBlock = llvm::alignTo(threads * itemsPerThread, items.multiplier);
   Extent blocks = items.dividedBy(perBlock);
   Value found = l.scratch(i32, {blocks});
   Value least = l.scratch(i32, {Extent::constant(1)});

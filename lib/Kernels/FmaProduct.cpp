@@ -137,15 +137,15 @@ void FmaTile::run() {
 }
 
 template <typename Kind>
-static void emit(Lowering &l, const Kind &product, int64_t factors) {
+static void emitFmaTiles(Lowering &l, const Kind &product, int64_t factors) {
   emitFactorTiles(l, product, shape, factors * shape.depth * pitch * 4,
                   [&](const FactorTile &tile) { FmaTile(l.e, tile).run(); });
 }
 
 void moe::emitFmaProduct(Lowering &l, const Product &product) {
-  emit(l, product, 1 + static_cast<int64_t>(product.weights.size()));
+  emitFmaTiles(l, product, 1 + static_cast<int64_t>(product.weights.size()));
 }
 
 void moe::emitFmaOuter(Lowering &l, const OuterProduct &product) {
-  emit(l, product, 2);
+  emitFmaTiles(l, product, 2);
 }

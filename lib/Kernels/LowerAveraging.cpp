@@ -13,8 +13,6 @@
 #include "BlockCodes.h"
 #include "Lowering.h"
 
-#include <limits>
-
 using namespace mlir;
 using namespace moe;
 
@@ -66,8 +64,7 @@ Val Quantization::scaleValue(Value scales, Val block) {
   Val normal = e.max(exponent, e.constant(i32, -126));
   Val value = powerOfTwo(normal);
   value = e.select(exponent < normal, value * 0.5, value);
-  return e.select(code == 255,
-                  value.like(std::numeric_limits<double>::quiet_NaN()), value);
+  return e.select(code == 255, value.like(notANumber), value);
 }
 
 Val Quantization::code(Val value, Val scale) {

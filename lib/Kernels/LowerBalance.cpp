@@ -16,8 +16,6 @@
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/IR/BuiltinOps.h"
 
-#include <limits>
-
 using namespace mlir;
 using namespace moe;
 
@@ -122,7 +120,7 @@ Val Loss::sumOfSlots(Val t) {
 
 Val Loss::squaredZ(Val t) {
   auto logit = [&](RowPart i) { return read(logits, {t, i.first}); };
-  Val lowest = e.constant(f64, -std::numeric_limits<double>::infinity());
+  Val lowest = e.constant(f64, -infinity);
   Val largest =
       row.fold(lowest, logit, [&](Val a, Val b) { return e.max(a, b); });
   Val sum = row.sum(f64, [&](RowPart i) { return e.exp(logit(i) - largest); });

@@ -18,7 +18,7 @@ using namespace mlir;
 using namespace moe;
 
 /// Each chunk reads the weights of the shared expert.
-static constexpr int64_t chunkBytes = int64_t(32) << 20;
+static constexpr int64_t mixChunkBytes = int64_t(32) << 20;
 
 static Val sigmoid(Val x) {
   Val minus = x.like(0) - x;
@@ -123,7 +123,7 @@ void Mix::runShared(FeedForwardOp op, Val first, Val end, Read routed) {
 
 void Mix::runRouted(FeedForwardOp routedOp, FeedForwardOp sharedOp) {
   FeedForward routed(l, routedOp);
-  routed.eachChunk(y, chunkBytes, [&](Val first, Val end) {
+  routed.eachChunk(y, mixChunkBytes, [&](Val first, Val end) {
     if (!sharedOp)
       return routed.run(
           first, end, [&](Val token, Val out, int64_t valid, Val value) {

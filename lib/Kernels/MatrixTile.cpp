@@ -91,7 +91,8 @@ void MatrixTile::run() {
 }
 
 template <typename Kind>
-static void emit(Lowering &l, const Kind &product, int64_t sharedBytes) {
+static void emitMatrixTiles(Lowering &l, const Kind &product,
+                            int64_t sharedBytes) {
   emitFactorTiles(l, product, mmaShape, sharedBytes,
                   [&](const FactorTile &tile) { MatrixTile(l.e, tile).run(); });
 }
@@ -119,12 +120,14 @@ bool moe::fitsMatrices(const OuterProduct &product) {
 void moe::emitMatrixProduct(Lowering &l, const Product &product) {
   Type element = elementOf(product.x);
   auto weights = static_cast<int64_t>(product.weights.size());
-  emit(l, product,
-       MatrixFactor::bytes(element, /*isAcross=*/false) +
-           weights * MatrixFactor::bytes(element, product.transposed));
+  emitMatrixTiles(l, product,
+                  MatrixFactor::bytes(element, /*isAcross=*/false) +
+                      weights *
+                          MatrixFactor::bytes(element, product.transposed));
 }
 
 void moe::emitMatrixOuter(Lowering &l, const OuterProduct &product) {
-  emit(l, product,
-       2 * MatrixFactor::bytes(elementOf(product.x), /*isAcross=*/true));
+  emitMatrixTiles(
+      l, product,
+      2 * MatrixFactor::bytes(elementOf(product.x), /*isAcross=*/true));
 }

@@ -11,12 +11,8 @@
 
 #include "LearnedSelect.h"
 
-#include <limits>
-
 using namespace mlir;
 using namespace moe;
-
-static constexpr double infinity = std::numeric_limits<double>::infinity();
 
 /// loads over their mean, or zeros while there are none.
 Value LearnedSelect::relativeLoad() {

@@ -9,12 +9,8 @@
 
 #include "mlir/IR/TypeUtilities.h"
 
-#include <limits>
-
 using namespace mlir;
 using namespace moe;
-
-static constexpr double infinity = std::numeric_limits<double>::infinity();
 
 void moe::emitSoftmax(const Row &row, llvm::function_ref<Val(RowPart)> read,
                       llvm::function_ref<void(RowPart, Val)> write) {

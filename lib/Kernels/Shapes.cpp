@@ -34,7 +34,7 @@ int64_t slotsOf(Value indices) {
   return cast<RankedTensorType>(indices.getType()).getDimSize(1);
 }
 
-Rows rowsOf(Operation *op) {
+Rows operandRows(Operation *op) {
   Rows rows;
   llvm::TypeSwitch<Operation *>(op)
       .Case<RouterOp>([&](RouterOp op) { rows.tokens = {op.getX()}; })
@@ -159,7 +159,7 @@ LogicalResult checkStrides(Lowering &l, Operation *op) {
 } // namespace
 
 LogicalResult moe::checkShapes(Lowering &l, Operation *op) {
-  Rows rows = rowsOf(op);
+  Rows rows = operandRows(op);
   for (Value operand : op->getOperands()) {
     if (llvm::is_contained(rows.free, operand))
       continue;

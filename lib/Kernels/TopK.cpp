@@ -13,12 +13,9 @@
 
 #include "TopK.h"
 
-#include <limits>
-
 using namespace mlir;
 using namespace moe;
 
-static constexpr double infinity = std::numeric_limits<double>::infinity();
 static constexpr double lowest = -0x1p63;
 
 TopK::TopK(Lowering &l, const Extent &rows, int64_t count)

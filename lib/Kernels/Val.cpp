@@ -14,7 +14,7 @@
 using namespace mlir;
 using namespace moe;
 
-static bool isFloat(Val a) { return isa<FloatType>(getElementTypeOrSelf(a)); }
+bool moe::isFloat(Val a) { return isa<FloatType>(getElementTypeOrSelf(a)); }
 
 template <typename FloatOp, typename IntOp> static Val binary(Val a, Val b) {
   if (isFloat(a))

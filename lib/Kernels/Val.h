@@ -11,7 +11,12 @@
 #include "mlir/IR/Value.h"
 #include "llvm/ADT/SmallVector.h"
 
+#include <limits>
+
 namespace moe {
+
+inline constexpr double infinity = std::numeric_limits<double>::infinity();
+inline constexpr double notANumber = std::numeric_limits<double>::quiet_NaN();
 
 class Emitter;
 
@@ -25,6 +30,9 @@ struct Val {
   mlir::Type type() const { return value.getType(); }
   Val like(double number) const;
 };
+
+/// Whether it is a float or a vector of them.
+bool isFloat(Val a);
 
 inline llvm::SmallVector<mlir::Value> values(llvm::ArrayRef<Val> vals) {
   return llvm::SmallVector<mlir::Value>(vals.begin(), vals.end());

@@ -16,7 +16,7 @@
 using namespace mlir;
 using namespace moe;
 
-static constexpr int64_t warpThreads = 32;
+static constexpr int64_t warpLanes = 32;
 /// Outputs that a thread finishes at once, and what they are at a multiple of.
 static constexpr int64_t wide = 8, wideAlignment = 16;
 static constexpr int64_t valueBytes = 4;
@@ -85,13 +85,13 @@ void WarpSums::finishChunk(const Part &part, Val lane, Chunk chunk,
   int64_t perRow = outputs / wide, pieces = rows * perRow;
   auto type = VectorType::get(wide, e.getF32Type());
   llvm::SaveAndRestore aligned(e.vectorAlignment, wideAlignment);
-  for (int64_t done = 0; done < pieces; done += warpThreads) {
+  for (int64_t done = 0; done < pieces; done += warpLanes) {
     Val piece = lane + double(done);
     Val row = piece / double(perRow), column = piece % double(perRow) * wide;
     Val r = part.row + row + double(swaps ? chunk.first : 0);
     Val o = part.out + column + double(swaps ? 0 : chunk.first);
     Val isInside = (r < part.rowEnd) & (o < double(product.outputs()));
-    if (pieces - done < warpThreads)
+    if (pieces - done < warpLanes)
       isInside = isInside & (piece < double(pieces));
     e.when(isInside, [&] {
       SmallVector<Val, 2> sums;

@@ -18,12 +18,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 using namespace mlir;
 using namespace moe;
-
-static constexpr double notANumber = std::numeric_limits<double>::quiet_NaN();
 
 /// The value of a code, by a table in memory.
 static Val lookUp(Lowering &l, StringRef name, unsigned count,

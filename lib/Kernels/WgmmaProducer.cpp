@@ -15,8 +15,8 @@ using namespace mlir;
 using namespace moe;
 using namespace moe::wgmma;
 
-/// What one copy takes.
-static constexpr int64_t copyBytes = 16, copiesPerLine = lineBytes / copyBytes;
+/// A copy takes 16 bytes.
+static constexpr int64_t copiesPerLine = lineBytes / 16;
 
 void WgmmaKernel::produce() {
   Ring::Place first = ring->begin();

@@ -1,4 +1,5 @@
-//===- Ceilings.cpp - What CPUs that are known can do at most -------------===//
+//===- Ceilings.cpp - What CPUs that are knownCores can do at most
+//-------------===//
 //
 // Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -19,7 +20,7 @@ struct Core {
 };
 
 /// The first stands for those that are not listed.
-constexpr Core known[] = {
+constexpr Core knownCores[] = {
     {"x86-64-v3", 3.0, 32, 0, 10},     {"x86-64", 3.0, 8, 0, 10},
     {"x86-64-v2", 3.0, 8, 0, 10},      {"x86-64-v4", 2.5, 64, 0, 10},
     {"haswell", 2.6, 32, 0, 6},        {"broadwell", 2.6, 32, 0, 6},
@@ -34,8 +35,8 @@ constexpr Core known[] = {
 } // namespace
 
 Ceilings moe::nominalCeilings(std::string_view cpu, int64_t cores) {
-  const Core *core = known;
-  for (const Core &other : known)
+  const Core *core = knownCores;
+  for (const Core &other : knownCores)
     if (other.cpu == cpu)
       core = &other;
   double gigas = double(cores) * 1e9;

@@ -1,4 +1,5 @@
-//===- Machine.cpp - Caches of CPUs that are known ------------------------===//
+//===- Machine.cpp - Caches of CPUs that are knownCaches
+//------------------------===//
 //
 // Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -17,7 +18,7 @@ struct Caches {
 };
 
 /// A level of x86-64 stands for many CPUs, so it has the caches of the least.
-constexpr Caches known[] = {
+constexpr Caches knownCaches[] = {
     {"x86-64", 32, 256, 1024},          {"x86-64-v2", 32, 256, 1024},
     {"x86-64-v3", 32, 256, 1024},       {"x86-64-v4", 32, 1024, 1408},
     {"haswell", 32, 256, 2048},         {"broadwell", 32, 256, 2048},
@@ -33,7 +34,7 @@ constexpr Caches known[] = {
 } // namespace
 
 void moe::setCaches(Machine &machine, std::string_view cpu) {
-  for (const Caches &caches : known)
+  for (const Caches &caches : knownCaches)
     if (caches.cpu == cpu) {
       machine.l1 = caches.l1 << 10;
       machine.l2 = caches.l2 << 10;

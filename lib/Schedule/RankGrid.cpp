@@ -92,7 +92,7 @@ int64_t moe::sharedParts(const RankGrid &grid, int64_t intermediate) {
   return intermediate % grid.tp == 0 ? grid.tp : 1;
 }
 
-static int64_t partsOf(const RankGrid &grid, const GridWeight &weight) {
+static int64_t partsOfWeight(const RankGrid &grid, const GridWeight &weight) {
   if (weight.split == GridWeight::Split::none)
     return 1;
   return weight.of == GridWeight::Of::experts ? grid.expertParts()
@@ -104,15 +104,15 @@ bool moe::isShared(const RankGrid &grid, const GridWeight &weight) {
   if (weight.of == GridWeight::Of::experts)
     first /= grid.places();
   else if (weight.split == GridWeight::Split::outputs)
-    first /= partsOf(grid, weight);
+    first /= partsOfWeight(grid, weight);
   return grid.fsdp && grid.dp > 1 && !weight.isVector && first % grid.dp == 0;
 }
 
 int64_t moe::rankBytes(const RankGrid &grid, const GridWeight &weight,
                        bool gathered) {
   bool ofExperts = weight.of == GridWeight::Of::experts;
-  int64_t bytes =
-      weight.bytes / (ofExperts ? grid.places() : 1) / partsOf(grid, weight);
+  int64_t bytes = weight.bytes / (ofExperts ? grid.places() : 1) /
+                  partsOfWeight(grid, weight);
   return isShared(grid, weight) && !gathered ? bytes / grid.dp : bytes;
 }
 

@@ -12,6 +12,7 @@
 
 #include "moe/Import/Expression.h"
 #include "ExpressionNodes.h"
+#include "Text/Characters.h"
 #include "Text/Reporter.h"
 
 #include <algorithm>
@@ -26,11 +27,7 @@ namespace {
 constexpr size_t maxFormulaBytes = 4096; // [S15]
 constexpr size_t maxFormulaDepth = 64;   // [S15]
 
-bool isSpace(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
-bool isDigit(char c) { return c >= '0' && c <= '9'; }
-bool isNameStart(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
+bool isNameStart(char c) { return isLetter(c) || c == '_'; }
 bool isNamePart(char c) { return isNameStart(c) || isDigit(c); }
 
 /// What waits for its right operand or its closing parenthesis.

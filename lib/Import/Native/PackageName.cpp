@@ -10,6 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Text/Characters.h"
 #include "moe/Import/Import.h"
 
 #include <algorithm>
@@ -51,14 +52,10 @@ static constexpr std::string_view usedByC[] = {
     "BrokenLocale", "anl", "c", "c_nonshared", "crypt", "dl", "g", "gcc",
     "gcc_s", "gomp", "m", "mvec", "omp", "resolv", "rt", "stdc", "util"};
 
-static bool isLetter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
 std::string_view moe::packageNameProblem(std::string_view name) {
   bool good = !name.empty() && name.size() <= 64 && isLetter(name[0]);
   for (char c : name)
-    good &= isLetter(c) || (c >= '0' && c <= '9') || c == '_';
+    good &= isLetter(c) || isDigit(c) || c == '_';
   if (!good)
     return "a letter and then letters, digits and '_', 64 at most";
   if (name == "moe" || name.substr(0, 4) == "moe_")

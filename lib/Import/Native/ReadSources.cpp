@@ -14,7 +14,7 @@
 using namespace moe;
 using json::Value;
 
-static constexpr size_t maxAlternatives = 64, maxNameBytes = 4096;
+static constexpr size_t maxSources = 64, maxNameBytes = 4096;
 static constexpr int64_t maxParts = 1024;
 
 static const std::vector<std::string_view> sourceKeys = {
@@ -59,9 +59,9 @@ public:
 
 private:
   bool checkCount(const Value &list) {
-    if (!list.elements.empty() && list.elements.size() <= maxAlternatives)
+    if (!list.elements.empty() && list.elements.size() <= maxSources)
       return true;
-    wrong(list, "", "1 to " + std::to_string(maxAlternatives) + " sources");
+    wrong(list, "", "1 to " + std::to_string(maxSources) + " sources");
     return false;
   }
 

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "JsonSyntax.h"
+#include "Characters.h"
 #include "Json.h"
 #include "Reporter.h"
 
@@ -15,13 +16,7 @@
 using namespace moe;
 using namespace moe::json;
 
-static bool isSpace(char c) {
-  return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-static bool isDigit(char c) { return c >= '0' && c <= '9'; }
-static bool isLetter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
+static bool isWordPart(char c) { return isLetter(c) || c == '_'; }
 static int hexDigit(char c) {
   return isDigit(c)               ? c - '0'
          : (c >= 'a' && c <= 'f') ? c - 'a' + 10
@@ -197,8 +192,8 @@ static std::string tokenText(std::string_view text, size_t at) {
   size_t end = at + 1;
   if (isDigit(text[at]) || text[at] == '-')
     end = at + numberLike(text, at).size();
-  else if (isLetter(text[at]))
-    while (end < text.size() && (isLetter(text[end]) || isDigit(text[end])))
+  else if (isWordPart(text[at]))
+    while (end < text.size() && (isWordPart(text[end]) || isDigit(text[end])))
       ++end;
   else
     end = at + std::max<size_t>(utf8Length(text, at), 1);

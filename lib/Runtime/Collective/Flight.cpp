@@ -26,7 +26,7 @@ FlightEntry &FlightRecorder::add() {
   return entry;
 }
 
-static std::string json(const nlohmann::ordered_json &value) {
+static std::string print(const nlohmann::ordered_json &value) {
   // Names of files may be any bytes.
   return value.dump(-1, ' ', false,
                     nlohmann::ordered_json::error_handler_t::replace);
@@ -44,7 +44,7 @@ static std::string line(const FlightEntry &entry) {
   out["state"] = entry.ended ? moe_status_name(entry.status) : "running";
   if (entry.ended)
     out["end_ns"] = entry.end;
-  return json(out);
+  return print(out);
 }
 
 void FlightRecorder::write(const std::string &path, int32_t rank, int32_t size,
@@ -58,8 +58,8 @@ void FlightRecorder::write(const std::string &path, int32_t rank, int32_t size,
   }
   std::string text = "{\"rank\": " + std::to_string(rank) +
                      ", \"size\": " + std::to_string(size) +
-                     ", \"status\": " + json(moe_status_name(status)) +
-                     ",\n \"message\": " + json(message) +
+                     ", \"status\": " + print(moe_status_name(status)) +
+                     ",\n \"message\": " + print(message) +
                      ",\n \"operations\": [";
   uint64_t first = next - std::min<uint64_t>(next, capacity);
   for (uint64_t i = first; i < next; ++i)

@@ -59,12 +59,12 @@ static bool checkLocal(Operation *op, Value address, int64_t bytes,
 }
 
 namespace {
-struct Order {
+struct AccessOrder {
   bool atomic, acquires, releases;
 };
 } // namespace
 
-static Order orderOf(LLVM::AtomicOrdering ordering) {
+static AccessOrder orderOf(LLVM::AtomicOrdering ordering) {
   using LLVM::AtomicOrdering;
   bool both = ordering == AtomicOrdering::acq_rel ||
               ordering == AtomicOrdering::seq_cst;
@@ -75,7 +75,7 @@ static Order orderOf(LLVM::AtomicOrdering ordering) {
 
 static void checkAtomic(Operation *op, Value address, Type type,
                         LLVM::AtomicOrdering ordering, Calls &calls) {
-  Order order = orderOf(ordering);
+  AccessOrder order = orderOf(ordering);
   calls.call("moe_sim_atomic",
              {address, calls.constant(bytesOf(op, type), 64),
               calls.constant(spaceOf(address)), calls.constant(order.acquires),

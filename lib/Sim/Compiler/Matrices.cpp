@@ -10,6 +10,7 @@
 
 #include "moe/Kernels/Instructions.h"
 
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;

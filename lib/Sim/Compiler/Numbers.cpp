@@ -16,6 +16,7 @@
 #include "../Operations/Abi.h"
 #include "Calls.h"
 
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;

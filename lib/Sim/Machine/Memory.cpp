@@ -16,12 +16,12 @@ using namespace moe::sim;
 // As the driver's. A kernel may rely on it, so it is not more either.
 static constexpr size_t alignment = 256;
 // An access that misses an allocation by less is reported as one beside it.
-static constexpr size_t guard = 4096;
+static constexpr size_t guardBytes = 4096;
 // Freed memory that stays known, to tell whose it was.
 static constexpr size_t retiredLimit = 64 << 20;
 
 static char *block(const Allocation &allocation) {
-  return allocation.base - guard - alignment;
+  return allocation.base - guardBytes - alignment;
 }
 
 Memory::~Memory() {
@@ -37,11 +37,11 @@ char *Memory::allocate(size_t size) {
     return nullptr;
   size_t whole = (size + 2 * alignment - 1) / (2 * alignment) * 2 * alignment;
   auto *memory = static_cast<char *>(
-      std::aligned_alloc(2 * alignment, 2 * (guard + alignment) + whole));
+      std::aligned_alloc(2 * alignment, 2 * (guardBytes + alignment) + whole));
   if (!memory)
     return nullptr;
   // Aligned by that much and no more.
-  char *base = memory + guard + alignment;
+  char *base = memory + guardBytes + alignment;
   std::memset(base, 0xcd, size); // nothing that looks like a sensible number
   byBase[base] = new Allocation(base, size);
   used += size;
@@ -103,11 +103,11 @@ Memory::Place Memory::find(const void *address) {
   if (after != byBase.begin()) {
     Allocation *before = std::prev(after)->second;
     offset = p - before->base;
-    if (offset < ptrdiff_t(before->size + guard))
+    if (offset < ptrdiff_t(before->size + guardBytes))
       nearest = before;
   }
   if (!nearest && after != byBase.end() &&
-      after->second->base - p <= ptrdiff_t(guard)) {
+      after->second->base - p <= ptrdiff_t(guardBytes)) {
     nearest = after->second;
     offset = p - nearest->base;
   }

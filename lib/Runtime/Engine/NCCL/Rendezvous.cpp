@@ -20,7 +20,7 @@
 namespace moe::engine::nccl {
 
 /// A stranger that says nothing is not waited for longer.
-static constexpr int64_t patience = 1000 * milliseconds;
+static constexpr int64_t patienceWithGuest = 1000 * milliseconds;
 
 static int parsePort(const std::string &words, const std::string &where) {
   char *end = nullptr;
@@ -113,7 +113,7 @@ static void refuse(const Socket &guest, const Failure &failure) {
   Reason reason = {failure.status, failure.rank, {}};
   std::snprintf(reason.text, sizeof reason.text, "%s", failure.what());
   Message message(MessageKind::Refusal, 0, reason);
-  writeAll(guest, &message, sizeof message, now() + patience);
+  writeAll(guest, &message, sizeof message, now() + patienceWithGuest);
 }
 
 static std::vector<int32_t> absent(const std::vector<Socket> &links) {
@@ -136,7 +136,7 @@ static std::vector<Address> receiveGuests(const Socket &listener,
       failOf(MOE_TIMEOUT, missing.front(), nameRanks(missing),
              " did not come to ", place.name);
     Message message;
-    if (!read(guest, message, std::min(deadline, now() + patience)) ||
+    if (!read(guest, message, std::min(deadline, now() + patienceWithGuest)) ||
         message.kind != MessageKind::Hello || message.rank < 1)
       continue;
     try {
@@ -223,7 +223,7 @@ static void awaitHigher(const Socket &listener, int32_t rank, int64_t deadline,
     if (!guest)
       fail(MOE_TIMEOUT, "not all ranks above ", rank, " did come to it");
     Message message;
-    if (read(guest, message, std::min(deadline, now() + patience)) &&
+    if (read(guest, message, std::min(deadline, now() + patienceWithGuest)) &&
         message.kind == MessageKind::Hello && message.rank > rank &&
         static_cast<size_t>(message.rank) < links.size())
       links[static_cast<size_t>(message.rank)] = std::move(guest);
