@@ -202,6 +202,8 @@ int64_t VectorProduct::stripVectors() const {
 
 /// Weights that are multiplied as they come from memory.
 void VectorProduct::plainStrip(const Place &place, const StripTile &tile) {
+  if (l.unit.core.registers < 32) // they would hold no wide tile
+    return narrowTiles(place, tile);
   Val rows = place.rowEnd - place.rowBegin;
   Val isWide = (rows > double(blocks.tileRows)) & (rows <= double(wideRows));
   e.when(isWide, [&] {
