@@ -99,10 +99,16 @@ void VectorProduct::askForStrip(const StripTile &tile, Val c) {
   int64_t inLine = tile.weight->valuesPerLine() / perElement,
           ofPlace = stripOutputs / perElement;
   Val begin = (c - tile.part.begin + next.begin) * ofPlace;
-  e.loop(tile.asked, [&](Val line) {
+  auto ask = [&](Val line, int64_t lines) {
     Val at = begin + (tile.firstAsked + line) * inLine;
-    e.prefetch(next.strips.values, {next.expert, next.strip, at});
-  });
+    for (int64_t i = 0; i < lines; ++i)
+      e.prefetch(next.strips.values,
+                 {next.expert, next.strip, at + double(i * inLine)});
+  };
+  constexpr int64_t many = 8; // a tile that is alone asks for more
+  Val ofMany = tile.asked / many * many;
+  e.loop(e.index(0), ofMany, [&](Val line) { ask(line, many); }, many);
+  e.loop(ofMany, tile.asked, [&](Val line) { ask(line, 1); });
 }
 
 /// Adds a part of the depth to the sums of the block, for rows from `row` on.
