@@ -35,13 +35,17 @@ def functions(lines):
 
 
 def innermost_loops(lines):
-    """The instructions between a label and a jump back to it, if no other loop begins inside."""
+    """The instructions between a label and a jump back to it, but for those of loops inside it. A
+    loop that others of multiply-adds are in is left out."""
     places = {line[:-1]: i for i, line in enumerate(lines) if re.fullmatch(r"\.L\w+:", line)}
     jumps = [(i, re.match(r"\tj\w+\t(\.L\w+)$", line)) for i, line in enumerate(lines)]
     back = [(places[m[1]], i) for i, m in jumps if m and places.get(m[1], i) < i]
     for begin, end in back:
-        if not any(begin < b <= end or (b == begin and e < end) for b, e in back):
-            yield [line for line in lines[begin : end + 1] if line.startswith("\t")]
+        inner = [(b, e) for b, e in back if begin < b <= end or (b == begin and e < end)]
+        if any(PRODUCT.search(line) for b, e in inner for line in lines[b : e + 1]):
+            continue
+        own = set(range(begin, end + 1)).difference(*(range(b, e + 1) for b, e in inner))
+        yield [lines[i] for i in sorted(own) if lines[i].startswith("\t")]
 
 
 def describe(loop, spill):
