@@ -65,8 +65,11 @@ Emitter::Vals VectorProduct::span(const Tile &tile, Val begin, int64_t count,
       next = advance(c + i * step, step, next, prefetches && i == 0);
     return next;
   };
-  if (steps == turn)
-    sums = takeTurn(begin, sums);
+  // The few turns of a block are no loop.
+  bool isShort = isScaledInTile && tile.fromPanel && steps <= 4 * turn;
+  if (steps == turn || isShort)
+    for (int64_t i = 0; i < steps; i += turn)
+      sums = takeTurn(begin + double(i * step), sums);
   else if (steps)
     sums = e.carry(begin, begin + whole, sums, takeTurn, turn * step);
   if (whole < count)
