@@ -54,22 +54,20 @@ Emitter::Vals VectorProduct::span(const Tile &tile, Val begin, int64_t count,
   // Steps that read one line of memory, or some of them, are one turn: it is
   // asked for once.
   bool prefetches = tile.asked != 0;
-  int64_t perLine = std::min(tile.weight.valuesPerLine() / step,
-                             tile.fromPanel ? 2 : tile.weight.stepsAtOnce());
+  int64_t together = tile.fromPanel ? 2 : 1;
+  if (prefetches)
+    together = std::min(tile.weight.valuesPerLine() / step,
+                        tile.fromPanel ? together : tile.weight.stepsAtOnce());
   int64_t steps = count / step, whole = steps * step;
-  int64_t turn =
-      prefetches && perLine > 1 && steps % perLine == 0 ? perLine : 1;
+  int64_t turn = together > 1 && steps % together == 0 ? together : 1;
   auto takeTurn = [&](Val c, ArrayRef<Val> sums) {
     Emitter::Vals next(sums);
     for (int64_t i = 0; i < turn; ++i)
       next = advance(c + i * step, step, next, prefetches && i == 0);
     return next;
   };
-  // The few turns of a block are no loop.
-  bool isShort = isScaledInTile && tile.fromPanel && steps <= 4 * turn;
-  if (steps == turn || isShort)
-    for (int64_t i = 0; i < steps; i += turn)
-      sums = takeTurn(begin + double(i * step), sums);
+  if (steps == turn)
+    sums = takeTurn(begin, sums);
   else if (steps)
     sums = e.carry(begin, begin + whole, sums, takeTurn, turn * step);
   if (whole < count)

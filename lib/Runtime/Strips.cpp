@@ -32,7 +32,8 @@ struct StripRows {
 
 /// A matrix of units, turned.
 template <typename Unit>
-static void turnUnits(StripRows from, int64_t rows, int64_t columns, StripRows to) {
+static void turnUnits(StripRows from, int64_t rows, int64_t columns,
+                      StripRows to) {
   constexpr int64_t bytes = sizeof(Unit), size = Tile<Unit>::size;
   auto source = [&](int64_t row, int64_t column) {
     return from.first + row * from.pitch + column * bytes;
