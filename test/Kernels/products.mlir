@@ -28,13 +28,13 @@
 // FMA-NOT: x86vector
 // FMA: %{{.*}}:24 = scf.for %{{.*}} = %c0 to %c96 step %c32
 // FMA: scf.for %{{.*}} step %c3 {
-// FMA: %{{.*}}:24 = scf.for %{{.*}} = %c0 to %c96 step %c16
+// FMA: %{{.*}}:24 = scf.for %{{.*}} = %c0 to %c96 step %c32
 // FMA: %[[X:.*]] = vector.load {{.*}} : memref<?x96xbf16>, vector<16xbf16>
 // FMA: arith.extf %[[X]] : vector<16xbf16> to vector<16xf32>
 // FMA: math.fma {{.*}} : vector<16xf32>
 // NARROW: scf.for %{{.*}} step %c3 {
-// NARROW: %{{.*}}:12 = scf.for %{{.*}} = %c0 to %c96 step %c8
-// NARROW-COUNT-12: math.fma {{.*}} : vector<8xf32>
+// NARROW: %{{.*}}:12 = scf.for %{{.*}} = %c0 to %c96 step %c16
+// NARROW-COUNT-24: math.fma {{.*}} : vector<8xf32>
 // NARROW-NOT: math.fma
 // NARROW: scf.yield
 // CHECK: return
@@ -112,12 +112,13 @@ func.func @decoded(
 // -----
 
 // Blocks with scales of their own have sums of their own, so that a tile has
-// half the outputs. Pairs need blocks of whole steps: 64 values, but not 16.
+// half the outputs. Pairs need blocks of whole steps: 64 values, but not 16. Two
+// steps of decoded values are one turn.
 
 // CHECK-LABEL: func.func @layer_blocks_entry(
 // DOT: %{{.*}}:12 = scf.for %{{.*}} = %c0 to %c128 step %c64
-// DOT: %{{.*}}:12 = scf.for %{{.*}} step %c32
-// DOT: x86vector.avx512.dot
+// DOT-NOT: scf.for
+// DOT-COUNT-2: x86vector.avx512.dot
 // DOT: math.fma {{.*}} : vector<16xf32>
 // CHECK: return
 func.func @blocks(
