@@ -98,7 +98,8 @@ static Val tableOfHalves(Emitter &e) {
 Val Weight::stripPair(Val words, int64_t i, Val key) const {
   Emitter &e = l->e;
   if (format.getKind() == WeightFormatKind::int8) {
-    // Where bytes are uppermost in words they need no sign of their own.
+    // Where bytes are uppermost in words they need no sign of their own. What
+    // they are 2^24 times of, `stripFactor` makes of the sums.
     auto raised = [&](int64_t number) {
       Val bytes = number == 3 ? words : words << double(24 - 8 * number);
       return e.cast(number ? bytes & -0x1000000 : bytes, e.real);
@@ -140,7 +141,7 @@ Val Weight::stripFactor(Val sums, ArrayRef<Val> at) const {
     return sums;
   Emitter &e = l->e;
   if (pairs)
-    sums = sums * 0x1p-24; // see stripPair
+    sums = sums * 0x1p-24; // bytes are uppermost in words
   int64_t count = cast<VectorType>(sums.type()).getNumElements();
   Val expert = at.size() == 3 ? at.front() : e.index(0),
       output = at[at.size() - 2];
