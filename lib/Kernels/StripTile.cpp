@@ -26,6 +26,8 @@ static constexpr int64_t wideRows = 12;
 /// they do not wait for memory anyway. Each is code that has to be compiled.
 static constexpr int64_t narrowHeights[] = {1, 2, 4, 6};
 static constexpr int64_t wideHeights[] = {wideRows};
+/// How far ahead a tile asks that reads its part from memory itself.
+static constexpr int64_t turnsAhead = 2;
 
 int64_t VectorProduct::stripRows() const {
   return std::max(blocks.rowBlock, wideRows);
@@ -92,7 +94,21 @@ Emitter::Vals VectorProduct::stripRow(const StripTile &tile, Val source,
   return values;
 }
 
-/// What will be read after this part: some lines of it at each turn.
+/// What tiles of a part ask for as they go. One that is alone goes through
+/// memory in order, which is faster than being in two places.
+VectorProduct::StripPart VectorProduct::toAsk(const StripTile &tile,
+                                              Val isAlone) {
+  const StripPart &part = tile.part, &next = tile.next;
+  double ahead = turnsAhead * inTurn(tile);
+  Val values =
+      e.select(isAlone, e.val(part.strips.values), e.val(next.strips.values));
+  return {{values, Value()},
+          e.select(isAlone, part.expert, next.expert),
+          e.select(isAlone, part.strip, next.strip),
+          e.select(isAlone, part.begin + ahead, next.begin)};
+}
+
+/// Some lines of what will be read, at each turn.
 void VectorProduct::askForStrip(const StripTile &tile, Val c) {
   const StripPart &next = tile.next;
   int64_t perElement = tile.weight->perElement();
@@ -175,6 +191,7 @@ void VectorProduct::stripTiles(const Place &place, StripTile tile,
   int64_t turnLines =
       inTurn(tile) * stripOutputs / tile.weight->valuesPerLine();
   Val asked = (count + double(turnLines - 1)) / count;
+  tile.next = toAsk(tile, count == 1);
   if (tile.asks.value)
     asked = e.select(tile.asks, asked, e.index(0));
   auto part = [&](Val row, Val number, Val first) {
