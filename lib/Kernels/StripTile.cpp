@@ -26,8 +26,9 @@ static constexpr int64_t wideRows = 12;
 /// they do not wait for memory anyway. Each is code that has to be compiled.
 static constexpr int64_t narrowHeights[] = {1, 2, 4, 6};
 static constexpr int64_t wideHeights[] = {wideRows};
-/// How far ahead a tile asks that reads its part from memory itself.
-static constexpr int64_t turnsAhead = 2;
+/// How far ahead a tile asks that reads its part from memory itself, and how
+/// many rows it has where decoding does not take longer than that.
+static constexpr int64_t turnsAhead = 4, mostCodedAhead = 2;
 
 int64_t VectorProduct::stripRows() const {
   return std::max(blocks.rowBlock, wideRows);
@@ -94,10 +95,15 @@ Emitter::Vals VectorProduct::stripRow(const StripTile &tile, Val source,
   return values;
 }
 
-/// What tiles of a part ask for as they go. One that is alone goes through
-/// memory in order, which is faster than being in two places.
+/// What `count` tiles of a part ask for as they go. One that is alone and waits
+/// for memory goes through it in order, which is faster than in two places.
 VectorProduct::StripPart VectorProduct::toAsk(const StripTile &tile,
-                                              Val isAlone) {
+                                              Val count) {
+  if (tile.fromPanel)
+    return tile.next;
+  Val isAlone = count == 1;
+  if (hasCodes)
+    isAlone = isAlone & (tile.rowEnd - tile.rowBegin <= double(mostCodedAhead));
   const StripPart &part = tile.part, &next = tile.next;
   double ahead = turnsAhead * inTurn(tile);
   Val values =
@@ -191,7 +197,7 @@ void VectorProduct::stripTiles(const Place &place, StripTile tile,
   int64_t turnLines =
       inTurn(tile) * stripOutputs / tile.weight->valuesPerLine();
   Val asked = (count + double(turnLines - 1)) / count;
-  tile.next = toAsk(tile, count == 1);
+  tile.next = toAsk(tile, count);
   if (tile.asks.value)
     asked = e.select(tile.asks, asked, e.index(0));
   auto part = [&](Val row, Val number, Val first) {

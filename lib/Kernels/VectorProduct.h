@@ -128,7 +128,7 @@ private:
   Emitter::Vals stripWeights(const StripTile &tile, Val c, int64_t vector);
   Val stripPairs(Val source, Val c);
   Emitter::Vals stripRow(const StripTile &tile, Val source, Val c);
-  StripPart toAsk(const StripTile &tile, Val isAlone);
+  StripPart toAsk(const StripTile &tile, Val count);
   void askForStrip(const StripTile &tile, Val c);
   void stripTile(const Place &place, const StripTile &tile, Val row,
                  int64_t rows, int64_t vectors);
