@@ -26,9 +26,9 @@ static constexpr int64_t wideRows = 12;
 /// they do not wait for memory anyway. Each is code that has to be compiled.
 static constexpr int64_t narrowHeights[] = {1, 2, 4, 6};
 static constexpr int64_t wideHeights[] = {wideRows};
-/// How far ahead a tile asks that reads its part from memory itself, and how
-/// many rows it has where decoding does not take longer than that.
-static constexpr int64_t turnsAhead = 4, mostCodedAhead = 2;
+/// How many turns ahead a tile asks that reads its part from memory itself, as
+/// tried (0006), and how many rows of codes are not decoded for longer.
+static constexpr int64_t turnsAhead = 4, turnsOfBytes = 2, mostOfCodes = 2;
 
 int64_t VectorProduct::stripRows() const {
   return std::max(blocks.rowBlock, wideRows);
@@ -103,9 +103,10 @@ VectorProduct::StripPart VectorProduct::toAsk(const StripTile &tile,
     return tile.next;
   Val isAlone = count == 1;
   if (hasCodes)
-    isAlone = isAlone & (tile.rowEnd - tile.rowBegin <= double(mostCodedAhead));
+    isAlone = isAlone & (tile.rowEnd - tile.rowBegin <= double(mostOfCodes));
   const StripPart &part = tile.part, &next = tile.next;
-  double ahead = turnsAhead * inTurn(tile);
+  int64_t turns = tile.weight->bits() == 8 ? turnsOfBytes : turnsAhead;
+  double ahead = turns * inTurn(tile);
   Val values =
       e.select(isAlone, e.val(part.strips.values), e.val(next.strips.values));
   return {{values, Value()},
