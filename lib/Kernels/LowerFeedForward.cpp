@@ -192,9 +192,10 @@ void FeedForward::downTasks(VectorProduct &product) {
 
 void FeedForward::runWindow() {
   Product upProduct = up(), downProduct = down();
-  VectorProduct upNest(l, upProduct), downNest(l, downProduct);
-  upTasks(upNest);
-  downTasks(downNest);
+  auto upNest = VectorProduct::make(l, upProduct),
+       downNest = VectorProduct::make(l, downProduct);
+  upTasks(*upNest);
+  downTasks(*downNest);
 }
 
 void FeedForward::run(Val first, Val end, Put put) {

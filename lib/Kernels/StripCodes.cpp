@@ -12,7 +12,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "VectorProduct.h"
+#include "StripProduct.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -33,9 +33,8 @@ static constexpr int64_t mostWithoutPanel = 48;
 static constexpr int64_t panelHeights[] = {6};
 
 /// A word of each output.
-Val VectorProduct::stripWords(const StripTile &tile, Val c, Val first) {
-  int64_t bytes = 4 * l.lanes,
-          ofPlace = stripOutputs / tile.weight->perElement();
+Val StripProduct::wordsAt(const Tile &tile, Val c, Val first) {
+  int64_t bytes = 4 * l.lanes, ofPlace = stripOutputs / weight().perElement();
   Val at = c * ofPlace + first * 4;
   Val found = e.loadRaw(tile.part.strips.values,
                         {tile.part.expert, tile.part.strip, at}, bytes, bytes);
@@ -43,43 +42,42 @@ Val VectorProduct::stripWords(const StripTile &tile, Val c, Val first) {
 }
 
 /// The scale of each output, which a turn has in common.
-Val VectorProduct::scaleBytes(const StripTile &tile, Val c, Val first) {
+Val StripProduct::scaleBytes(const Tile &tile, Val c, Val first) {
   Val at = c / inTurn(tile) * stripOutputs + first;
   return e.loadRaw(tile.part.strips.scales,
                    {tile.part.expert, tile.part.strip, at}, l.lanes, l.lanes);
 }
 
-Emitter::Vals VectorProduct::keysOfTurn(const StripTile &tile, Val c,
-                                        int64_t vectors) {
+Emitter::Vals StripProduct::keysOfTurn(const Tile &tile, Val c,
+                                       int64_t vectors) {
   Emitter::Vals keys(vectors, Val());
   if (!tile.part.strips.scales)
     return keys;
   for (int64_t vector = 0; vector < vectors; ++vector) {
     Val bytes = scaleBytes(tile, c, tile.first + double(vector * l.lanes));
-    keys[vector] = tile.isUsual ? tile.weight->stripKey(bytes)
-                                : tile.weight->stripScales(bytes);
+    keys[vector] =
+        tile.isUsual ? weight().stripKey(bytes) : weight().stripScales(bytes);
   }
   return keys;
 }
 
 /// Pairs of the depth, one after the other.
-Emitter::Vals VectorProduct::codedStep(const StripTile &tile,
-                                       ArrayRef<Val> sources, Val c,
-                                       ArrayRef<Val> keys, ArrayRef<Val> sums) {
+Emitter::Vals StripProduct::codedStep(const Tile &tile, ArrayRef<Val> sources,
+                                      Val c, ArrayRef<Val> keys,
+                                      ArrayRef<Val> sums) {
   Emitter::Vals next(sums), words;
   size_t vectors = keys.size();
   for (size_t vector = 0; vector < vectors; ++vector)
-    words.push_back(stripWords(tile, c, tile.first + double(vector * l.lanes)));
+    words.push_back(wordsAt(tile, c, tile.first + double(vector * l.lanes)));
   auto type = VectorType::get(2 * l.lanes, e.getBF16Type());
   for (int64_t i = 0; i < inStep(tile) / 2; ++i) {
     Emitter::Vals ws;
     for (size_t vector = 0; vector < vectors; ++vector)
-      ws.push_back(
-          tile.isUsual
-              ? tile.weight->stripPair(words[vector], i, keys[vector])
-              : tile.weight->productPair(words[vector], i, keys[vector]));
+      ws.push_back(tile.isUsual
+                       ? weight().stripPair(words[vector], i, keys[vector])
+                       : weight().productPair(words[vector], i, keys[vector]));
     for (auto [r, source] : llvm::enumerate(sources)) {
-      Val x = e.regroup(stripPairs(source, c + double(2 * i)), type);
+      Val x = e.regroup(pairOf(source, c + double(2 * i)), type);
       for (size_t vector = 0; vector < vectors; ++vector) {
         Val &sum = next[r * vectors + vector];
         sum = e.multiplyAdd(ws[vector], x, sum);
@@ -90,7 +88,7 @@ Emitter::Vals VectorProduct::codedStep(const StripTile &tile,
 }
 
 /// Whether keys can be made of all scales; null if there are none.
-Val VectorProduct::areUsual(const StripTile &tile) {
+Val StripProduct::areUsual(const Tile &tile) {
   if (!tile.part.strips.scales)
     return {};
   auto type = VectorType::get(stripOutputs, e.getI8Type());
@@ -111,13 +109,13 @@ Val VectorProduct::areUsual(const StripTile &tile) {
          double(Weight::mostUsualScale - Weight::leastUsualScale);
 }
 
-void VectorProduct::decodeStrip(const StripTile &tile) {
+void StripProduct::decodePart(const Tile &tile) {
   int64_t step = inStep(tile), inPanel = pairs ? 2 : 1;
   auto decode = [&](Val c, Val key, Val first) {
-    Val words = stripWords(tile, c, first);
+    Val words = wordsAt(tile, c, first);
     for (int64_t i = 0; i < step; i += inPanel) {
-      Val value = pairs ? tile.weight->stripPair(words, i / 2, key)
-                        : tile.weight->stripNumber(words, i, key);
+      Val value = pairs ? weight().stripPair(words, i / 2, key)
+                        : weight().stripNumber(words, i, key);
       Val at =
           (c - tile.part.begin + double(i)) * stripOutputs + first * inPanel;
       e.storeVector(value, panel, {e.index(0), e.index(0), at},
@@ -128,8 +126,7 @@ void VectorProduct::decodeStrip(const StripTile &tile) {
     Val key;
     if (tile.part.strips.scales) {
       Val bytes = scaleBytes(tile, turn, first);
-      key = pairs ? tile.weight->stripKey(bytes)
-                  : tile.weight->stripScales(bytes);
+      key = pairs ? weight().stripKey(bytes) : weight().stripScales(bytes);
     }
     e.loop(
         turn, turn + double(inTurn(tile)),
@@ -144,33 +141,32 @@ void VectorProduct::decodeStrip(const StripTile &tile) {
 }
 
 /// Whole tiles, and less than half of one as one of few rows.
-void VectorProduct::codedTiles(const Place &place, const StripTile &tile) {
+void StripProduct::codedTiles(const Place &place, const Tile &tile) {
   Val left = (place.rowEnd - place.rowBegin) % double(wholeHeight);
   Val end = place.rowEnd - e.select(left <= double(mostFew), left, e.index(0));
-  StripTile whole = tile;
+  Tile whole = tile;
   whole.rowEnd = end;
   Val areWhole = end > place.rowBegin;
-  e.when(areWhole,
-         [&] { stripTiles(place, whole, wholeHeights, wholeVectors); });
-  StripTile rest = tile;
+  e.when(areWhole, [&] { addTiles(place, whole, wholeHeights, wholeVectors); });
+  Tile rest = tile;
   rest.rowBegin = end;
   rest.asks = areWhole == 0;
   e.when(end < place.rowEnd,
-         [&] { stripTiles(place, rest, fewHeights, fewVectors); });
+         [&] { addTiles(place, rest, fewHeights, fewVectors); });
 }
 
-void VectorProduct::codedStrip(const Place &place, StripTile tile) {
-  StripTile decoded = tile;
+void StripProduct::codedPart(const Place &place, Tile tile) {
+  Tile decoded = tile;
   decoded.fromPanel = true;
   if (!pairs) {
-    decodeStrip(tile);
+    decodePart(tile);
     return narrowTiles(place, decoded);
   }
   auto ofPairs = [&] {
     Val areMany = place.rowEnd - place.rowBegin > double(mostWithoutPanel);
     e.when(areMany, [&] {
-      decodeStrip(tile);
-      stripTiles(place, decoded, panelHeights, stripVectors());
+      decodePart(tile);
+      addTiles(place, decoded, panelHeights, mostVectors());
     });
     e.when(areMany == 0, [&] { codedTiles(place, tile); });
   };
@@ -180,5 +176,5 @@ void VectorProduct::codedStrip(const Place &place, StripTile tile) {
   e.when(usual, ofPairs);
   // Others are rare: less code is better than the fastest.
   tile.isUsual = false;
-  e.when(usual == 0, [&] { stripTiles(place, tile, wholeHeights, 1); });
+  e.when(usual == 0, [&] { addTiles(place, tile, wholeHeights, 1); });
 }

@@ -51,10 +51,10 @@ void VectorProduct::runDense(Val rowBegin, Val rowEnd) {
 
 void moe::emitVectorProduct(Lowering &l, const Product &product) {
   Emitter &e = l.e;
-  VectorProduct nest(l, product);
+  std::unique_ptr<VectorProduct> nest = VectorProduct::make(l, product);
   if (!product.offsets)
-    return nest.runDense(e.index(0), product.rows);
-  nest.runExperts([&](Val expert) {
+    return nest->runDense(e.index(0), product.rows);
+  nest->runExperts([&](Val expert) {
     Val begin = e.asIndex(e.load(product.offsets, {expert}));
     Val end = e.asIndex(e.load(product.offsets, {expert + 1}));
     return std::pair(begin, end);

@@ -1,27 +1,26 @@
-//===- VectorTile.cpp - Sums of a tile in registers
-//-------------------------===//
+//===- RowTile.cpp - Sums of a tile in registers --------------------------===//
 //
 // Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
-#include "VectorProduct.h"
+#include "RowProduct.h"
 
 #include "mlir/IR/BuiltinTypes.h"
 
 using namespace mlir;
 using namespace moe;
 
-Val VectorProduct::loadWeight(const Tile &tile, int64_t out, Val c,
-                              int64_t valid, Val key) {
+Val RowProduct::loadWeight(const Tile &tile, int64_t out, Val c, int64_t valid,
+                           Val key) {
   if (tile.fromPanel)
     return e.loadRaw(panel, {e.index(out), c - tile.begin}, step, valid);
   return tile.weight.loadVector(product.at(tile.expert, tile.outs[out], c),
                                 valid, key);
 }
 
-Emitter::Vals VectorProduct::keysAt(const Tile &tile, Val c) {
+Emitter::Vals RowProduct::keysAt(const Tile &tile, Val c) {
   Emitter::Vals keys;
   for (Val out : tile.outs)
     keys.push_back(tile.weight.keyAt(product.at(tile.expert, out, c)));
@@ -29,8 +28,8 @@ Emitter::Vals VectorProduct::keysAt(const Tile &tile, Val c) {
 }
 
 /// Adds to `sums` what `count` places of the depth give, all in one block.
-Emitter::Vals VectorProduct::span(const Tile &tile, Val begin, int64_t count,
-                                  ArrayRef<Val> keys, Emitter::Vals sums) {
+Emitter::Vals RowProduct::span(const Tile &tile, Val begin, int64_t count,
+                               ArrayRef<Val> keys, Emitter::Vals sums) {
   auto advance = [&](Val c, int64_t valid, ArrayRef<Val> sums,
                      bool prefetches) {
     Emitter::Vals next(sums);
@@ -76,19 +75,15 @@ Emitter::Vals VectorProduct::span(const Tile &tile, Val begin, int64_t count,
 }
 
 /// What will be read at the same place after this tile.
-void VectorProduct::prefetch(const Tile &tile, int64_t out, Val c) {
+void RowProduct::prefetch(const Tile &tile, int64_t out, Val c) {
   SmallVector<Val, 3> at(tile.next);
   at[at.size() - 2] = at[at.size() - 2] + out;
   at.back() = at.back() + (c - tile.begin);
   tile.nextWeight->prefetch(at);
 }
 
-Emitter::Vals VectorProduct::zeros(int64_t count) {
-  return Emitter::Vals(count, e.constant(VectorType::get(l.lanes, e.real), 0));
-}
-
 /// The sums of the blocks in a blocks.depthChunk, each times its scale.
-Emitter::Vals VectorProduct::scaledBlocks(const Tile &tile, int64_t count) {
+Emitter::Vals RowProduct::scaledBlocks(const Tile &tile, int64_t count) {
   int64_t block = weights.front().block();
   size_t number = tile.outs.size() * tile.sources.size();
   auto add = [&](Val begin, int64_t count, ArrayRef<Val> totals) {
@@ -118,7 +113,7 @@ Emitter::Vals VectorProduct::scaledBlocks(const Tile &tile, int64_t count) {
 }
 
 /// One vector of sums for each row of the tile, outputs as lanes.
-Emitter::Vals VectorProduct::tileSums(const Tile &tile, int64_t count) {
+Emitter::Vals RowProduct::tileSums(const Tile &tile, int64_t count) {
   size_t rows = tile.sources.size(), outs = tile.outs.size();
   Val none = e.index(0);
   Emitter::Vals vectors = isScaledInTile
@@ -144,7 +139,7 @@ Emitter::Vals VectorProduct::tileSums(const Tile &tile, int64_t count) {
 }
 
 /// Values of the weight as products take them, in memory of the thread's own.
-void VectorProduct::decodePanel(const Tile &tile, int64_t count) {
+void RowProduct::decodePanel(const Tile &tile, int64_t count) {
   int64_t place = 0;
   for (Val out : tile.outs) {
     Val row = e.index(place++);
