@@ -1,4 +1,4 @@
-//===- BalanceOps.td - Losses, statistics and balance -----*- tablegen -*-===//
+//===- BalanceOps.td - Losses, statistics and balance ------*- tablegen -*-===//
 //
 // Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- ExpertOps.td - What experts make of rows -----------*- tablegen -*-===//
+//===- ExpertOps.td - What experts make of rows ------------*- tablegen -*-===//
 //
 // Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

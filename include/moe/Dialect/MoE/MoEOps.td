@@ -1,4 +1,4 @@
-//===- MoEOps.td - Operations of the moe dialect ----------*- tablegen -*-===//
+//===- MoEOps.td - Operations of the moe dialect -----------*- tablegen -*-===//
 //
 // Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

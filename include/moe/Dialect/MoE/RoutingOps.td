@@ -1,4 +1,4 @@
-//===- RoutingOps.td - What experts tokens go to ----------*- tablegen -*-===//
+//===- RoutingOps.td - What experts tokens go to -----------*- tablegen -*-===//
 //
 // Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
