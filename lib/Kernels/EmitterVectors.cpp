@@ -1,5 +1,4 @@
-//===- EmitterVectors.cpp - Vectors in loops
-//--------------------------------===//
+//===- EmitterVectors.cpp - Vectors in loops ------------------------------===//
 //
 // Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- SmallFloat.h - Floats of 8 bits and fewer
-//----------------------------===//
+//===- SmallFloat.h - Floats of 8 bits and fewer --------------------------===//
 //
 // Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

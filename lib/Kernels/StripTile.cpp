@@ -88,7 +88,7 @@ Emitter::Vals StripProduct::rowValues(const Tile &tile, Val source, Val c) {
 }
 
 /// What `count` tiles of a part ask for as they go. One that is alone and waits
-/// for memory goes through it in order, which is faster than in two places.
+/// for memory had better ask in the order in which it reads: tried, 0006.
 StripProduct::Part StripProduct::toAsk(const Tile &tile, Val count) {
   if (tile.fromPanel)
     return tile.next;

@@ -1,5 +1,4 @@
-//===- WeightVectors.cpp - Weights as vectors
-//-------------------------------===//
+//===- WeightVectors.cpp - Weights as vectors -----------------------------===//
 //
 // Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

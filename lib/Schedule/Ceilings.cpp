@@ -1,5 +1,4 @@
-//===- Ceilings.cpp - What CPUs that are knownCores can do at most
-//-------------===//
+//===- Ceilings.cpp - What known CPUs can do at most ----------------------===//
 //
 // Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- Machine.cpp - Caches of CPUs that are knownCaches
-//------------------------===//
+//===- Machine.cpp - Caches of known CPUs ---------------------------------===//
 //
 // Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

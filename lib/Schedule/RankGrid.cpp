@@ -1,5 +1,4 @@
-//===- RankGrid.cpp - Ranks, and what each of them has
-//---------------------===//
+//===- RankGrid.cpp - Ranks, and what each of them has --------------------===//
 //
 // Part of moe-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
